@@ -1,0 +1,26 @@
+"""Evaluate a checkpoint: ``python eval.py --config_path=FILE.yaml --data_path=DIR --checkpoint_file_path=FILE``."""
+import sys
+
+from src.model_utils.script import run_script
+
+
+def main(config):
+    """Score the checkpoint on the validation images."""
+    from src.model_utils.runtime import quiet_mindspore
+    quiet_mindspore()
+    from src.checkpoint import load_weights   # MindSpore loads here, after the options are dealt with
+    from src.data.samples import create_samples
+    from src.evaluation import report
+    from src.model_utils import runtime
+    from src.networks import build_network
+    from src.utils import predictor
+
+    runtime.start(config)
+    _, samples = create_samples(config)
+    network = build_network(config)
+    load_weights(network, config.checkpoint_file_path)
+    report(predictor(network, config.eval_activate), samples, config, model=config.checkpoint_file_path)
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main, "Evaluate a checkpoint on the validation images."))

@@ -1,0 +1,1 @@
+"""U-Net and UNet++ for two-dimensional image segmentation on MindSpore."""

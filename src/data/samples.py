@@ -1,0 +1,213 @@
+"""Samples as the network takes them, from any layout, without MindSpore."""
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from src.data import augment, transforms
+from src.data.folders import FolderReader, list_pairs
+from src.data.stacks import StackReader, fold_indices
+from src.model_utils.errors import UNetError
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Sizes, all (height, width) in pixels.
+
+    The picture is resized to ``content`` and padded with zeros to ``input``; with valid convolutions
+    ``content`` is what the network gives back, else both are the same.
+    """
+    input: tuple
+    content: tuple
+
+    @classmethod
+    def from_options(cls, image_size, crop=None, swap=False):
+        """Sizes from the options; ``swap`` for layouts whose options say [width, height]."""
+        order = slice(None, None, -1) if swap else slice(None)
+        size = tuple(image_size)[order]
+        content = tuple(crop)[order] if crop not in (None, "None") else size
+        if any(inner > outer for inner, outer in zip(content, size)):
+            raise UNetError(f"crop {list(crop)} is larger than image_size {list(image_size)}; crop is the size of the "
+                            f"network's output")
+        return cls(size, content)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What to do to training samples: the layout's own augmentation (``on``), and the optional ones."""
+    on: bool = True
+    crop: int = 0
+    rot90: bool = False
+    elastic: bool = False
+
+
+class StackTransform:
+    """ISBI slices: scaled to [-1, 1], then resized, as in the published protocol."""
+
+    def __init__(self, geometry):
+        self.geometry = geometry
+
+    def plain(self, image, classes):
+        """uint8 (H, W), classes (H, W) -> float32 image and classes, both of the geometry's input size."""
+        image = transforms.resize_image(transforms.to_unit_range(image), self.geometry.content)
+        classes = transforms.resize_two_classes(classes, self.geometry.content)
+        return (transforms.pad_to(image, self.geometry.input), transforms.pad_to(classes, self.geometry.input))
+
+    def augmented(self, image, classes, rng):
+        """As ``plain``, with random flips, crop-and-resize and brightness."""
+        image, classes = self.plain(image, classes)
+        for step in (augment.flip, augment.crop_and_resize, augment.brightness):
+            image, classes = step(image, classes, rng)
+        return image, classes
+
+
+class FolderTransform:
+    """Pictures of any size: resized, then scaled to [-1, 1]."""
+
+    def __init__(self, geometry):
+        self.geometry = geometry
+
+    def plain(self, image, classes):
+        """uint8 (H, W, C), classes (H, W) -> float32 image and classes, both of the geometry's input size."""
+        return self._finish(transforms.resize_image(image, self.geometry.content),
+                            transforms.resize_classes(classes, self.geometry.content))
+
+    def augmented(self, image, classes, rng):
+        """As ``plain``, with random scale, crop and flips."""
+        image, classes = augment.scale_and_crop(image, classes, self.geometry.content, rng)
+        return self._finish(*augment.flip(image, classes, rng))
+
+    def _finish(self, image, classes):
+        image = transforms.to_unit_range(image)
+        return (transforms.pad_to(image, self.geometry.input), transforms.pad_to(classes, self.geometry.input))
+
+
+class TrainingSamples:
+    """Training samples, addressed by their position in the run.
+
+    ``samples[position]`` depends on the seed and the position alone, not on what was drawn before, so a run
+    can be taken up anywhere and ranks never share a random stream. It is (image, label): (C, H, W) float32
+    in [-1, 1] and (num_classes, h, w) float32 one-hot.
+    """
+
+    def __init__(self, reader, indices, transform, num_classes, augmentation=Augmentation(), seed=1, shuffle=True):
+        self.reader = reader
+        self.indices = list(indices)
+        self.transform = transform
+        self.num_classes = num_classes
+        self.augmentation = augmentation
+        self.seed = seed
+        self.shuffle = shuffle
+        if augmentation.crop > min(transform.geometry.input):
+            raise UNetError(f"train_crop {augmentation.crop} is larger than image_size "
+                            f"{list(transform.geometry.input)}")
+
+    def __len__(self):
+        return len(self.indices)
+
+    def __getitem__(self, position):
+        position = int(position)
+        data_pass, slot = divmod(position, len(self))
+        if self.shuffle:
+            slot = _order(len(self), self.seed, data_pass)[slot]
+        image, classes = self.reader[self.indices[slot]]
+        rng = np.random.default_rng((self.seed, position))
+        image, classes = (self.transform.augmented(image, classes, rng) if self.augmentation.on
+                          else self.transform.plain(image, classes))
+        image, classes = self._patch(image, classes, rng)
+        classes = transforms.center_crop(classes, self._label_size(classes.shape))
+        return transforms.channels_first(image), transforms.one_hot(classes, self.num_classes)
+
+    @property
+    def image_shape(self):
+        """(C, H, W) of a sample's image."""
+        return self[0][0].shape
+
+    @property
+    def label_shape(self):
+        """(num_classes, h, w) of a sample's label."""
+        return self[0][1].shape
+
+    def _patch(self, image, classes, rng):
+        if self.augmentation.elastic:
+            image, classes = augment.elastic(image, classes, rng)
+        if self.augmentation.crop:
+            image, classes = augment.patch(image, classes, self.augmentation.crop, rng)
+        if self.augmentation.rot90:
+            image, classes = augment.quarter_turns(image, classes, rng)
+        return image, classes
+
+    def _label_size(self, size):
+        geometry = self.transform.geometry
+        return tuple(side - (outer - inner) for side, outer, inner in zip(size, geometry.input, geometry.content))
+
+
+@lru_cache(maxsize=2)
+def _order(length, seed, data_pass):
+    """The order of one pass over the data; cached, as all samples of a pass ask for it."""
+    return np.random.default_rng((seed, data_pass, length)).permutation(length).tolist()
+
+
+class ValidationSamples:
+    """Validation samples in order.
+
+    ``samples[i]`` is (image, classes): (C, H, W) float32 in [-1, 1], and (h, w) uint8 classes of the
+    network's output size, or of the picture's own size with ``keep_label_size``.
+    """
+
+    def __init__(self, reader, indices, transform, num_classes, keep_label_size=False):
+        self.reader = reader
+        self.indices = list(indices)
+        self.transform = transform
+        self.num_classes = num_classes
+        self.keep_label_size = keep_label_size
+
+    def __len__(self):
+        return len(self.indices)
+
+    def __getitem__(self, index):
+        image, own_classes = self.reader[self.indices[int(index)]]
+        image, classes = self.transform.plain(image, own_classes)
+        classes = own_classes if self.keep_label_size else transforms.center_crop(classes,
+                                                                                   self.transform.geometry.content)
+        return transforms.channels_first(image), np.ascontiguousarray(classes)
+
+    def name(self, index):
+        """Name of a sample, for messages and tables."""
+        return self.reader.name(self.indices[index])
+
+
+def stack_samples(data_dir, geometry, cross_val_ind=1, augmentation=Augmentation(), num_classes=2, seed=1):
+    """Training and validation samples of one ISBI fold."""
+    reader = StackReader(data_dir)
+    train, valid = fold_indices(len(reader), cross_val_ind)
+    transform = StackTransform(geometry)
+    return (TrainingSamples(reader, train, transform, num_classes, augmentation, seed),
+            ValidationSamples(reader, valid, transform, num_classes))
+
+
+def folder_samples(data_dir, geometry, split=0.8, augmentation=Augmentation(), num_channels=3, num_classes=2,
+                   eval_resize=False, seed=1, shuffle=True):
+    """Training and validation samples of a folder data set."""
+    train, valid = (FolderReader(folders, num_channels, num_classes) for folders in list_pairs(data_dir, split))
+    transform = FolderTransform(geometry)
+    return (TrainingSamples(train, range(len(train)), transform, num_classes, augmentation, seed, shuffle),
+            ValidationSamples(valid, range(len(valid)), transform, num_classes, keep_label_size=eval_resize))
+
+
+def create_samples(config):
+    """Training and validation samples that the options ask for.
+
+    Returns:
+        tuple: (TrainingSamples, ValidationSamples).
+    """
+    augmentation = Augmentation(config.train_augment, config.train_crop, config.augment_rot90, config.augment_elastic)
+    is_stack = config.dataset == "ISBI"
+    geometry = Geometry.from_options(config.image_size, config.crop, swap=not is_stack)
+    if is_stack:
+        if config.num_channels != 1:
+            raise UNetError(f"num_channels {config.num_channels}: ISBI stacks are gray; set num_channels to 1")
+        return stack_samples(config.data_path, geometry, config.cross_valid_ind, augmentation, config.num_classes,
+                             config.seed)
+    return folder_samples(config.data_path, geometry, config.split, augmentation, config.num_channels,
+                          config.num_classes, config.eval_resize, config.seed)

@@ -1,0 +1,72 @@
+"""Which samples each step of a run takes, on every rank: arithmetic alone."""
+from dataclasses import dataclass
+
+from src.model_utils.errors import UNetError
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The steps of a run.
+
+    An epoch passes ``repeat`` times over ``samples`` training samples and takes as many whole batches as
+    they give; what is left of the last pass is dropped. A position counts samples from the start of the
+    run, dropped ones included: position p belongs to pass p // samples.
+
+    Attributes:
+        samples: number of training samples.
+        repeat: passes that make one epoch.
+        epochs: epochs of the run.
+        batch_size: samples a step on each rank.
+        group_size: number of ranks.
+    """
+    samples: int
+    repeat: int
+    epochs: int
+    batch_size: int
+    group_size: int = 1
+
+    def __post_init__(self):
+        if self.steps_per_epoch == 0:
+            ranks = f" on {self.group_size} ranks" if self.group_size > 1 else ""
+            raise UNetError(f"a batch of {self.batch_size}{ranks} is larger than the {self.samples} training samples "
+                            f"times repeat {self.repeat}; lower batch_size or raise repeat")
+
+    @property
+    def steps_per_epoch(self):
+        """Whole batches in an epoch."""
+        return self.samples * self.repeat // (self.batch_size * self.group_size)
+
+    @property
+    def total_steps(self):
+        """Steps of the run."""
+        return self.steps_per_epoch * self.epochs
+
+    def epoch_and_step(self, done):
+        """(epoch, step in the epoch) of the last of ``done`` >= 1 steps, both counted from 1."""
+        epoch, step = divmod(done - 1, self.steps_per_epoch)
+        return epoch + 1, step + 1
+
+    def positions(self, step, rank=0):
+        """Positions of the samples that ``rank`` takes in ``step`` (from 0)."""
+        epoch, step_in_epoch = divmod(step, self.steps_per_epoch)
+        start = (epoch * self.samples * self.repeat
+                 + (step_in_epoch * self.group_size + rank) * self.batch_size)
+        return range(start, start + self.batch_size)
+
+
+def make_schedule(config, samples, group_size=1):
+    """The Schedule that the options ask for.
+
+    The model zoo's arithmetic: a run has floor(epochs / repeat) epochs of ``repeat`` passes each.
+
+    Raises:
+        UNetError: no whole epoch, or a batch larger than an epoch.
+    """
+    epochs_option = "distribute_epochs" if config.run_distribute else "epochs"
+    passes = config.distribute_epochs if config.run_distribute else config.epochs
+    batch_size = (config.run_distribute and config.distribute_batchsize) or config.batch_size
+    if passes < config.repeat:
+        raise UNetError(f"{epochs_option} {passes} is less than repeat {config.repeat}, so the run would have no step; "
+                        f"{epochs_option} counts passes over the data, {config.repeat} of which make one epoch: raise "
+                        f"{epochs_option} or lower repeat")
+    return Schedule(samples, config.repeat, passes // config.repeat, batch_size, group_size)

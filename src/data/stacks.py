@@ -1,0 +1,114 @@
+"""Reader of the ISBI 2012 layout: two multi-page TIFF stacks, images and labels."""
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from src.model_utils.errors import UNetError
+
+IMAGE_STACK = "train-volume.tif"
+LABEL_STACK = "train-labels.tif"
+FOLDS = 5
+# A header can claim any size; nothing is allocated for a stack beyond this.
+MAX_PIXELS = 4 * 10**9
+
+
+def read_stack(path):
+    """Read a multi-page 8-bit gray TIFF.
+
+    Returns:
+        np.ndarray: (pages, height, width) uint8.
+
+    Raises:
+        UNetError: missing, unreadable, truncated, not 8-bit gray, or pages of different size.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UNetError(f"no such stack: {path}; expected a multi-page 8-bit gray TIFF")
+    try:
+        with Image.open(path) as image:
+            return _read_pages(image, path)
+    except UNetError:
+        raise
+    # Pillow has no common base for what a damaged file raises.
+    except Exception as error:
+        raise UNetError(f"{path}: not a readable TIFF stack, damaged or truncated "
+                        f"({type(error).__name__}: {str(error)[:120]})") from None
+
+
+def _read_pages(image, path):
+    pages = getattr(image, "n_frames", 1)
+    width, height = image.size
+    if pages * width * height > MAX_PIXELS:
+        raise UNetError(f"{path}: the header claims {pages} pages of {width}x{height}; "
+                        f"at most {MAX_PIXELS} pixels are read")
+    stack = np.empty((pages, height, width), np.uint8)
+    for page in range(pages):
+        image.seek(page)
+        if image.mode != "L":
+            raise UNetError(f"{path}: page {page + 1} has pixels of kind {image.mode!r}; expected 8-bit gray ('L')")
+        if image.size != (width, height):
+            raise UNetError(f"{path}: page {page + 1} is {image.size[0]}x{image.size[1]}, "
+                            f"page 1 is {width}x{height}; all pages must have one size")
+        stack[page] = np.asarray(image)
+    return stack
+
+
+def fold_indices(length, fold, ratio=0.8):
+    """Split ``length`` slices into training and validation slices of one of the five folds.
+
+    The indices are shuffled with RandomState(0), rotated right by ``fold`` times the validation part, and
+    cut at ``ratio``: the split of the published results.
+
+    Returns:
+        tuple: (training indices, validation indices), two int arrays.
+    """
+    if length < FOLDS:
+        raise UNetError(f"{length} slices cannot be split into {FOLDS} folds; at least {FOLDS} slices are needed")
+    indices = np.arange(length)
+    np.random.RandomState(0).shuffle(indices)
+    indices = np.roll(indices, fold * round((1.0 - ratio) * length))
+    cut = round(ratio * length)
+    return indices[:cut], indices[cut:]
+
+
+class StackReader:
+    """The slices of ``train-volume.tif`` with the classes of ``train-labels.tif``.
+
+    ``reader[i]`` is (image, classes): (H, W) uint8 gray values and (H, W) uint8 classes, 0 = membrane,
+    1 = cell.
+    """
+
+    def __init__(self, data_dir):
+        folder = Path(data_dir)
+        if not folder.is_dir():
+            raise UNetError(f"no such data folder: {folder}; give the folder that holds {IMAGE_STACK} and "
+                            f"{LABEL_STACK} with --data_path")
+        self.images = read_stack(folder / IMAGE_STACK)
+        labels = read_stack(folder / LABEL_STACK)
+        if labels.shape != self.images.shape:
+            raise UNetError(f"{folder}: {IMAGE_STACK} holds {_describe(self.images)}, {LABEL_STACK} holds "
+                            f"{_describe(labels)}; the two must agree")
+        self.classes = _to_classes(labels, folder / LABEL_STACK)
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        return self.images[index], self.classes[index]
+
+    def name(self, index):
+        """Name of a slice, for messages and tables."""
+        return f"slice {index}"
+
+
+def _describe(stack):
+    return f"{stack.shape[0]} pages of {stack.shape[2]}x{stack.shape[1]}"
+
+
+def _to_classes(labels, path):
+    values = np.unique(labels).tolist()
+    if not (set(values) <= {0, 255} or set(values) <= {0, 1}):
+        raise UNetError(f"{path}: label values {values[:6]}{'...' if len(values) > 6 else ''} found; expected "
+                        f"0 (membrane) and 255 (cell), or 0 and 1; labels saved with loss (JPEG) cannot be used")
+    return (labels > 0).astype(np.uint8)

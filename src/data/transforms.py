@@ -1,0 +1,50 @@
+"""Paired transforms of an image and its classes, deterministic ones. Sizes are (height, width)."""
+import cv2
+import numpy as np
+
+
+def to_unit_range(image):
+    """Map uint8 gray values to float32 in [-1, 1]: x / 127.5 - 1."""
+    return image.astype(np.float32) / np.float32(127.5) - np.float32(1)
+
+
+def resize_image(image, size):
+    """Resize (H, W) or (H, W, C) to ``size`` bilinearly, without smoothing, as ``cv2.resize`` does."""
+    resized = cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+    return resized.reshape(*size, *image.shape[2:])
+
+
+def resize_classes(classes, size):
+    """Resize (H, W) class numbers to ``size`` by the nearest neighbour."""
+    return cv2.resize(classes, (size[1], size[0]), interpolation=cv2.INTER_NEAREST)
+
+
+def resize_two_classes(classes, size):
+    """Resize (H, W) of classes 0 and 1 to ``size``: bilinearly, then cut at one half.
+
+    This is the published ISBI protocol. It makes no new class, and is finer than the nearest neighbour.
+    """
+    return (resize_image(classes.astype(np.float32), size) > 0.5).astype(np.uint8)
+
+
+def pad_to(array, size):
+    """Pad (H, W) or (H, W, C) with zeros on all sides to ``size``, the centre kept in the centre."""
+    pads = [((target - have) // 2, target - have - (target - have) // 2)
+            for have, target in zip(array.shape[:2], size)]
+    return np.pad(array, pads + [(0, 0)] * (array.ndim - 2))
+
+
+def center_crop(array, size):
+    """Cut the centre of (H, W) or (H, W, C) to ``size``."""
+    top, left = ((have - target) // 2 for have, target in zip(array.shape[:2], size))
+    return array[top:top + size[0], left:left + size[1]]
+
+
+def one_hot(classes, num_classes):
+    """(H, W) class numbers -> (num_classes, H, W) float32 of zeros and ones."""
+    return (np.arange(num_classes)[:, None, None] == classes).astype(np.float32)
+
+
+def channels_first(image):
+    """(H, W) or (H, W, C) -> contiguous (C, H, W)."""
+    return np.ascontiguousarray(np.atleast_3d(image).transpose(2, 0, 1))

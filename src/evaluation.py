@@ -1,0 +1,200 @@
+"""One evaluation for every way to predict: a checkpoint, an ONNX file, evaluation while training.
+
+Without MindSpore. A predictor is a function: (1, C, H, W) float32 image -> (1, h, w, classes) probabilities
+(Softmax) or (1, h, w) class numbers (Argmax).
+"""
+import json
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from src.drawing import ClassDrawer
+from src.metrics import HARD_METRICS, ClassCounts, soft_dice_iou
+from src.model_utils.errors import UNetError
+from src.model_utils.files import write_atomically
+
+logger = logging.getLogger("unet")
+
+
+@dataclass
+class Scores:
+    """What an evaluation found.
+
+    Attributes:
+        names: of the images.
+        dice, iou: soft Dice and IoU of each image.
+        hard: ``ClassCounts.summary()`` over all images.
+        include_background: whether class 0 counts in the soft metrics.
+    """
+    include_background: bool
+    names: list = field(default_factory=list)
+    dice: list = field(default_factory=list)
+    iou: list = field(default_factory=list)
+    hard: dict = field(default_factory=dict)
+
+    @property
+    def mean_dice(self):
+        """Cross-valid soft Dice: the mean over images."""
+        return float(np.mean(self.dice))
+
+    @property
+    def mean_iou(self):
+        """Cross-valid soft IoU: the mean over images."""
+        return float(np.mean(self.iou))
+
+    def metric(self, name):
+        """The value of ``eval_metrics``: dice_coeff or iou."""
+        return {"dice_coeff": self.mean_dice, "iou": self.mean_iou}[name]
+
+    def as_dict(self):
+        """Plain numbers for metrics.json."""
+        return {"soft": {"dice_coeff": self.mean_dice, "iou": self.mean_iou,
+                         "include_background": self.include_background,
+                         "definition": "mean over images of 2 sum(p y) / (sum(p^2) + sum(y^2)) over the one-hot volume",
+                         "per_image": [{"name": name, "dice_coeff": dice, "iou": iou}
+                                       for name, dice, iou in zip(self.names, self.dice, self.iou)]},
+                "hard": {"definition": "from pixel counts over all images; one class against the rest",
+                         **self.hard}}
+
+
+def evaluate(predict, samples, options, on_image=None):
+    """Score a predictor on validation samples.
+
+    Args:
+        predict (callable): see the module.
+        samples (ValidationSamples): images and classes.
+        options (ScoreOptions): how to score.
+        on_image (callable): called as on_image(number from 1, predicted classes, label classes, dice, iou).
+
+    Returns:
+        Scores.
+
+    Raises:
+        UNetError: no validation image.
+    """
+    if len(samples) == 0:
+        raise UNetError("no validation image to evaluate on; lower split, or put images into val/")
+    scores = Scores(options.include_background)
+    counts = ClassCounts(samples.num_classes)
+    one_class = []
+    for index in range(len(samples)):
+        image, classes = samples[index]
+        volume = to_volume(predict(image[None])[0], classes.shape, samples.num_classes, options)
+        first = 0 if options.include_background else 1
+        label = np.arange(samples.num_classes) == classes[..., None]
+        dice, iou = soft_dice_iou(volume[..., first:], label[..., first:])
+        predicted = volume.argmax(axis=-1)
+        counts.add(predicted, classes)
+        if predicted.min() == predicted.max():
+            one_class.append(f"{samples.name(index)} (class {predicted.min()})")
+        scores.names.append(samples.name(index))
+        scores.dice.append(dice)
+        scores.iou.append(iou)
+        if on_image:
+            on_image(index + 1, predicted, classes, dice, iou)
+    scores.hard = counts.summary()
+    if one_class:
+        logger.warning("WARNING: the prediction is one class alone for %d of %d images: %s%s", len(one_class),
+                       len(samples), ", ".join(one_class[:3]), ", ..." if len(one_class) > 3 else "")
+    return scores
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """How predictions are scored.
+
+    Attributes:
+        activate: Softmax (probabilities) or Argmax (class numbers), what the predictor gives.
+        include_background: count class 0 in the soft metrics.
+    """
+    activate: str = "Softmax"
+    include_background: bool = True
+
+    @classmethod
+    def from_config(cls, config):
+        """The options' eval_activate and include_background."""
+        return cls(config.eval_activate, config.include_background)
+
+
+def to_volume(output, size, num_classes, options):
+    """A predictor's output for one image -> (H, W, C) float32 of the label's ``size``.
+
+    Where the sizes differ (``eval_resize``), probabilities are resized as 8-bit maps, bilinearly, and class
+    maps by the nearest neighbour: the published protocol.
+    """
+    if options.activate == "Argmax":
+        maps = (np.arange(num_classes) == output[..., None]).astype(np.uint8)     # (h, w, C)
+        return _resize(maps, size, cv2.INTER_NEAREST).astype(np.float32)
+    if output.shape[:2] == tuple(size):
+        return output
+    return _resize(np.uint8(output * 255), size, cv2.INTER_LINEAR).astype(np.float32) / 255
+
+
+def _resize(maps, size, interpolation):
+    if maps.shape[:2] == tuple(size):
+        return maps
+    # One class at a time: OpenCV takes few channels.
+    return np.stack([cv2.resize(np.ascontiguousarray(maps[..., c]), (size[1], size[0]), interpolation=interpolation)
+                     for c in range(maps.shape[-1])], axis=-1)
+
+
+def report(predict, samples, config, model):
+    """Evaluate, print the log lines and the table, write metrics.json, and draw if the options say so.
+
+    Args:
+        predict (callable): see the module.
+        samples (ValidationSamples): images and classes.
+        config (Config): eval_*, show_eval, color and output_path count.
+        model (str): file that was evaluated, for metrics.json.
+
+    Returns:
+        Scores.
+    """
+    output = Path(config.output_path)
+    drawer = ClassDrawer(output / "draw_eval", config.color, config.num_classes) if config.show_eval else None
+
+    def on_image(number, predicted, classes, dice, iou):
+        logger.info("single dice coeff is: %s, IOU is: %s", dice, iou)
+        if drawer:
+            drawer.draw(number, predicted, classes)
+
+    logger.info("============== Starting Evaluating ============")
+    scores = evaluate(predict, samples, ScoreOptions.from_config(config), on_image)
+    logger.info("hard metrics, from the pixel counts of all %d images:", len(scores.dice))
+    for line in hard_table(scores.hard):
+        logger.info("  %s", line)
+    logger.info("soft Dice and IoU, mean over the images, %s:", _soft_note(config))
+    logger.info("============== Cross valid dice coeff is: %s", scores.mean_dice)
+    logger.info("============== Cross valid IOU is: %s", scores.mean_iou)
+    about = {"model": str(model), "model_name": config.model_name, "dataset": config.dataset,
+             "data_path": config.data_path, "eval_activate": config.eval_activate}
+    write_atomically(output / "metrics.json", json.dumps({**about, **scores.as_dict()}, indent=2).encode())
+    logger.info("metrics: %s", output / "metrics.json")
+    if drawer:
+        logger.info("pictures: %s", drawer.folder)
+    return scores
+
+
+def _soft_note(config):
+    if not config.include_background:
+        return "without the background"
+    if config.eval_activate == "Argmax":
+        return "over all classes, which makes the Dice the pixel accuracy"
+    return "over all classes"
+
+
+def hard_table(hard, most_classes=10):
+    """Lines of the table of hard metrics: a row a class (few of them), the mean, the foreground."""
+    count = len(hard["Acc"]["per_class"])
+    rows = [(f"class {c}", lambda name, c=c: hard[name]["per_class"][c]) for c in range(count)] \
+        if count <= most_classes else []
+    rows += [("mean", lambda name: hard[name]["mean"]), ("foreground", lambda name: hard[name]["foreground"])]
+    lines = [f"{'':<12}" + "".join(f"{name:>9}" for name in HARD_METRICS)]
+    for title, value in rows:
+        cells = (value(name) for name in HARD_METRICS)
+        lines.append(f"{title:<12}" + "".join(f"{'-':>9}" if cell is None else f"{cell:>9.4f}" for cell in cells))
+    return lines
+

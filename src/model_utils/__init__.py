@@ -1,0 +1,1 @@
+"""The outside world: options, device, ranks, and how a script starts and ends."""

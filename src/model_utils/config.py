@@ -1,0 +1,295 @@
+"""Options: default_config.yaml, then a YAML file, then the command line -> a checked, frozen Config.
+
+``default_config.yaml`` is the schema: each key with its default, help, choices and bounds. An experiment's
+YAML file lists what it changes; the files of the model zoo (two or three documents: values, help, choices)
+are read as they are.
+"""
+import argparse
+import difflib
+import reprlib
+from pathlib import Path
+
+import yaml
+
+from src.model_utils.errors import UNetError
+from src.model_utils.files import write_atomically
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+DEFAULT_CONFIG = PROJECT_ROOT / "default_config.yaml"
+
+# Flags of older releases, and the option each one sets.
+ALIASES = {"output": "output_path", "ckpt_path": "checkpoint_file_path"}
+
+_TRUE = {"true", "yes", "on", "1"}
+_FALSE = {"false", "no", "off", "0"}
+_NONE = {"none", "null", "~", ""}
+
+
+class Config:
+    """Resolved options as attributes. Frozen: ``replace`` makes a changed copy."""
+
+    def __init__(self, values):
+        object.__setattr__(self, "_values", dict(values))
+
+    def __getattr__(self, name):
+        try:
+            return self._values[name]
+        except KeyError:
+            raise AttributeError(f"no option named {name!r}") from None
+
+    def __setattr__(self, name, value):
+        raise AttributeError(f"options are frozen; use config.replace({name}=...)")
+
+    def replace(self, **changes):
+        """Return a copy with ``changes``, each checked like a value of a YAML file."""
+        schema = load_schema()
+        checked = {key: schema[_known(key, schema, "replace()")].convert(value, "replace()")
+                   for key, value in changes.items()}
+        return Config({**self._values, **checked})
+
+    def as_dict(self):
+        """Return the options as a new dictionary."""
+        return dict(self._values)
+
+    def save(self, path):
+        """Write the options as a YAML file that ``--config_path`` reads back to the same Config."""
+        text = yaml.safe_dump(self._values, sort_keys=False, default_flow_style=None, width=110)
+        write_atomically(path, text.encode())
+
+
+class Option:
+    """One entry of the schema: how a value given for it is read and checked."""
+
+    def __init__(self, name, entry):
+        self.name = name
+        self.default = entry["default"]
+        self.help = entry["help"]
+        self.choices = entry.get("choices")
+        self.type = entry.get("type") or _type_of(self.default)
+        self.min, self.max, self.above = entry.get("min"), entry.get("max"), entry.get("above")
+        self.length = entry.get("length")
+
+    def convert(self, value, source):
+        """Return ``value`` (text, or what YAML made of it) in the option's type.
+
+        Raises:
+            UNetError: wrong type, outside the choices or the bounds; ``source`` says where it was given.
+        """
+        if self.default is None and (value is None or str(value).strip().lower() in _NONE):
+            return None
+        try:
+            converted = _CONVERTERS[self.type](value)
+        except (TypeError, ValueError):
+            raise UNetError(f"{source}: {self.name}: expected {_TYPE_NAMES[self.type]}, "
+                            f"found {reprlib.repr(value)}") from None
+        if self.choices is not None:
+            converted = self._choose(converted, source)
+        self._check_bounds(converted, source)
+        return converted
+
+    def _choose(self, value, source):
+        for choice in self.choices:
+            if str(choice).lower() == str(value).lower():
+                return choice
+        names = [str(choice) for choice in self.choices]
+        raise UNetError(f"{source}: {self.name}: {reprlib.repr(value)} is not one of {', '.join(names)}"
+                        + _nearest(str(value), names))
+
+    def _check_bounds(self, value, source):
+        if self.length is not None and len(value) != self.length:
+            raise UNetError(f"{source}: {self.name}: expected {self.length} values, found {len(value)}")
+        for number in value if isinstance(value, list) else [value]:
+            for bound, ok, words in ((self.min, lambda x, b: x >= b, "at least"),
+                                     (self.max, lambda x, b: x <= b, "at most"),
+                                     (self.above, lambda x, b: x > b, "more than")):
+                # "not ok" rather than its opposite, so that NaN is refused too.
+                if bound is not None and not ok(number, bound):
+                    raise UNetError(f"{source}: {self.name}: must be {words} {bound}, found {number}")
+
+
+def _to_bool(value):
+    text = str(value).strip().lower()
+    if text in _TRUE | _FALSE:
+        return text in _TRUE
+    raise ValueError
+
+
+def _to_int(value):
+    if isinstance(value, bool) or (isinstance(value, float) and value != int(value)):
+        raise ValueError
+    return int(value)
+
+
+def _to_float(value):
+    if isinstance(value, bool):
+        raise ValueError
+    return float(value)
+
+
+def _to_str(value):
+    if value is None or isinstance(value, (list, dict)):
+        raise ValueError
+    return str(value)
+
+
+def _list_of(convert):
+    def to_list(value):
+        if isinstance(value, str):
+            text = value.strip()
+            value = _load_text(text if text.startswith("[") else f"[{text}]")
+        if not isinstance(value, list):
+            raise ValueError
+        return [convert(item) for item in value]
+    return to_list
+
+
+def _load_text(text):
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ValueError from None
+
+
+_CONVERTERS = {
+    "bool": _to_bool, "int": _to_int, "float": _to_float, "str": _to_str,
+    "int_list": _list_of(_to_int), "float_list": _list_of(_to_float), "str_list": _list_of(_to_str),
+    "int_table": _list_of(_list_of(_to_int)),
+}
+_TYPE_NAMES = {
+    "bool": "True or False", "int": "a whole number", "float": "a number", "str": "a text",
+    "int_list": "a list of whole numbers such as [256, 256]", "float_list": "a list of numbers",
+    "str_list": "a list of names", "int_table": "a list of lists of whole numbers",
+}
+
+
+def _type_of(default):
+    if isinstance(default, list):
+        return "int_table" if isinstance(default[0], list) else f"{type(default[0]).__name__}_list"
+    return type(default).__name__
+
+
+def _nearest(name, names):
+    match = difflib.get_close_matches(name.lower(), [known.lower() for known in names], n=1, cutoff=0.5)
+    return f"; did you mean {next(known for known in names if known.lower() == match[0])}?" if match else ""
+
+
+def _known(key, schema, source):
+    if key not in schema:
+        raise UNetError(f"{source}: unknown option {reprlib.repr(key)}{_nearest(str(key), list(schema))}")
+    return key
+
+
+def load_schema():
+    """Return name -> Option, in the order of default_config.yaml."""
+    return {name: Option(name, entry) for name, entry in _load_documents(DEFAULT_CONFIG)[0].items()}
+
+
+def _load_documents(path):
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UNetError(f"no such configuration file: {path}; give a YAML file with --config_path") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UNetError(f"{path}: cannot be read as a YAML file: {error}") from None
+    try:
+        documents = [document for document in yaml.safe_load_all(text) if document is not None]
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UNetError(f"{path}: not valid YAML: {reason}") from None
+    if len(documents) > 3:
+        raise UNetError(f"{path}: {len(documents)} YAML documents; expected values, then help, then choices")
+    for document in documents:
+        if not isinstance(document, dict):
+            raise UNetError(f"{path}: expected 'key: value' lines, found {reprlib.repr(document)}")
+    return documents or [{}]
+
+
+def read_yaml(path, schema, below=()):
+    """Return the checked values of a YAML file and of the files it names as ``base_config``.
+
+    Args:
+        path (Path): the file.
+        schema (dict): name -> Option.
+        below (tuple): files that led here, to notice a circle.
+    """
+    path = path.resolve()
+    if path == DEFAULT_CONFIG:
+        return {}
+    if path in below:
+        raise UNetError(f"{path}: base_config leads back to this file")
+    documents = _load_documents(path)
+    given = dict(documents[0])
+    base = given.pop("base_config", None)
+    values = {}
+    if base is not None:
+        base_path = path.parent / str(base)
+        if not base_path.exists():
+            base_path = PROJECT_ROOT / str(base)
+        values = read_yaml(base_path, schema, below + (path,))
+    for key, value in given.items():
+        values[key] = schema[_known(key, schema, path)].convert(value, path)
+    _check_own_choices(path, values, documents[2] if len(documents) > 2 else {})
+    return values
+
+
+def _check_own_choices(path, values, choices):
+    """Hold the values against the third document of a file in the model zoo's form."""
+    for key, allowed in choices.items():
+        if isinstance(allowed, list) and key in values and values[key] not in allowed:
+            raise UNetError(f"{path}: {key}: {values[key]!r} is not one of the file's own choices {allowed}")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise UNetError(f"command line: {message}; --help lists all options")
+
+
+def _build_parser(schema, description):
+    parser = _Parser(description=description, allow_abbrev=False, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--config_path", metavar="FILE", default=str(DEFAULT_CONFIG),
+                        help="YAML file of the experiment")
+    for option in schema.values():
+        notes = [f"default: {option.default}"]
+        if option.choices:
+            notes.append(f"choices: {', '.join(map(str, option.choices))}")
+        aliases = [f"--{alias}" for alias, name in ALIASES.items() if name == option.name]
+        parser.add_argument(f"--{option.name}", *aliases, dest=option.name, default=argparse.SUPPRESS,
+                            metavar=option.type.upper(), **({"nargs": "?", "const": "True"}
+                                                            if option.type == "bool" else {}),
+                            help=f"{option.help}\n({'; '.join(notes)})".replace("%", "%%"))
+    return parser
+
+
+def parse_options(argv, description):
+    """Read the command line and the YAML file that it names.
+
+    Args:
+        argv (list[str]): arguments without the program's name.
+        description (str): first line of ``--help``.
+
+    Returns:
+        Config, complete and checked.
+
+    Raises:
+        UNetError: unknown option, wrong type, value outside its choices or bounds, unreadable YAML file.
+    """
+    schema = load_schema()
+    parser = _build_parser(schema, description)
+    known, unknown = parser.parse_known_args(argv)
+    if unknown:
+        name = unknown[0].split("=")[0]
+        names = ["--config_path", *(f"--{key}" for key in [*schema, *ALIASES])]
+        raise UNetError(f"command line: unknown option {name}{_nearest(name, names)}")
+    given = vars(known)
+    config_path = Path(given.pop("config_path"))
+    values = {name: option.default for name, option in schema.items()}
+    from_file = read_yaml(config_path, schema)
+    values.update(from_file)
+    from_line = {key: schema[key].convert(text, "command line") for key, text in given.items()}
+    values.update(from_line)
+    for source in (from_line, from_file):
+        # Older releases call data_path data_url; with ModelArts the two differ.
+        if source.get("data_url") and "data_path" not in from_line and not values["enable_modelarts"]:
+            values["data_path"] = source["data_url"]
+            break
+    return Config(values)

@@ -1,0 +1,9 @@
+"""The one exception that a user, not a developer, has to act on."""
+
+
+class UNetError(Exception):
+    """Wrong usage or bad input.
+
+    The message is one line: what was found, what was expected, where, and what to do. Scripts print it
+    and exit with status 2.
+    """

@@ -1,0 +1,38 @@
+"""Files that appear whole or not at all."""
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+from src.model_utils.errors import UNetError
+
+
+@contextmanager
+def replacing(path):
+    """Yield a temporary name beside ``path``; what is written there takes the place of ``path`` at the end.
+
+    The file is flushed to the disk before it is renamed, so a crash leaves the old file or the new one. On
+    an error the temporary file is removed and the old file stays.
+
+    Raises:
+        UNetError: the folder cannot be made or written, or the disk is full.
+    """
+    path = Path(path)
+    # The suffix stays: MindSpore and OpenCV choose the format by it.
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UNetError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path, data):
+    """Write ``data`` (bytes) to ``path``, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)

@@ -1,0 +1,50 @@
+"""How a script starts and ends."""
+import logging
+import sys
+import traceback
+
+from src.model_utils.config import parse_options
+from src.model_utils.errors import UNetError
+
+USAGE_STATUS = 2
+
+
+def run_script(main, description, argv=None):
+    """Read the options, call ``main(config)``, and turn its errors into one line and an exit status.
+
+    Returns:
+        int: 0, or 2 for wrong usage or bad input, or 1 for an error of the program.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    debug = "--debug" in argv
+    try:
+        config = parse_options(argv, description)
+        debug = config.debug
+        _log_to_stdout()
+        main(config)
+        return 0
+    except UNetError as error:
+        return _fail(f"error: {error}", USAGE_STATUS, debug)
+    except Exception as error:   # the last stop before the interpreter's own traceback
+        text = str(error).strip().splitlines()
+        return _fail(f"error: {type(error).__name__}: {text[0] if text else ''} (a fault of the program; --debug shows "
+                     f"the traceback)", 1, debug)
+
+
+def _fail(message, status, debug):
+    if debug:
+        traceback.print_exc()
+    sys.stdout.flush()
+    print(message, file=sys.stderr)
+    return status
+
+
+def _log_to_stdout():
+    """The log lines that users grep for are bare text on standard output, one by one as they come."""
+    logger = logging.getLogger("unet")
+    if not logger.handlers:
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False

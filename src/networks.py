@@ -1,0 +1,60 @@
+"""The one place that knows every network."""
+from mindspore.common.initializer import HeNormal, HeUniform, initializer
+
+from src.model_utils.errors import UNetError
+from src.unet_medical import UNetMedical
+from src.unet_nested import NestedUNet, UNet
+
+# model_name -> class, and how the options become its arguments.
+NETWORKS = {
+    "unet_medical": (UNetMedical, lambda c: {"n_channels": c.num_channels, "n_classes": c.num_classes}),
+    "unet_simple": (UNet, lambda c: {"in_channel": c.num_channels, "n_class": c.num_classes}),
+    "unet_nested": (NestedUNet, lambda c: {"in_channel": c.num_channels, "n_class": c.num_classes,
+                                           "use_deconv": c.use_deconv, "use_bn": c.use_bn, "use_ds": c.use_ds}),
+}
+
+# Gain of ReLU, after He et al. 2015, arXiv:1502.01852.
+INITIALIZERS = {"he_normal": HeNormal, "he_uniform": HeUniform}
+
+
+def build_network(config):
+    """Build the network that the options name, with fresh weights.
+
+    Returns:
+        nn.Cell: (N, num_channels, H, W) float32 -> logits (N, num_classes, h, w); see the class.
+    """
+    network_class, arguments = _entry(config.model_name)
+    network = network_class(**arguments(config))
+    if config.weight_init != "default":
+        for parameter in network.trainable_params():
+            if parameter.ndim == 4:
+                parameter.set_data(initializer(INITIALIZERS[config.weight_init](), parameter.shape, parameter.dtype))
+    return network
+
+
+def output_size(model_name, size):
+    """Size of the logits for an input of ``size``, both (height, width).
+
+    Raises:
+        UNetError: the network cannot take that size; the message names the nearest that it can.
+    """
+    rule = _entry(model_name)[0].output_size
+    result = tuple(rule(side) for side in size)
+    if None in result:
+        nearest = [_nearest_valid(rule, side) for side in size]
+        raise UNetError(f"{model_name} cannot take an image of {size[0]}x{size[1]} (height x width); the nearest sizes "
+                        f"it can take are {' and '.join(f'{h}x{w}' for h, w in sorted(set(zip(*nearest))))}")
+    return result
+
+
+def _nearest_valid(rule, size):
+    """The nearest valid sizes not above and not below ``size``; the smallest one twice where none is below."""
+    above = next(side for side in range(max(size, 1), size + 10**4) if rule(side))
+    below = next((side for side in range(size, 0, -1) if rule(side)), above)
+    return below, above
+
+
+def _entry(model_name):
+    if model_name not in NETWORKS:
+        raise UNetError(f"model_name {model_name!r}: known networks are {', '.join(NETWORKS)}")
+    return NETWORKS[model_name]

@@ -1,0 +1,58 @@
+"""U-Net with valid convolutions: Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical
+Image Segmentation", MICCAI 2015, arXiv:1505.04597."""
+from mindspore import nn
+
+from src.unet_medical.unet_parts import DoubleConv, Down, OutConv, Up
+
+LEVELS = 4
+
+
+class UNetMedical(nn.Cell):
+    """The U-Net of 2015: (N, channels, H, W) -> logits (N, classes, h, w), both float32.
+
+    H and W must be sizes for which ``output_size`` gives a number.
+
+    Args:
+        n_channels (int): channels of the image.
+        n_classes (int): classes, the background included.
+    """
+
+    def __init__(self, n_channels, n_classes):
+        super().__init__()
+        self.inc = DoubleConv(n_channels, 64)
+        self.down1 = Down(64, 128)
+        self.down2 = Down(128, 256)
+        self.down3 = Down(256, 512)
+        self.down4 = Down(512, 1024)
+        self.up1 = Up(1024, 512)
+        self.up2 = Up(512, 256)
+        self.up3 = Up(256, 128)
+        self.up4 = Up(128, 64)
+        self.outc = OutConv(64, n_classes)
+
+    def construct(self, x):
+        x1 = self.inc(x)          # 64 channels, full resolution
+        x2 = self.down1(x1)       # 128, 1/2
+        x3 = self.down2(x2)       # 256, 1/4
+        x4 = self.down3(x3)       # 512, 1/8
+        x = self.down4(x4)        # 1024, 1/16
+        x = self.up1(x, x4)       # 512, 1/8
+        x = self.up2(x, x3)       # 256, 1/4
+        x = self.up3(x, x2)       # 128, 1/2
+        x = self.up4(x, x1)       # 64, full resolution
+        return self.outc(x)       # classes
+
+    @staticmethod
+    def output_size(size):
+        """Height (or width) of the logits for an input of height (or width) ``size``; None if it cannot be."""
+        for _ in range(LEVELS):
+            size -= 4             # two valid 3x3 convolutions
+            if size <= 0 or size % 2:
+                return None       # pooling would drop a row, and the skip would not fit
+            size //= 2
+        for _ in range(LEVELS + 1):
+            size -= 4
+            if size <= 0:
+                return None
+            size *= 2
+        return size // 2          # no upsampling follows the last pair of convolutions
