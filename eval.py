@@ -9,15 +9,16 @@ def main(config):
     from src.model_utils.runtime import quiet_mindspore
     quiet_mindspore()
     from src.checkpoint import load_weights   # MindSpore loads here, after the options are dealt with
+    from src.cpu_ops import choose_layers
     from src.data.samples import create_samples
     from src.evaluation import report
     from src.model_utils import runtime
     from src.networks import build_network
     from src.utils import predictor
 
-    runtime.start(config)
+    place = runtime.start(config)
     _, samples = create_samples(config)
-    network = build_network(config)
+    network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode))
     load_weights(network, config.checkpoint_file_path)
     report(predictor(network, config.eval_activate), samples, config, model=config.checkpoint_file_path)
 

@@ -1,6 +1,7 @@
 """The one place that knows every network."""
 from mindspore.common.initializer import HeNormal, HeUniform, initializer
 
+from src.layers import STOCK
 from src.model_utils.errors import UNetError
 from src.unet_medical import UNetMedical
 from src.unet_nested import NestedUNet, UNet
@@ -17,14 +18,18 @@ NETWORKS = {
 INITIALIZERS = {"he_normal": HeNormal, "he_uniform": HeUniform}
 
 
-def build_network(config):
+def build_network(config, layers=STOCK):
     """Build the network that the options name, with fresh weights.
+
+    Args:
+        config (Config): model_name and the network's own options.
+        layers (Layers): the layer set to build from.
 
     Returns:
         nn.Cell: (N, num_channels, H, W) float32 -> logits (N, num_classes, h, w); see the class.
     """
     network_class, arguments = _entry(config.model_name)
-    network = network_class(**arguments(config))
+    network = network_class(**arguments(config), layers=layers)
     if config.weight_init != "default":
         for parameter in network.trainable_params():
             if parameter.ndim == 4:

@@ -9,6 +9,7 @@ from mindspore.train.loss_scale_manager import FixedLossScaleManager
 
 from src.callbacks import CheckpointSaver, EpochLossTimeMonitor, StepLossTimeMonitor
 from src.checkpoint import checkpoint_folder
+from src.cpu_ops import choose_layers
 from src.data.pipeline import training_pipeline
 from src.data.samples import create_samples
 from src.data.schedule import make_schedule
@@ -111,7 +112,7 @@ def train(config):
     check_sizes(config, samples)
     if config.run_eval and len(validation) == 0:
         raise UNetError("run_eval is True, but there is no validation image; lower split, or put images into val/")
-    network = build_network(config)
+    network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode))
     train_network = build_train_network(config, network, schedule, place.device)
     config.save(Path(config.output_path) / "config.yaml")
     logger.info("%s on %s: %d training and %d validation images, %d steps of %d images in %d epochs",

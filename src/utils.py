@@ -13,7 +13,8 @@ class UnetEval(nn.Cell):
     """
 
     def __init__(self, net, eval_activate="Softmax"):
-        super().__init__()
+        # Without a prefix of its own, or the network's parameters would change their names to net.NAME.
+        super().__init__(auto_prefix=False)
         self.net = net
         self.is_softmax = {"softmax": True, "argmax": False}[eval_activate.lower()]
 

@@ -129,6 +129,8 @@ def _to_float(value):
 def _to_str(value):
     if value is None or isinstance(value, (list, dict)):
         raise ValueError
+    if isinstance(value, bool):     # YAML's reading of a bare on or off
+        return "on" if value else "off"
     return str(value)
 
 

@@ -72,8 +72,6 @@ def start(config):
     import mindspore as ms
 
     device = _choose_device(config.device_target)
-    if device == "CPU":
-        cap_cpu_instruction_set()
     device_id = config.device_id if config.device_id >= 0 else get_device_id()
     try:
         ms.set_device(device, 0 if device == "CPU" else device_id)

@@ -2,6 +2,7 @@
 Image Segmentation", MICCAI 2015, arXiv:1505.04597."""
 from mindspore import nn
 
+from src.layers import STOCK
 from src.unet_medical.unet_parts import DoubleConv, Down, OutConv, Up
 
 LEVELS = 4
@@ -15,23 +16,25 @@ class UNetMedical(nn.Cell):
     Args:
         n_channels (int): channels of the image.
         n_classes (int): classes, the background included.
+        layers (Layers): the layer set to build from.
     """
 
-    def __init__(self, n_channels, n_classes):
+    def __init__(self, n_channels, n_classes, layers=STOCK):
         super().__init__()
-        self.inc = DoubleConv(n_channels, 64)
-        self.down1 = Down(64, 128)
-        self.down2 = Down(128, 256)
-        self.down3 = Down(256, 512)
-        self.down4 = Down(512, 1024)
-        self.up1 = Up(1024, 512)
-        self.up2 = Up(512, 256)
-        self.up3 = Up(256, 128)
-        self.up4 = Up(128, 64)
-        self.outc = OutConv(64, n_classes)
+        self.enter, self.leave = layers.enter(), layers.leave()
+        self.inc = DoubleConv(layers, n_channels, 64)
+        self.down1 = Down(layers, 64, 128)
+        self.down2 = Down(layers, 128, 256)
+        self.down3 = Down(layers, 256, 512)
+        self.down4 = Down(layers, 512, 1024)
+        self.up1 = Up(layers, 1024, 512)
+        self.up2 = Up(layers, 512, 256)
+        self.up3 = Up(layers, 256, 128)
+        self.up4 = Up(layers, 128, 64)
+        self.outc = OutConv(layers, 64, n_classes)
 
     def construct(self, x):
-        x1 = self.inc(x)          # 64 channels, full resolution
+        x1 = self.inc(self.enter(x))   # 64 channels, full resolution
         x2 = self.down1(x1)       # 128, 1/2
         x3 = self.down2(x2)       # 256, 1/4
         x4 = self.down3(x3)       # 512, 1/8
@@ -40,7 +43,7 @@ class UNetMedical(nn.Cell):
         x = self.up2(x, x3)       # 256, 1/4
         x = self.up3(x, x2)       # 128, 1/2
         x = self.up4(x, x1)       # 64, full resolution
-        return self.outc(x)       # classes
+        return self.leave(self.outc(x))   # (N, classes, h, w)
 
     @staticmethod
     def output_size(size):

@@ -1,35 +1,32 @@
-"""Parts of the U-Net with valid convolutions. Tensors are NCHW."""
-from mindspore import nn, ops
+"""Parts of the U-Net with valid convolutions, on any layer set."""
+from mindspore import nn
 from mindspore.common.initializer import TruncatedNormal
 
-# Standard deviation of all initial weights.
-SIGMA = 0.06
+SIGMA = 0.06   # of all initial weights
 
 
-def _conv(in_channels, out_channels, kernel_size):
-    return nn.Conv2d(in_channels, out_channels, kernel_size, pad_mode="valid", has_bias=True,
-                     weight_init=TruncatedNormal(SIGMA), bias_init="zeros")
+def _conv_options():
+    return {"pad_mode": "valid", "has_bias": True, "weight_init": TruncatedNormal(SIGMA)}
 
 
 class DoubleConv(nn.Cell):
-    """Two 3x3 valid convolutions with ReLU: (N, in, H, W) -> (N, out, H-4, W-4)."""
+    """Two 3x3 valid convolutions with ReLU: in channels, H x W -> out channels, (H-4) x (W-4)."""
 
-    def __init__(self, in_channels, out_channels):
+    def __init__(self, layers, in_channels, out_channels):
         super().__init__()
-        self.double_conv = nn.SequentialCell([_conv(in_channels, out_channels, 3), nn.ReLU(),
-                                              _conv(out_channels, out_channels, 3), nn.ReLU()])
+        self.double_conv = nn.SequentialCell([*layers.conv_relu(in_channels, out_channels, 3, **_conv_options()),
+                                              *layers.conv_relu(out_channels, out_channels, 3, **_conv_options())])
 
     def construct(self, x):
         return self.double_conv(x)
 
 
 class Down(nn.Cell):
-    """2x2 max pooling, then a double convolution: (N, in, H, W) -> (N, out, H/2-4, W/2-4)."""
+    """2x2 max pooling, then a double convolution: in channels, H x W -> out channels, (H/2-4) x (W/2-4)."""
 
-    def __init__(self, in_channels, out_channels):
+    def __init__(self, layers, in_channels, out_channels):
         super().__init__()
-        self.maxpool_conv = nn.SequentialCell([nn.MaxPool2d(kernel_size=2, stride=2),
-                                               DoubleConv(in_channels, out_channels)])
+        self.maxpool_conv = nn.SequentialCell([layers.max_pool(), DoubleConv(layers, in_channels, out_channels)])
 
     def construct(self, x):
         return self.maxpool_conv(x)
@@ -38,30 +35,27 @@ class Down(nn.Cell):
 class Up(nn.Cell):
     """2x2 transposed convolution with ReLU, the centre of the skip beside it, then a double convolution.
 
-    (N, in, h, w) and the skip (N, in/2, H, W) with H >= 2h -> (N, out, 2h-4, 2w-4).
+    in channels, h x w, and a skip of in/2 channels, at least 2h x 2w -> out channels, (2h-4) x (2w-4).
     """
 
-    def __init__(self, in_channels, out_channels):
+    def __init__(self, layers, in_channels, out_channels):
         super().__init__()
-        self.up = nn.Conv2dTranspose(in_channels, in_channels // 2, kernel_size=2, stride=2, pad_mode="valid",
-                                     has_bias=False, weight_init=TruncatedNormal(SIGMA))
+        self.up = layers.deconv(in_channels, in_channels // 2, weight_init=TruncatedNormal(SIGMA))
         self.relu = nn.ReLU()
-        self.conv = DoubleConv(in_channels, out_channels)
+        self.concat = layers.concat(2)
+        self.conv = DoubleConv(layers, in_channels, out_channels)
 
     def construct(self, x, skip):
-        x = self.relu(self.up(x))                                 # (N, in/2, 2h, 2w)
-        height, width = x.shape[2:]
-        top, left = (skip.shape[2] - height) // 2, (skip.shape[3] - width) // 2
-        skip = skip[:, :, top:top + height, left:left + width]    # (N, in/2, 2h, 2w)
-        return self.conv(ops.concat((x, skip), axis=1))           # (N, in, 2h, 2w) -> (N, out, 2h-4, 2w-4)
+        x = self.relu(self.up(x))              # in/2 channels, 2h x 2w
+        return self.conv(self.concat(x, skip))
 
 
 class OutConv(nn.Cell):
-    """1x1 convolution to the logits: (N, in, H, W) -> (N, classes, H, W)."""
+    """1x1 convolution to the logits."""
 
-    def __init__(self, in_channels, out_channels):
+    def __init__(self, layers, in_channels, out_channels):
         super().__init__()
-        self.conv = _conv(in_channels, out_channels, 1)
+        self.conv = layers.conv(in_channels, out_channels, 1, **_conv_options())
 
     def construct(self, x):
         return self.conv(x)

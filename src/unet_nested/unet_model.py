@@ -2,6 +2,7 @@
 Features in Image Segmentation", IEEE TMI 39(6), 2020, arXiv:1912.05074; and a U-Net of the same parts."""
 from mindspore import nn, ops
 
+from src.layers import STOCK
 from src.unet_nested.unet_parts import UnetConv2d, UnetUp, final_conv
 
 LEVELS = 4
@@ -29,43 +30,46 @@ class NestedUNet(nn.Cell):
         use_deconv (bool): upsample by transposed convolutions, else bilinear and a 1x1 convolution.
         use_bn (bool): batch norm in the encoder.
         use_ds (bool): deep supervision.
+        layers (Layers): the layer set to build from.
     """
     output_size = staticmethod(output_size)
 
-    def __init__(self, in_channel, n_class=2, feature_scale=2, use_deconv=True, use_bn=True, use_ds=True):
+    def __init__(self, in_channel, n_class=2, feature_scale=2, use_deconv=True, use_bn=True, use_ds=True,
+                 layers=STOCK):
         super().__init__()
+        self.enter, self.leave = layers.enter(), layers.leave()
         self.use_ds = use_ds
         f = _filters(feature_scale)
-        self.maxpool = nn.MaxPool2d(kernel_size=2, stride=2)
+        self.maxpool = layers.max_pool()
 
         # Xij: i poolings deep, j upsamplings along.
-        self.conv00 = UnetConv2d(in_channel, f[0], use_bn)
-        self.conv10 = UnetConv2d(f[0], f[1], use_bn)
-        self.conv20 = UnetConv2d(f[1], f[2], use_bn)
-        self.conv30 = UnetConv2d(f[2], f[3], use_bn)
-        self.conv40 = UnetConv2d(f[3], f[4], use_bn)
+        self.conv00 = UnetConv2d(layers, in_channel, f[0], use_bn)
+        self.conv10 = UnetConv2d(layers, f[0], f[1], use_bn)
+        self.conv20 = UnetConv2d(layers, f[1], f[2], use_bn)
+        self.conv30 = UnetConv2d(layers, f[2], f[3], use_bn)
+        self.conv40 = UnetConv2d(layers, f[3], f[4], use_bn)
 
-        self.up_concat01 = UnetUp(f[1], f[0], use_deconv, n_skips=1)
-        self.up_concat11 = UnetUp(f[2], f[1], use_deconv, n_skips=1)
-        self.up_concat21 = UnetUp(f[3], f[2], use_deconv, n_skips=1)
-        self.up_concat31 = UnetUp(f[4], f[3], use_deconv, n_skips=1)
+        self.up_concat01 = UnetUp(layers, f[1], f[0], use_deconv, n_skips=1)
+        self.up_concat11 = UnetUp(layers, f[2], f[1], use_deconv, n_skips=1)
+        self.up_concat21 = UnetUp(layers, f[3], f[2], use_deconv, n_skips=1)
+        self.up_concat31 = UnetUp(layers, f[4], f[3], use_deconv, n_skips=1)
 
-        self.up_concat02 = UnetUp(f[1], f[0], use_deconv, n_skips=2)
-        self.up_concat12 = UnetUp(f[2], f[1], use_deconv, n_skips=2)
-        self.up_concat22 = UnetUp(f[3], f[2], use_deconv, n_skips=2)
+        self.up_concat02 = UnetUp(layers, f[1], f[0], use_deconv, n_skips=2)
+        self.up_concat12 = UnetUp(layers, f[2], f[1], use_deconv, n_skips=2)
+        self.up_concat22 = UnetUp(layers, f[3], f[2], use_deconv, n_skips=2)
 
-        self.up_concat03 = UnetUp(f[1], f[0], use_deconv, n_skips=3)
-        self.up_concat13 = UnetUp(f[2], f[1], use_deconv, n_skips=3)
+        self.up_concat03 = UnetUp(layers, f[1], f[0], use_deconv, n_skips=3)
+        self.up_concat13 = UnetUp(layers, f[2], f[1], use_deconv, n_skips=3)
 
-        self.up_concat04 = UnetUp(f[1], f[0], use_deconv, n_skips=4)
+        self.up_concat04 = UnetUp(layers, f[1], f[0], use_deconv, n_skips=4)
 
-        self.final1 = final_conv(f[0], n_class)
-        self.final2 = final_conv(f[0], n_class)
-        self.final3 = final_conv(f[0], n_class)
-        self.final4 = final_conv(f[0], n_class)
+        self.final1 = final_conv(layers, f[0], n_class)
+        self.final2 = final_conv(layers, f[0], n_class)
+        self.final3 = final_conv(layers, f[0], n_class)
+        self.final4 = final_conv(layers, f[0], n_class)
 
     def construct(self, x):
-        x00 = self.conv00(x)                                  # f[0] channels, full resolution
+        x00 = self.conv00(self.enter(x))                      # f[0] channels, full resolution
         x10 = self.conv10(self.maxpool(x00))                  # f[1], 1/2
         x20 = self.conv20(self.maxpool(x10))                  # f[2], 1/4
         x30 = self.conv30(self.maxpool(x20))                  # f[3], 1/8
@@ -86,9 +90,9 @@ class NestedUNet(nn.Cell):
         x04 = self.up_concat04(x13, x00, x01, x02, x03)       # f[0], full resolution
 
         if self.use_ds and self.training:
-            return ops.stack((self.final1(x01), self.final2(x02), self.final3(x03), self.final4(x04)),
-                             axis=0)                          # (4, N, n_class, H, W)
-        return self.final4(x04)                               # (N, n_class, H, W)
+            heads = (self.final1(x01), self.final2(x02), self.final3(x03), self.final4(x04))
+            return ops.stack([self.leave(head) for head in heads], axis=0)    # (4, N, n_class, H, W)
+        return self.leave(self.final4(x04))                   # (N, n_class, H, W)
 
 
 class UNet(nn.Cell):
@@ -102,26 +106,28 @@ class UNet(nn.Cell):
         feature_scale (int): divides the 64 to 1024 channels of the U-Net paper.
         use_deconv (bool): upsample by transposed convolutions, else bilinear and a 1x1 convolution.
         use_bn (bool): batch norm in the encoder.
+        layers (Layers): the layer set to build from.
     """
     output_size = staticmethod(output_size)
 
-    def __init__(self, in_channel, n_class=2, feature_scale=2, use_deconv=True, use_bn=True):
+    def __init__(self, in_channel, n_class=2, feature_scale=2, use_deconv=True, use_bn=True, layers=STOCK):
         super().__init__()
+        self.enter, self.leave = layers.enter(), layers.leave()
         f = _filters(feature_scale)
-        self.maxpool = nn.MaxPool2d(kernel_size=2, stride=2)
-        self.conv0 = UnetConv2d(in_channel, f[0], use_bn)
-        self.conv1 = UnetConv2d(f[0], f[1], use_bn)
-        self.conv2 = UnetConv2d(f[1], f[2], use_bn)
-        self.conv3 = UnetConv2d(f[2], f[3], use_bn)
-        self.conv4 = UnetConv2d(f[3], f[4], use_bn)
-        self.up_concat1 = UnetUp(f[1], f[0], use_deconv)
-        self.up_concat2 = UnetUp(f[2], f[1], use_deconv)
-        self.up_concat3 = UnetUp(f[3], f[2], use_deconv)
-        self.up_concat4 = UnetUp(f[4], f[3], use_deconv)
-        self.final = final_conv(f[0], n_class)
+        self.maxpool = layers.max_pool()
+        self.conv0 = UnetConv2d(layers, in_channel, f[0], use_bn)
+        self.conv1 = UnetConv2d(layers, f[0], f[1], use_bn)
+        self.conv2 = UnetConv2d(layers, f[1], f[2], use_bn)
+        self.conv3 = UnetConv2d(layers, f[2], f[3], use_bn)
+        self.conv4 = UnetConv2d(layers, f[3], f[4], use_bn)
+        self.up_concat1 = UnetUp(layers, f[1], f[0], use_deconv)
+        self.up_concat2 = UnetUp(layers, f[2], f[1], use_deconv)
+        self.up_concat3 = UnetUp(layers, f[3], f[2], use_deconv)
+        self.up_concat4 = UnetUp(layers, f[4], f[3], use_deconv)
+        self.final = final_conv(layers, f[0], n_class)
 
     def construct(self, x):
-        x0 = self.conv0(x)                        # f[0] channels, full resolution
+        x0 = self.conv0(self.enter(x))            # f[0] channels, full resolution
         x1 = self.conv1(self.maxpool(x0))         # f[1], 1/2
         x2 = self.conv2(self.maxpool(x1))         # f[2], 1/4
         x3 = self.conv3(self.maxpool(x2))         # f[3], 1/8
@@ -130,4 +136,4 @@ class UNet(nn.Cell):
         x = self.up_concat3(x, x2)                # f[2], 1/4
         x = self.up_concat2(x, x1)                # f[1], 1/2
         x = self.up_concat1(x, x0)                # f[0], full resolution
-        return self.final(x)                      # n_class
+        return self.leave(self.final(x))          # (N, n_class, H, W)

@@ -1,0 +1,53 @@
+"""Faster convolutions on a CPU: the oneDNN that MindSpore bundles, asked in the layout it likes.
+
+MindSpore's own CPU kernels hand oneDNN plain NCHW, which leaves it a matrix product over an unfolded copy of
+the image (im2col). In NHWC the same library is two to four times faster and needs no such copy. The operators
+are compiled on the user's machine, at first use.
+"""
+import logging
+
+from src.cpu_ops.build import CannotBuild, build_library
+from src.layers import STOCK
+from src.model_utils.errors import UNetError
+from src.model_utils.runtime import cap_cpu_instruction_set
+
+logger = logging.getLogger("unet")
+
+
+def choose_layers(option, device, context_mode):
+    """The layer set to build a network from; says which one and why in the log.
+
+    Args:
+        option (str): auto takes the compiled operators where they can be had, on insists, off leaves them.
+        device (str): Ascend, GPU or CPU.
+        context_mode (str): graph or pynative.
+
+    Returns:
+        Layers.
+
+    Raises:
+        UNetError: ``option`` is on, and the operators cannot be had.
+    """
+    library, reason = None, None
+    if device != "CPU":
+        reason = f"the device is {device}"
+    elif option == "off":
+        reason = "cpu_ops is off"
+    elif context_mode != "graph":
+        reason = "they need graph mode"
+    else:
+        try:
+            library = build_library()
+        except CannotBuild as error:
+            reason = str(error)
+    if library is None and option == "on":
+        raise UNetError(f"cpu_ops is on, but the compiled operators cannot be used: {reason}")
+    if library is not None:
+        from src.cpu_ops.layers import FastLayers
+
+        logger.info("convolutions: compiled CPU operators (%s)", library)
+        return FastLayers(library)
+    if device == "CPU":
+        logger.info("convolutions: MindSpore's own kernels; the faster compiled ones are not used because %s", reason)
+        cap_cpu_instruction_set()
+    return STOCK

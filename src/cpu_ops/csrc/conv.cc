@@ -1,0 +1,174 @@
+// Convolution with stride 1 and transposed convolution with stride = kernel size, on oneDNN.
+// Activations are NHWC, weights as MindSpore keeps them: (out, in, k, k), transposed (in, out, k, k).
+#include "engine.h"
+
+using dnnl::memory;
+using tag = dnnl::memory::format_tag;
+using unet::Tensor;
+
+namespace {
+
+constexpr auto f32 = memory::data_type::f32;
+
+memory::desc nhwc(const Tensor& x) { return {{x.shape[0], x.shape[3], x.shape[1], x.shape[2]}, f32, tag::nhwc}; }
+
+memory::desc flat(int64_t size) { return {{size}, f32, tag::a}; }
+
+memory view(const memory::desc& desc, const Tensor& x) { return memory(desc, unet::engine(), x.data); }
+
+// Geometry of one layer; all that its primitives depend on.
+struct Layer {
+  bool transposed;
+  memory::desc src, dst;       // NHWC
+  memory::desc plain_weights;  // as MindSpore keeps them
+  memory::desc free_weights;   // as oneDNN likes them
+  memory::desc bias;           // empty without
+  memory::dims stride, pad_before, pad_after;
+  std::vector<int64_t> key;
+
+  Layer(const Tensor& x, const Tensor& w, const Tensor& y, bool with_bias, bool is_transposed)
+      : transposed(is_transposed), src(nhwc(x)), dst(nhwc(y)) {
+    const int64_t k = w.shape[2];
+    const memory::dims dims{y.shape[3], x.shape[3], k, k};   // (out, in, k, k)
+    plain_weights = {dims, f32, transposed ? tag::iohw : tag::oihw};
+    free_weights = {dims, f32, tag::any};
+    if (with_bias) bias = flat(y.shape[3]);
+    stride = transposed ? memory::dims{k, k} : memory::dims{1, 1};
+    for (int axis : {1, 2}) {
+      // What a same convolution pads; MindSpore puts an odd one behind.
+      const int64_t pad = transposed ? 0 : y.shape[axis] - x.shape[axis] + k - 1;
+      pad_before.push_back(pad / 2);
+      pad_after.push_back(pad - pad / 2);
+    }
+    key = {transposed, x.shape[0], x.shape[1], x.shape[2], x.shape[3], y.shape[1], y.shape[2], y.shape[3], k, with_bias};
+  }
+};
+
+dnnl::primitive_attr attributes(bool relu) {
+  dnnl::primitive_attr attr;
+  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  if (relu) {
+    dnnl::post_ops ops;
+    ops.append_eltwise(dnnl::algorithm::eltwise_relu, 0.f, 0.f);
+    attr.set_post_ops(ops);
+  }
+  return attr;
+}
+
+// A convolution or transposed convolution, forward, backward to the data, backward to the weights.
+template <class Forward, class BackwardData, class BackwardWeights, dnnl::algorithm kAlgorithm>
+struct Kind {
+  static typename Forward::primitive_desc forward_desc(const Layer& l, bool relu) {
+    const auto prop = dnnl::prop_kind::forward_training;
+    if (l.bias.get_size()) {
+      return {unet::engine(), prop, kAlgorithm, l.src, l.free_weights, l.bias, l.dst, l.stride, l.pad_before, l.pad_after,
+              attributes(relu)};
+    }
+    return {unet::engine(), prop, kAlgorithm, l.src, l.free_weights, l.dst, l.stride, l.pad_before, l.pad_after,
+            attributes(relu)};
+  }
+
+  static typename BackwardData::primitive_desc data_desc(const Layer& l) {
+    return {unet::engine(), kAlgorithm, l.src, l.free_weights, l.dst, l.stride, l.pad_before, l.pad_after,
+            forward_desc(l, false), attributes(false)};
+  }
+
+  static typename BackwardWeights::primitive_desc weights_desc(const Layer& l) {
+    if (l.bias.get_size()) {
+      return {unet::engine(), kAlgorithm, l.src, l.free_weights, l.bias, l.dst, l.stride, l.pad_before, l.pad_after,
+              forward_desc(l, false), attributes(false)};
+    }
+    return {unet::engine(), kAlgorithm, l.src, l.free_weights, l.dst, l.stride, l.pad_before, l.pad_after,
+            forward_desc(l, false), attributes(false)};
+  }
+};
+
+// A primitive with what is needed to run it.
+template <class Primitive>
+struct Made {
+  typename Primitive::primitive_desc desc;
+  Primitive primitive;
+  explicit Made(const typename Primitive::primitive_desc& d) : desc(d), primitive(d) {}
+};
+
+template <class Primitive>
+Made<Primitive>& made(const Layer& layer, bool relu, const std::function<typename Primitive::primitive_desc()>& desc) {
+  auto key = layer.key;
+  key.push_back(relu);
+  return unet::cached<Made<Primitive>>(key, [&] { return std::make_unique<Made<Primitive>>(desc()); });
+}
+
+memory in_layout(const memory& weights, const memory::desc& wanted) {
+  if (weights.get_desc() == wanted) return weights;
+  memory other = unet::scratch_memory(wanted);
+  dnnl::reorder(weights, other).execute(unet::stream(), const_cast<memory&>(weights), other);
+  return other;
+}
+
+template <class M>
+void execute(M& made, std::unordered_map<int, memory> args) {
+  args.insert({DNNL_ARG_SCRATCHPAD, unet::scratch_memory(made.desc.scratchpad_desc())});
+  made.primitive.execute(unet::stream(), args);
+  unet::stream().wait();
+}
+
+// x, w, [bias,] -> y
+template <class Forward, class K>
+void forward(std::vector<Tensor>& t, bool transposed, bool relu) {
+  const bool with_bias = t.size() == 4;
+  const Tensor &x = t[0], &w = t[1], &y = t.back();
+  const Layer layer(x, w, y, with_bias, transposed);
+  auto& m = made<Forward>(layer, relu, [&] { return K::forward_desc(layer, relu); });
+  std::unordered_map<int, memory> args{
+      {DNNL_ARG_SRC, view(layer.src, x)},
+      {DNNL_ARG_WEIGHTS, in_layout(view(layer.plain_weights, w), m.desc.weights_desc())},
+      {DNNL_ARG_DST, view(layer.dst, y)}};
+  if (with_bias) args.insert({DNNL_ARG_BIAS, view(layer.bias, t[2])});
+  execute(m, args);
+}
+
+// w, dy -> dx
+template <class BackwardData, class K>
+void backward_data(std::vector<Tensor>& t, bool transposed) {
+  const Tensor &w = t[0], &dy = t[1], &dx = t[2];
+  const Layer layer(dx, w, dy, false, transposed);
+  auto& m = made<BackwardData>(layer, false, [&] { return K::data_desc(layer); });
+  execute(m, {{DNNL_ARG_DIFF_DST, view(layer.dst, dy)},
+              {DNNL_ARG_WEIGHTS, in_layout(view(layer.plain_weights, w), m.desc.weights_desc())},
+              {DNNL_ARG_DIFF_SRC, view(layer.src, dx)}});
+}
+
+// x, dy -> dw [, dbias]
+template <class BackwardWeights, class K>
+void backward_weights(std::vector<Tensor>& t, bool transposed) {
+  const bool with_bias = t.size() == 4;
+  const Tensor &x = t[0], &dy = t[1], &dw = t[2];
+  const Layer layer(x, dw, dy, with_bias, transposed);
+  auto& m = made<BackwardWeights>(layer, false, [&] { return K::weights_desc(layer); });
+  memory plain = view(layer.plain_weights, dw);
+  const bool direct = m.desc.diff_weights_desc() == layer.plain_weights;
+  memory result = direct ? plain : unet::scratch_memory(m.desc.diff_weights_desc());
+  std::unordered_map<int, memory> args{{DNNL_ARG_SRC, view(layer.src, x)},
+                                       {DNNL_ARG_DIFF_DST, view(layer.dst, dy)},
+                                       {DNNL_ARG_DIFF_WEIGHTS, result}};
+  if (with_bias) args.insert({DNNL_ARG_DIFF_BIAS, view(layer.bias, t[3])});
+  execute(m, args);
+  if (!direct) dnnl::reorder(result, plain).execute(unet::stream(), result, plain);
+  unet::stream().wait();
+}
+
+using Conv = Kind<dnnl::convolution_forward, dnnl::convolution_backward_data, dnnl::convolution_backward_weights,
+                  dnnl::algorithm::convolution_direct>;
+using Deconv = Kind<dnnl::deconvolution_forward, dnnl::deconvolution_backward_data,
+                    dnnl::deconvolution_backward_weights, dnnl::algorithm::deconvolution_direct>;
+
+}  // namespace
+
+UNET_OPERATOR(unet_conv) { forward<dnnl::convolution_forward, Conv>(t, false, false); }
+UNET_OPERATOR(unet_conv_relu) { forward<dnnl::convolution_forward, Conv>(t, false, true); }
+UNET_OPERATOR(unet_conv_backward_data) { backward_data<dnnl::convolution_backward_data, Conv>(t, false); }
+UNET_OPERATOR(unet_conv_backward_weights) { backward_weights<dnnl::convolution_backward_weights, Conv>(t, false); }
+
+UNET_OPERATOR(unet_deconv) { forward<dnnl::deconvolution_forward, Deconv>(t, true, false); }
+UNET_OPERATOR(unet_deconv_backward_data) { backward_data<dnnl::deconvolution_backward_data, Deconv>(t, true); }
+UNET_OPERATOR(unet_deconv_backward_weights) { backward_weights<dnnl::deconvolution_backward_weights, Deconv>(t, true); }

@@ -1,0 +1,60 @@
+// What all operators share: threads, the oneDNN engine, scratch memory, and the form MindSpore calls them in.
+#pragma once
+
+#include <oneapi/dnnl/dnnl.hpp>
+#include <oneapi/dnnl/dnnl_threadpool.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+namespace unet {
+
+// Threads of all operators; as many as the process may use. One operator runs at a time, on all of them.
+int thread_count();
+// Calls body(begin, end) on parts of [0, count), in parallel. Parts are at least `grain` long.
+void parallel(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body);
+
+dnnl::engine& engine();
+dnnl::stream& stream();
+
+// Memory that lives until the operator returns; grows to the largest operator's need and stays there, where
+// oneDNN's own scratch would stay once for each primitive.
+void* scratch(size_t bytes);
+dnnl::memory scratch_memory(const dnnl::memory::desc& desc);
+
+// A tensor as MindSpore hands it over: float32, contiguous.
+struct Tensor {
+  float* data;
+  std::vector<int64_t> shape;
+
+  int64_t size() const;
+  int64_t rows() const { return size() / shape.back(); }   // of an NHWC tensor: N * H * W
+  int64_t channels() const { return shape.back(); }
+};
+
+// Runs one operator: takes the lock, gives back the scratch memory, and turns an exception into a status
+// that MindSpore raises, with the reason on standard error.
+using Operator = void (*)(std::vector<Tensor>&);
+int run(const char* name, Operator op, int count, void** params, int* ndims, int64_t** shapes);
+
+// Primitives by shape. Key: whatever tells two of one kind apart.
+template <class Primitive>
+Primitive& cached(const std::vector<int64_t>& key, const std::function<std::unique_ptr<Primitive>()>& make) {
+  static std::map<std::vector<int64_t>, std::unique_ptr<Primitive>> all;
+  auto& slot = all[key];
+  if (!slot) slot = make();
+  return *slot;
+}
+
+}  // namespace unet
+
+// Defines the C function `name` that MindSpore loads; the body works on `t`, inputs first, outputs last.
+#define UNET_OPERATOR(name)                                                                                  \
+  static void name##_body(std::vector<unet::Tensor>& t);                                                     \
+  extern "C" int name(int count, void** params, int* ndims, int64_t** shapes, const char**, void*, void*) { \
+    return unet::run(#name, name##_body, count, params, ndims, shapes);                                      \
+  }                                                                                                          \
+  static void name##_body(std::vector<unet::Tensor>& t)

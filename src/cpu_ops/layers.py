@@ -1,0 +1,114 @@
+"""The layers of ``src.layers`` on the compiled operators: NHWC inside, the same parameters."""
+from mindspore import Parameter, nn, ops
+from mindspore.common.initializer import initializer
+
+from src.cpu_ops.ops import Operators
+from src.layers import Layers
+
+MOMENTUM = 0.9    # of nn.BatchNorm2d
+EPSILON = 1e-5    # also in csrc/elementwise.cc
+
+
+class _Conv(nn.Cell):
+    def __init__(self, operators, in_channels, out_channels, kernel_size, pad_mode, has_bias, weight_init,
+                 relu=False):
+        super().__init__()
+        self.weight = Parameter(initializer(weight_init, (out_channels, in_channels, kernel_size, kernel_size)),
+                                name="weight")
+        self.has_bias = has_bias
+        if has_bias:
+            self.bias = Parameter(initializer("zeros", (out_channels,)), name="bias")
+        self.conv = operators.conv(kernel_size, pad_mode == "same", relu, has_bias)
+
+    def construct(self, x):
+        if self.has_bias:
+            return self.conv(x, self.weight, self.bias)
+        return self.conv(x, self.weight)
+
+
+class _Deconv(nn.Cell):
+    def __init__(self, operators, in_channels, out_channels, weight_init):
+        super().__init__()
+        self.weight = Parameter(initializer(weight_init, (in_channels, out_channels, 2, 2)), name="weight")
+        self.deconv = operators.deconv()
+
+    def construct(self, x):
+        return self.deconv(x, self.weight)
+
+
+class _BatchNormReLU(nn.Cell):
+    def __init__(self, operators, channels):
+        super().__init__()
+        self.moving_mean = Parameter(initializer("zeros", (channels,)), name="moving_mean", requires_grad=False)
+        self.moving_variance = Parameter(initializer("ones", (channels,)), name="moving_variance", requires_grad=False)
+        self.gamma = Parameter(initializer("ones", (channels,)), name="gamma")
+        self.beta = Parameter(initializer("zeros", (channels,)), name="beta")
+        self.norm = operators.batch_norm_relu()
+        self.affine = operators.affine_relu()
+
+    def construct(self, x):
+        if self.training:
+            y, mean, variance = self.norm(x, self.gamma, self.beta)
+            mean, variance = ops.stop_gradient(mean), ops.stop_gradient(variance)
+            count = x.shape[0] * x.shape[1] * x.shape[2]
+            ops.assign(self.moving_mean, MOMENTUM * self.moving_mean + (1 - MOMENTUM) * mean)
+            ops.assign(self.moving_variance, MOMENTUM * self.moving_variance
+                       + (1 - MOMENTUM) * count / max(count - 1, 1) * variance)
+            return y
+        scale = self.gamma / ops.sqrt(self.moving_variance + EPSILON)
+        return self.affine(x, scale, self.beta - self.moving_mean * scale)
+
+
+class FastLayers(Layers):
+    """The layers on the operators of one compiled library."""
+
+    def __init__(self, library):
+        self.operators = Operators(library)
+
+    def enter(self):
+        return _Transpose((0, 2, 3, 1))
+
+    def leave(self):
+        return _Transpose((0, 3, 1, 2))
+
+    def conv(self, *args, relu=False, **kwargs):
+        return _Conv(self.operators, *args, relu=relu, **kwargs)
+
+    def conv_relu(self, *args, **kwargs):
+        return [self.conv(*args, relu=True, **kwargs), nn.Identity()]
+
+    def conv_norm_relu(self, in_channels, out_channels, kernel_size, pad_mode, weight_init):
+        return [self.conv(in_channels, out_channels, kernel_size, pad_mode, False, weight_init),
+                _BatchNormReLU(self.operators, out_channels), nn.Identity()]
+
+    def deconv(self, *args, **kwargs):
+        return _Deconv(self.operators, *args, **kwargs)
+
+    def max_pool(self):
+        return _Call(self.operators.max_pool())
+
+    def upsample(self):
+        return nn.SequentialCell([self.leave(), super().upsample(), self.enter()])
+
+    def concat(self, count):
+        return _Call(self.operators.concat(count))
+
+
+class _Transpose(nn.Cell):
+    def __init__(self, order):
+        super().__init__()
+        self.order = order
+
+    def construct(self, x):
+        return x.transpose(self.order)
+
+
+class _Call(nn.Cell):
+    """An operator without parameters as a cell."""
+
+    def __init__(self, operator):
+        super().__init__()
+        self.operator = operator
+
+    def construct(self, *inputs):
+        return self.operator(*inputs)

@@ -1,0 +1,118 @@
+"""The compiled operators as MindSpore operators with gradients. Activations are NHWC, all float32."""
+import mindspore as ms
+from mindspore import ops
+
+
+class Operators:
+    """Makes the operators of one compiled library.
+
+    Args:
+        library (str): path of the shared library.
+    """
+
+    def __init__(self, library):
+        self.library = library
+        self._relu_backward = self._aot("relu_backward", lambda y, dy: y)
+
+    def _aot(self, name, out_shape, outputs=1, bprop=None, variant=""):
+        dtype = (lambda *_: ms.float32) if outputs == 1 else (lambda *_: (ms.float32,) * outputs)
+        operator = ops.Custom(f"{self.library}:unet_{name}", out_shape, dtype, func_type="aot", bprop=bprop)
+        # MindSpore caches inferred shapes by the attributes: two operators of one name whose ``out_shape``
+        # differ would share the first one's result.
+        operator.add_prim_attr("variant", variant)
+        return operator
+
+    def conv(self, kernel_size, same, relu, has_bias):
+        """Convolution with stride 1, with ReLU if ``relu``: (x, w[, bias]) -> y.
+
+        x is (N, H, W, in), w (out, in, k, k), y (N, H, W, out), smaller by k - 1 unless ``same``.
+        """
+        margin = 0 if same else kernel_size - 1
+        variant = f"kernel {kernel_size}, margin {margin}"
+        backward_data = self._aot("conv_backward_data",
+                                  lambda w, dy: (dy[0], dy[1] + margin, dy[2] + margin, w[1]), variant=variant)
+        relu_backward = self._relu_backward
+
+        def weight_shape(x, dy):
+            return dy[3], x[3], kernel_size, kernel_size
+
+        def out_shape(x, w, *_):
+            return x[0], x[1] - margin, x[2] - margin, w[0]
+
+        name = "conv_relu" if relu else "conv"
+        if has_bias:
+            backward_both = self._aot("conv_backward_weights", lambda x, dy: (weight_shape(x, dy), (dy[3],)), outputs=2,
+                                      variant=variant + ", bias")
+
+            def bprop(x, w, bias, out, dout):
+                dy = relu_backward(out, dout) if relu else dout
+                dw, dbias = backward_both(x, dy)
+                return backward_data(w, dy), dw, dbias
+        else:
+            backward_weights = self._aot("conv_backward_weights", weight_shape, variant=variant)
+
+            def bprop(x, w, out, dout):
+                dy = relu_backward(out, dout) if relu else dout
+                return backward_data(w, dy), backward_weights(x, dy)
+
+        return self._aot(name, out_shape, bprop=bprop, variant=variant)
+
+    def deconv(self):
+        """Transposed convolution, kernel 2 and stride 2: (x, w) -> y.
+
+        x is (N, H, W, in), w (in, out, 2, 2), y (N, 2H, 2W, out).
+        """
+        backward_data = self._aot("deconv_backward_data", lambda w, dy: (dy[0], dy[1] // 2, dy[2] // 2, w[0]))
+        backward_weights = self._aot("deconv_backward_weights", lambda x, dy: (x[3], dy[3], 2, 2))
+
+        def bprop(x, w, out, dout):
+            return backward_data(w, dout), backward_weights(x, dout)
+
+        return self._aot("deconv", lambda x, w: (x[0], 2 * x[1], 2 * x[2], w[1]), bprop=bprop)
+
+    def max_pool(self):
+        """2x2 maximum with stride 2: (N, H, W, C) -> (N, H/2, W/2, C)."""
+        backward = self._aot("max_pool_backward", lambda x, dy: x)
+
+        def bprop(x, out, dout):
+            return (backward(x, dout),)
+
+        return self._aot("max_pool", lambda x: (x[0], x[1] // 2, x[2] // 2, x[3]), bprop=bprop)
+
+    def concat(self, count):
+        """Channels side by side: (x, skip, ...), ``count`` (2 to 5) tensors -> y of the height and width of x.
+
+        Of a skip that is higher or wider than x, the centre.
+        """
+        backward = self._aot("concat_backward", lambda *shapes: shapes[:-1], outputs=count, variant=str(count))
+
+        # MindSpore counts the arguments of a bprop, so each number of inputs has its own.
+        def of_two(a, b, out, dout):
+            return backward(a, b, dout)
+
+        def of_three(a, b, c, out, dout):
+            return backward(a, b, c, dout)
+
+        def of_four(a, b, c, d, out, dout):
+            return backward(a, b, c, d, dout)
+
+        def of_five(a, b, c, d, e, out, dout):
+            return backward(a, b, c, d, e, dout)
+
+        bprop = {2: of_two, 3: of_three, 4: of_four, 5: of_five}[count]
+        return self._aot("concat", lambda *shapes: (*shapes[0][:3], sum(shape[3] for shape in shapes)), bprop=bprop,
+                         variant=str(count))
+
+    def batch_norm_relu(self):
+        """Batch norm in training and ReLU: (x, gamma, beta) -> (y, mean, variance), the moments (C,), biased."""
+        backward = self._aot("batch_norm_relu_backward", lambda x, gamma, beta, mean, variance, dy: (x, gamma, beta),
+                             outputs=3)
+
+        def bprop(x, gamma, beta, out, dout):
+            return backward(x, gamma, beta, out[1], out[2], dout[0])
+
+        return self._aot("batch_norm_relu", lambda x, gamma, beta: (x, gamma, gamma), outputs=3, bprop=bprop)
+
+    def affine_relu(self):
+        """relu(x * scale + shift), channel by channel, without a gradient: (N, H, W, C), (C,), (C,) -> (N, H, W, C)."""
+        return self._aot("affine_relu", lambda x, scale, shift: x)
