@@ -6,9 +6,7 @@ from src.model_utils.script import run_script
 
 def main(config):
     """Score the checkpoint on the validation images."""
-    from src.model_utils.runtime import quiet_mindspore
-    quiet_mindspore()
-    from src.checkpoint import load_weights   # MindSpore loads here, after the options are dealt with
+    from src.checkpoint import load_weights  # MindSpore loads here, after the options are dealt with
     from src.cpu_ops import choose_layers
     from src.data.samples import create_samples
     from src.evaluation import report

@@ -6,9 +6,7 @@ from src.model_utils.script import run_script
 
 def main(config):
     """Train as the options say."""
-    from src.model_utils.runtime import quiet_mindspore
-    quiet_mindspore()
-    from src.trainer import train   # MindSpore loads here, after the options are dealt with
+    from src.trainer import train  # MindSpore loads here, after the options are dealt with
 
     train(config)
 

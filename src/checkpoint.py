@@ -13,7 +13,8 @@ logger = logging.getLogger("unet")
 BEST = "best.ckpt"
 # What nn.Adam and the training step keep beside the network's own parameters.
 _OPTIMIZER_PREFIXES = ("moment1.", "moment2.")
-_OPTIMIZER_NAMES = {"global_step", "beta1_power", "beta2_power", "learning_rate", "scale_sense", "current_iterator_step"}
+_OPTIMIZER_NAMES = {"global_step", "beta1_power", "beta2_power", "learning_rate", "scale_sense",
+                    "current_iterator_step"}
 
 
 def checkpoint_folder(config, rank=0):

@@ -148,8 +148,8 @@ def check_sizes(config, samples):
 def build_train_network(config, network, schedule, device):
     """Network, loss and Adam as one training step: (images, labels) -> loss, or (loss, overflow, scale)."""
     if config.loss_scale != config.FixedLossScaleManager:
-        raise UNetError(f"loss_scale {config.loss_scale} and FixedLossScaleManager {config.FixedLossScaleManager} differ; "
-                        f"the gradients would be scaled by one and unscaled by the other")
+        raise UNetError(f"loss_scale {config.loss_scale} and FixedLossScaleManager {config.FixedLossScaleManager} "
+                        f"differ; the gradients would be scaled by one and unscaled by the other")
     optimizer = nn.Adam(network.trainable_params(), learning_rate=build_learning_rate(config, schedule.total_steps),
                         weight_decay=config.weight_decay, loss_scale=config.loss_scale)
     level = config.amp_level

@@ -90,7 +90,8 @@ def _compile(command, library):
         library.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=library.parent) as folder:
             made = Path(folder) / library.name
-            result = subprocess.run([*command, "-o", str(made)], capture_output=True, text=True, timeout=600, check=False)
+            result = subprocess.run([*command, "-o", str(made)], capture_output=True, text=True, timeout=600,
+                                    check=False)
             if result.returncode:
                 errors = [line for line in result.stderr.splitlines() if "error" in line] or ["no message"]
                 raise CannotBuild(f"{command[0]} failed: {errors[0][:200]}")

@@ -1,8 +1,9 @@
 """Reader of the folder layout: one folder an image, ``NAME/image.png`` and ``NAME/mask.png``."""
+import warnings
 from pathlib import Path
 
-import cv2
 import numpy as np
+from PIL import Image
 
 from src.model_utils.errors import UNetError
 
@@ -48,6 +49,11 @@ class FolderReader:
 
     ``reader[i]`` is (image, classes): (H, W, channels) uint8 as OpenCV reads it (BGR, or gray for one
     channel), and (H, W) uint8 classes.
+
+    Args:
+        folders (list[Path]): one an image.
+        num_channels (int): 1 or 3.
+        num_classes (int): classes, the background included.
     """
 
     def __init__(self, folders, num_channels, num_classes):
@@ -60,12 +66,11 @@ class FolderReader:
 
     def __getitem__(self, index):
         folder = self.folders[index]
-        image = _read(folder / IMAGE_FILE, cv2.IMREAD_GRAYSCALE if self.num_channels == 1 else cv2.IMREAD_COLOR)
-        mask = _read(folder / MASK_FILE, cv2.IMREAD_GRAYSCALE)
+        image, mask = _read_image(folder / IMAGE_FILE, self.num_channels), _read_mask(folder / MASK_FILE)
         if image.shape[:2] != mask.shape:
             raise UNetError(f"{folder}: {IMAGE_FILE} is {image.shape[1]}x{image.shape[0]}, {MASK_FILE} is "
                             f"{mask.shape[1]}x{mask.shape[0]}; the two must have one size")
-        return image.reshape(*mask.shape, self.num_channels), self._to_classes(mask, folder / MASK_FILE)
+        return image, self._to_classes(mask, folder / MASK_FILE)
 
     def _to_classes(self, mask, path):
         if self.num_classes == 2:
@@ -82,11 +87,32 @@ class FolderReader:
         return self.folders[index].name
 
 
-def _read(path, flags):
+def _open(path):
     try:
-        image = cv2.imread(str(path), flags)
-    except cv2.error as error:
-        raise UNetError(f"{path}: cannot be read as an image: {str(error)[:120]}") from None
-    if image is None:
-        raise UNetError(f"{path}: cannot be read as an image, damaged or truncated")
-    return image
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")     # what Pillow remarks on a damaged file; the error says enough
+            image = Image.open(path)
+            image.load()
+            return image
+    # Pillow has no common base for what a damaged file raises.
+    except Exception as error:
+        raise UNetError(f"{path}: cannot be read as an image, damaged or truncated ({type(error).__name__}: "
+                        f"{str(error)[:100]})") from None
+
+
+def _read_image(path, num_channels):
+    """(H, W, num_channels) uint8, BGR for three channels; of 16 bits the upper 8, as OpenCV reads them."""
+    image = _open(path)
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if num_channels == 1:
+        return np.asarray(image.convert("L"))[..., None]
+    return np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
+
+
+def _read_mask(path):
+    """(H, W) uint8: gray values, or the numbers of a palette's colours."""
+    image = _open(path)
+    if image.mode.startswith(("I", "F")):
+        raise UNetError(f"{path}: pixels of kind {image.mode!r} found; masks have 8 bits")
+    return np.asarray(image if image.mode == "P" else image.convert("L"))

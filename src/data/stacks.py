@@ -2,57 +2,13 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from src.data.tiff import read_stack
 from src.model_utils.errors import UNetError
 
 IMAGE_STACK = "train-volume.tif"
 LABEL_STACK = "train-labels.tif"
 FOLDS = 5
-# A header can claim any size; nothing is allocated for a stack beyond this.
-MAX_PIXELS = 4 * 10**9
-
-
-def read_stack(path):
-    """Read a multi-page 8-bit gray TIFF.
-
-    Returns:
-        np.ndarray: (pages, height, width) uint8.
-
-    Raises:
-        UNetError: missing, unreadable, truncated, not 8-bit gray, or pages of different size.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise UNetError(f"no such stack: {path}; expected a multi-page 8-bit gray TIFF")
-    try:
-        with Image.open(path) as image:
-            return _read_pages(image, path)
-    except UNetError:
-        raise
-    # Pillow has no common base for what a damaged file raises.
-    except Exception as error:
-        raise UNetError(f"{path}: not a readable TIFF stack, damaged or truncated "
-                        f"({type(error).__name__}: {str(error)[:120]})") from None
-
-
-def _read_pages(image, path):
-    pages = getattr(image, "n_frames", 1)
-    width, height = image.size
-    if pages * width * height > MAX_PIXELS:
-        raise UNetError(f"{path}: the header claims {pages} pages of {width}x{height}; "
-                        f"at most {MAX_PIXELS} pixels are read")
-    stack = np.empty((pages, height, width), np.uint8)
-    for page in range(pages):
-        image.seek(page)
-        if image.mode != "L":
-            raise UNetError(f"{path}: page {page + 1} has pixels of kind {image.mode!r}; expected 8-bit gray ('L')")
-        if image.size != (width, height):
-            raise UNetError(f"{path}: page {page + 1} is {image.size[0]}x{image.size[1]}, "
-                            f"page 1 is {width}x{height}; all pages must have one size")
-        stack[page] = np.asarray(image)
-    return stack
-
 
 def fold_indices(length, fold, ratio=0.8):
     """Split ``length`` slices into training and validation slices of one of the five folds.

@@ -1,6 +1,6 @@
 """Files that appear whole or not at all."""
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from src.model_utils.errors import UNetError
@@ -29,7 +29,8 @@ def replacing(path):
     except OSError as error:
         raise UNetError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def write_atomically(path, data):

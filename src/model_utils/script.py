@@ -5,6 +5,7 @@ import traceback
 
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
+from src.model_utils.runtime import quiet_mindspore
 
 USAGE_STATUS = 2
 
@@ -21,6 +22,7 @@ def run_script(main, description, argv=None):
         config = parse_options(argv, description)
         debug = config.debug
         _log_to_stdout()
+        quiet_mindspore()
         main(config)
         return 0
     except UNetError as error:

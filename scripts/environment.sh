@@ -1,0 +1,38 @@
+# Sourced by the set-up commands: PROJECT_DIR, and use_environment, which makes or re-uses PROJECT_DIR/.venv.
+# shellcheck shell=bash
+
+PROJECT_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# use_environment FILE...: puts .venv/bin first on the PATH, with the requirements of FILE... installed.
+use_environment() {
+  local venv="$PROJECT_DIR/.venv" file
+  if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+    make_environment "$venv"
+  fi
+  for file in "$@"; do
+    # What was installed last, so that a second run installs nothing.
+    if ! cmp -s "$PROJECT_DIR/$file" "$venv/installed-$file"; then
+      echo "installing $file into $venv ..."
+      (cd "$PROJECT_DIR" && "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$file")
+      cp "$PROJECT_DIR/$file" "$venv/installed-$file"
+    fi
+  done
+  export PATH="$venv/bin:$PATH"
+}
+
+make_environment() {
+  local python="${PYTHON:-python3}" version
+  version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || version="none"
+  case "$version" in
+    3.10 | 3.11 | 3.12) ;;
+    *)
+      echo "error: MindSpore needs Python 3.10, 3.11 or 3.12; $python is $version. Set PYTHON to one of them." >&2
+      exit 2
+      ;;
+  esac
+  echo "making $1 with Python $version ..."
+  if ! "$python" -m venv --clear "$1"; then
+    echo "error: $python cannot make a virtual environment; on Debian and Ubuntu install python3-venv." >&2
+    exit 2
+  fi
+}

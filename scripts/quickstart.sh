@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Sets everything up and does the main job: makes a sample data set, trains on it, evaluates.
+# Usage: bash scripts/quickstart.sh [--key=value ...]    further options go to train.py and eval.py
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+
+use_environment requirements.txt
+
+started=$SECONDS
+data="$PROJECT_DIR/sample_data"
+output="$PROJECT_DIR/output/quickstart"
+common=(--config_path="$PROJECT_DIR/unet_quickstart_config.yaml" --data_path="$data" --output_path="$output")
+
+cd "$PROJECT_DIR"
+python -m src.data.synthetic --output="$data"
+python train.py "${common[@]}" "$@"
+python eval.py "${common[@]}" --checkpoint_file_path="$output/checkpoint/ckpt_0/best.ckpt" --show_eval=True "$@"
+
+cat <<END
+
+Done in $((SECONDS - started)) s.
+  checkpoint: $output/checkpoint/ckpt_0/best.ckpt
+  metrics:    $output/metrics.json
+  pictures:   $output/draw_eval/  (predict-N.png beside mask-N.png; black membranes, red cells)
+END

@@ -1,0 +1,157 @@
+"""A sample data set that the project makes itself: stacks that look like the ISBI 2012 ones.
+
+``python -m src.data.synthetic --output=DIR`` writes ``train-volume.tif`` and ``train-labels.tif``. Cells are
+the regions of moving points, their borders the membranes; vesicles and mitochondria look like membranes in
+places but are none; noise, shading and contrast vary from slice to slice.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.spatial import cKDTree
+
+from src.data.stacks import IMAGE_STACK, LABEL_STACK
+from src.data.tiff import write_stack
+from src.model_utils.errors import UNetError
+
+CELL_AREA = 2400          # pixels of a cell, on average
+MEMBRANE = (1.4, 3.6)     # half the thickness of a membrane, thinnest and thickest, in pixels
+VESICLES_PER_CELL = 6.0
+MITOCHONDRIA_PER_CELL = 0.5
+GRAY = {"cell": 165.0, "membrane": 70.0, "vesicle": 95.0, "mitochondrion": 115.0}
+
+
+def make_stacks(slices=10, size=512, seed=1):
+    """Make image and label stacks.
+
+    Args:
+        slices (int): pages.
+        size (int): height and width in pixels.
+        seed (int): the same seed makes the same stacks.
+
+    Returns:
+        tuple: images and labels, (slices, size, size) uint8; labels 255 in cells, 0 on membranes.
+    """
+    rng = np.random.default_rng(seed)
+    count = max(4, round(size * size / CELL_AREA))
+    # A margin around the picture, so that cells at its edges have neighbours too.
+    points = _scatter(rng, round(count * 1.3 ** 2), -0.15 * size, 1.15 * size)
+    drift = rng.normal(0, 2.5, points.shape)
+    warp = _smooth_noise(rng, (2, size, size), 28) * 14
+    images, labels = [], []
+    for _ in range(slices):
+        image, label = _slice(points, warp, size, rng)
+        images.append(image)
+        labels.append(label)
+        drift = 0.8 * drift + rng.normal(0, 1.5, points.shape)
+        points = points + drift
+        warp = 0.95 * warp + 0.3 * 14 * _smooth_noise(rng, warp.shape, 28)
+    return np.stack(images), np.stack(labels)
+
+
+def _scatter(rng, count, low, high):
+    """Random points, dense in some places and sparse in others, so that there are small cells and large ones."""
+    candidates = rng.uniform(low, high, (6 * count, 2))
+    density = _smooth_noise(rng, (64, 64), 5)
+    where = ((candidates - low) / (high - low) * 63.99).astype(int)
+    order = rng.exponential(size=len(candidates)) / np.exp(1.2 * density[where[:, 0], where[:, 1]])
+    return candidates[np.argsort(order)[:count]]
+
+
+def _slice(points, warp, size, rng):
+    grid = np.stack(np.mgrid[:size, :size]).astype(np.float64)
+    rough = 1.2 * _smooth_noise(rng, warp.shape, 3)
+    owner = cKDTree(points).query((grid + warp + rough).reshape(2, -1).T)[1].reshape(size, size)
+    between = np.zeros((size, size), bool)
+    between[:-1] |= owner[:-1] != owner[1:]
+    between[:, :-1] |= owner[:, :-1] != owner[:, 1:]
+    border = distance_transform_edt(~between)               # pixels to the nearest border of two cells
+    low, high = MEMBRANE
+    half = low + (high - low) * (0.5 + 0.5 * np.tanh(_smooth_noise(rng, (size, size), 20)))
+    label = np.where(border > half, 255, 0).astype(np.uint8)
+
+    image = GRAY["cell"] + rng.normal(0, 9, len(points))[owner]
+    _add_organelles(image, border, rng)
+    membrane = 1 / (1 + np.exp((border - half) * 1.6))      # soft flanks, about two pixels wide
+    image = image * (1 - membrane) + GRAY["membrane"] * membrane
+    image += 10 * _smooth_noise(rng, (size, size), 60)      # shading
+    image += 11 * _smooth_noise(rng, (size, size), 1.2) + rng.normal(0, 7, (size, size))
+    image = 128 + (image - 128) * rng.uniform(0.8, 1.15) + rng.normal(0, 6)
+    return np.clip(np.round(image), 0, 255).astype(np.uint8), label
+
+
+def _add_organelles(image, border, rng):
+    """Draw vesicles (dark rings) and mitochondria (dark, striped ellipses) inside the cells."""
+    size = len(image)
+    cells = size * size / CELL_AREA
+    for _ in range(rng.poisson(VESICLES_PER_CELL * cells)):
+        y, x, r = *rng.integers(0, size, 2), rng.uniform(2, 4.5)
+        if border[y, x] > r + 4:
+            window, distance = _ellipse(size, y, x, r, r, 0.0)
+            ring = np.exp(-((distance - 1) * r / 1.3) ** 2)
+            image[window] += (GRAY["vesicle"] - image[window]) * ring
+    for _ in range(rng.poisson(MITOCHONDRIA_PER_CELL * cells)):
+        y, x, angle = *rng.integers(0, size, 2), rng.uniform(0, np.pi)
+        short = rng.uniform(6, 14)
+        if border[y, x] > short + 3:
+            window, distance = _ellipse(size, y, x, short, short * rng.uniform(1.2, 1.9), angle)
+            rows, columns = np.mgrid[window]
+            stripes = 8 * np.sin(0.9 * (np.cos(angle) * rows - np.sin(angle) * columns))
+            inside = 1 / (1 + np.exp((distance - 1) * short))
+            image[window] += (GRAY["mitochondrion"] + stripes - image[window]) * inside
+
+
+def _ellipse(size, y, x, a, b, angle):
+    """A window around an ellipse, and there the distance from its centre in units of its radius."""
+    reach = int(max(a, b) * 1.6) + 3
+    window = slice(max(0, y - reach), min(size, y + reach)), slice(max(0, x - reach), min(size, x + reach))
+    rows, columns = np.mgrid[window]
+    u = np.cos(angle) * (rows - y) - np.sin(angle) * (columns - x)
+    v = np.sin(angle) * (rows - y) + np.cos(angle) * (columns - x)
+    return window, np.hypot(u / a, v / b)
+
+
+def _smooth_noise(rng, shape, sigma):
+    """Gaussian noise smoothed over ``sigma`` pixels of the last two axes, with standard deviation one."""
+    height, width = shape[-2:]
+    step = max(1, int(sigma // 4))    # smooth noise is made small and enlarged, which is much faster
+    small = rng.normal(size=(*shape[:-2], -(-height // step), -(-width // step)))
+    noise = gaussian_filter(small, [0] * (len(shape) - 2) + [sigma / step] * 2, mode="wrap")
+    noise = (noise - noise.mean()) / noise.std()
+    if step == 1:
+        return noise
+    layers = [cv2.resize(layer, (width, height), interpolation=cv2.INTER_CUBIC)
+              for layer in noise.reshape(-1, *noise.shape[-2:])]
+    return np.stack(layers).reshape(shape)
+
+
+def write_sample(folder, slices=10, size=512, seed=1):
+    """Write the two stacks into ``folder``; see ``make_stacks``."""
+    for name, stack in zip((IMAGE_STACK, LABEL_STACK), make_stacks(slices, size, seed)):
+        write_stack(Path(folder) / name, stack)
+
+
+def main(argv=None):
+    """Command line of the sample."""
+    parser = argparse.ArgumentParser(prog="python -m src.data.synthetic", description="Write an ISBI-like sample.")
+    parser.add_argument("--output", default="sample_data", help="folder to write to (default: sample_data)")
+    parser.add_argument("--slices", type=int, default=10, help="pages of each stack (default: 10)")
+    parser.add_argument("--size", type=int, default=512, help="height and width in pixels (default: 512)")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same sample (default: 1)")
+    args = parser.parse_args(argv)
+    if args.slices < 1 or args.size < 64:
+        parser.error("at least 1 slice of at least 64 pixels")
+    try:
+        write_sample(args.output, args.slices, args.size, args.seed)
+    except UNetError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"sample: {args.slices} slices of {args.size}x{args.size} in {args.output}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""Multi-page TIFF files of 8-bit gray pictures."""
+import io
+import logging
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from src.model_utils.errors import UNetError
+from src.model_utils.files import write_atomically
+
+# A header can claim any size; nothing is allocated for a stack beyond this.
+MAX_PIXELS = 4 * 10**9
+
+
+def read_stack(path):
+    """Read a multi-page 8-bit gray TIFF.
+
+    Returns:
+        np.ndarray: (pages, height, width) uint8.
+
+    Raises:
+        UNetError: missing, unreadable, truncated, not 8-bit gray, or pages of different size.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UNetError(f"no such stack: {path}; expected a multi-page 8-bit gray TIFF")
+    complaints = _Complaints()
+    logger = logging.getLogger("tifffile")
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(complaints)
+    try:
+        with tifffile.TiffFile(path) as file:
+            stack = _read_pages(file, path)
+        # tifffile reads what it can of a damaged file, and logs the rest.
+        if complaints.messages:
+            raise ValueError(complaints.messages[0])
+        return stack
+    except UNetError:
+        raise
+    # The decoders have no common base for what a damaged file raises.
+    except Exception as error:
+        raise UNetError(f"{path}: not a readable TIFF stack, damaged or truncated "
+                        f"({type(error).__name__}: {str(error)[:120]})") from None
+    finally:
+        logger.removeHandler(complaints)
+        logger.propagate = propagate
+
+
+class _Complaints(logging.Handler):
+    """Collects what tifffile logs as an error."""
+
+    def __init__(self):
+        super().__init__(logging.ERROR)
+        self.messages = []
+
+    def emit(self, record):
+        self.messages.append(record.getMessage())
+
+
+def _read_pages(file, path):
+    pages = list(file.pages)
+    shape = pages[0].shape
+    if len(pages) * int(np.prod(shape, dtype=object)) > MAX_PIXELS:
+        raise UNetError(f"{path}: the header claims {len(pages)} pages of {_size(shape)}; at most {MAX_PIXELS} pixels "
+                        f"are read")
+    for number, page in enumerate(pages, 1):
+        if page.dtype != np.uint8 or page.ndim != 2 or page.photometric != tifffile.PHOTOMETRIC.MINISBLACK:
+            kind = "x".join(map(str, page.shape[2:])) or "1"
+            raise UNetError(f"{path}: page {number} has {kind} channel(s) of {page.dtype} ({page.photometric.name}); "
+                            f"expected 8-bit gray (1 channel of uint8, MINISBLACK)")
+        if page.shape != shape:
+            raise UNetError(f"{path}: page {number} is {_size(page.shape)}, page 1 is {_size(shape)}; all pages must "
+                            f"have one size")
+    return np.stack([page.asarray() for page in pages])
+
+
+def _size(shape):
+    return f"{shape[1]}x{shape[0]}"
+
+
+def write_stack(path, stack):
+    """Write (pages, height, width) uint8 as a multi-page TIFF, deflated, whole or not at all."""
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, stack, photometric="minisblack", compression="zlib")
+    write_atomically(path, buffer.getvalue())

@@ -1,0 +1,132 @@
+"""Folder data sets: listing, classes, and what is refused."""
+import cv2
+import numpy as np
+import pytest
+from conftest import write_pairs
+from PIL import Image
+
+from src.data.folders import FolderReader, list_pairs
+from src.model_utils.errors import UNetError
+
+
+def names(folders):
+    return [folder.name for folder in folders]
+
+
+def test_split_by_fraction_over_sorted_names(tmp_path):
+    write_pairs(tmp_path, ["b", "a", "d", "c", "e"])
+    train, valid = list_pairs(tmp_path, 0.8)
+    assert (names(train), names(valid)) == (["a", "b", "c", "d"], ["e"])
+
+
+def test_split_by_folders(tmp_path):
+    write_pairs(tmp_path / "train", ["x", "y"])
+    write_pairs(tmp_path / "val", ["z"])
+    train, valid = list_pairs(tmp_path, 1.0)
+    assert (names(train), names(valid)) == (["x", "y"], ["z"])
+
+
+def test_images_are_bgr(tmp_path):
+    write_pairs(tmp_path, ["a"])
+    picture = np.zeros((40, 48, 3), np.uint8)
+    picture[..., 0] = 200      # red, as Pillow writes it
+    Image.fromarray(picture).save(tmp_path / "a" / "image.png")
+    image, mask = FolderReader([tmp_path / "a"], 3, 2)[0]
+    assert image.shape == (40, 48, 3) and image[0, 0].tolist() == [0, 0, 200]
+    assert mask.shape == (40, 48) and mask.dtype == np.uint8
+    assert FolderReader([tmp_path / "a"], 1, 2)[0][0].shape == (40, 48, 1)
+
+
+@pytest.mark.parametrize("values, expected", [
+    ([0, 255], [0, 1]), ([0, 1], [0, 1]), ([0, 100, 127, 128, 255], [0, 0, 0, 1, 1]), ([0, 0], [0, 0])])
+def test_two_classes_are_cut_at_half_of_the_maximum(tmp_path, values, expected):
+    write_pairs(tmp_path, ["a"], size=(40, 48))
+    mask = np.zeros((40, 48), np.uint8)
+    mask[:, :len(values)] = values
+    Image.fromarray(mask).save(tmp_path / "a" / "mask.png")
+    assert FolderReader([tmp_path / "a"], 3, 2)[0][1][0, :len(values)].tolist() == expected
+
+
+def test_many_classes_hold_class_numbers(tmp_path):
+    write_pairs(tmp_path, ["a"], classes=5)
+    _, mask = FolderReader([tmp_path / "a"], 3, 5)[0]
+    np.testing.assert_array_equal(mask, cv2.imread(str(tmp_path / "a" / "mask.png"), cv2.IMREAD_GRAYSCALE))
+
+
+def test_values_outside_the_classes(tmp_path):
+    write_pairs(tmp_path, ["a"], classes=5)
+    with pytest.raises(UNetError, match=r"a/mask.png: mask values \[.*4\] found, but num_classes is 3"):
+        _ = FolderReader([tmp_path / "a"], 3, 3)[0]
+
+
+@pytest.mark.parametrize("file", ["image.png", "mask.png"])
+def test_missing_file(tmp_path, file):
+    write_pairs(tmp_path, ["a", "b"])
+    (tmp_path / "b" / file).unlink()
+    with pytest.raises(UNetError, match=f"b: {file} is missing"):
+        list_pairs(tmp_path, 0.5)
+
+
+def test_sizes_that_differ(tmp_path):
+    write_pairs(tmp_path, ["a"])
+    Image.new("L", (20, 30)).save(tmp_path / "a" / "mask.png")
+    with pytest.raises(UNetError, match="a: image.png is 48x40, mask.png is 20x30"):
+        _ = FolderReader([tmp_path / "a"], 3, 2)[0]
+
+
+def test_images_are_read_as_opencv_does(tmp_path):
+    write_pairs(tmp_path, ["a"])
+    rng = np.random.default_rng(0)
+    for pixels in (rng.integers(0, 256, (40, 48, 3), dtype=np.uint8), rng.integers(0, 256, (40, 48, 4), dtype=np.uint8),
+                   rng.integers(0, 256, (40, 48), dtype=np.uint8), rng.integers(0, 65536, (40, 48), dtype=np.uint16)):
+        cv2.imwrite(str(tmp_path / "a" / "image.png"), pixels)
+        image, _ = FolderReader([tmp_path / "a"], 3, 2)[0]
+        np.testing.assert_array_equal(image, cv2.imread(str(tmp_path / "a" / "image.png"), cv2.IMREAD_COLOR))
+
+
+def test_palette_masks_hold_class_numbers(tmp_path):
+    write_pairs(tmp_path, ["a"], classes=4)
+    path = tmp_path / "a" / "mask.png"
+    numbers = np.asarray(Image.open(path))
+    image = Image.fromarray(numbers)
+    image.putpalette([0, 0, 0, 200, 0, 0, 0, 200, 0, 0, 0, 200])
+    assert image.mode == "P"
+    image.save(path)
+    np.testing.assert_array_equal(FolderReader([tmp_path / "a"], 3, 4)[0][1], numbers)
+
+
+def test_masks_of_16_bits(tmp_path):
+    write_pairs(tmp_path, ["a"])
+    cv2.imwrite(str(tmp_path / "a" / "mask.png"), np.ones((40, 48), np.uint16))
+    with pytest.raises(UNetError, match="a/mask.png: pixels of kind 'I;16'"):
+        _ = FolderReader([tmp_path / "a"], 3, 4)[0]
+
+
+def test_every_truncation_is_found(tmp_path):
+    write_pairs(tmp_path, ["a"])
+    path = tmp_path / "a" / "image.png"
+    whole, data = FolderReader([tmp_path / "a"], 3, 2)[0][0], path.read_bytes()
+    for length in range(0, len(data), 41):
+        path.write_bytes(data[:length])
+        try:
+            np.testing.assert_array_equal(FolderReader([tmp_path / "a"], 3, 2)[0][0], whole)
+        except UNetError as error:
+            assert "a/image.png" in str(error)
+
+
+@pytest.mark.parametrize("file", ["image.png", "mask.png"])
+@pytest.mark.parametrize("data", [b"", b"not an image"])
+def test_damaged_file(tmp_path, file, data):
+    write_pairs(tmp_path, ["a"])
+    (tmp_path / "a" / file).write_bytes(data)
+    with pytest.raises(UNetError, match=f"a/{file}: cannot be read"):
+        _ = FolderReader([tmp_path / "a"], 3, 2)[0]
+
+
+def test_no_folder_and_empty_folder(tmp_path):
+    with pytest.raises(UNetError, match="no such data folder: .*none"):
+        list_pairs(tmp_path / "none", 0.8)
+    with pytest.raises(UNetError, match="no image folders"):
+        list_pairs(tmp_path, 0.8)
+    with pytest.raises(UNetError, match="train"):
+        list_pairs(tmp_path, 1.0)

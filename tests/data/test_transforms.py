@@ -1,0 +1,60 @@
+"""Deterministic transforms, by hand-computed values."""
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.data import transforms
+
+
+def test_unit_range():
+    result = transforms.to_unit_range(np.array([[0, 255], [51, 102]], np.uint8))
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, [[-1, 1], [-0.6, -0.2]], atol=1e-6)
+
+
+def test_resize_image_is_bilinear():
+    image = np.array([[0.0, 4.0]], np.float32)
+    np.testing.assert_allclose(transforms.resize_image(image, (1, 4)), [[0, 1, 3, 4]])
+    assert transforms.resize_image(np.zeros((4, 6, 1), np.uint8), (8, 3)).shape == (8, 3, 1)
+
+
+def test_two_classes_are_cut_at_one_half():
+    classes = np.array([[0, 1]], np.uint8)
+    # Bilinear: 0, 0.25, 0.75, 1.
+    assert transforms.resize_two_classes(classes, (1, 4)).tolist() == [[0, 0, 1, 1]]
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**32 - 1))
+def test_resized_classes_are_a_subset(height, width, seed):
+    classes = np.random.default_rng(seed).integers(0, 5, (7, 9), dtype=np.uint8)
+    resized = transforms.resize_classes(classes, (height, width))
+    assert resized.shape == (height, width) and set(np.unique(resized)) <= set(np.unique(classes))
+    binary = transforms.resize_two_classes(classes % 2, (height, width))
+    assert binary.shape == (height, width) and set(np.unique(binary)) <= set(np.unique(classes % 2))
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 5), st.integers(0, 5))
+def test_cropping_undoes_padding(height, width, more_height, more_width):
+    array = np.arange(height * width, dtype=np.float32).reshape(height, width) + 1
+    padded = transforms.pad_to(array, (height + more_height, width + more_width))
+    assert padded.shape == (height + more_height, width + more_width) and padded.sum() == array.sum()
+    np.testing.assert_array_equal(transforms.center_crop(padded, array.shape), array)
+
+
+def test_padding_keeps_channels():
+    assert transforms.pad_to(np.ones((2, 3, 4)), (4, 4)).shape == (4, 4, 4)
+
+
+def test_one_hot():
+    result = transforms.one_hot(np.array([[0, 2]], np.uint8), 3)
+    assert result.dtype == np.float32
+    assert result.tolist() == [[[1, 0]], [[0, 0]], [[0, 1]]]
+
+
+@pytest.mark.parametrize("shape, expected", [((2, 3), (1, 2, 3)), ((2, 3, 4), (4, 2, 3))])
+def test_channels_first(shape, expected):
+    image = np.arange(np.prod(shape)).reshape(shape)
+    result = transforms.channels_first(image)
+    assert result.shape == expected and result.flags["C_CONTIGUOUS"]
+    assert result[0, 1, 2] == np.atleast_3d(image)[1, 2, 0]
