@@ -43,8 +43,14 @@ class StepLossTimeMonitor(Callback):
 
 
 def _last_good(trainer):
-    saved = [callback.last_saved for callback in trainer.callbacks if isinstance(callback, CheckpointSaver)]
-    return f"the last good checkpoint is {saved[0]}" if saved and saved[0] else "no checkpoint was saved before"
+    """The newest checkpoint that is known to be sound.
+
+    A step's loss is that of the weights before the step. So the weights after the step before are the broken
+    ones, and those one step earlier still gave a finite loss.
+    """
+    good = [path for callback in trainer.callbacks if isinstance(callback, CheckpointSaver)
+            for step, path in callback.saved if step <= trainer.step - 2]
+    return f"the last good checkpoint is {good[-1]}" if good else "no good checkpoint was saved before"
 
 
 class EpochLossTimeMonitor(Callback):
@@ -86,7 +92,7 @@ class CheckpointSaver(Callback):
     def __init__(self, folder, model_name, interval, keep):
         self.folder, self.model_name = folder, model_name
         self.interval, self.keep = interval, keep
-        self.last_saved, self.saved_step = None, None
+        self.saved = []     # (step, path), in order
 
     def on_step_end(self, trainer):
         if self.interval and trainer.step % self.interval == 0:
@@ -97,12 +103,12 @@ class CheckpointSaver(Callback):
             self._save(trainer)
 
     def on_train_end(self, trainer):
-        if self.saved_step != trainer.step:
+        if not self.saved or self.saved[-1][0] != trainer.step:
             self._save(trainer)
-        logger.info("checkpoint: %s", self.last_saved)
+        logger.info("checkpoint: %s", self.saved[-1][1])
 
     def _save(self, trainer):
         path = self.folder / checkpoint.checkpoint_name(self.model_name, *trainer.epoch_and_step)
         checkpoint.save(trainer.train_network, path)
-        self.last_saved, self.saved_step = path, trainer.step
+        self.saved.append((trainer.step, path))
         checkpoint.prune(self.folder, self.model_name, self.keep)

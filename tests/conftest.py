@@ -12,8 +12,14 @@ from PIL import Image
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
+from src.model_utils.runtime import cap_cpu_instruction_set  # noqa: E402
+
 # Before MindSpore loads; its warnings would hide the tests' own output.
 os.environ.setdefault("GLOG_v", "3")
+
+# What the scripts of the project see; taken before this process is set up for MindSpore's own kernels.
+SCRIPT_ENVIRONMENT = dict(os.environ)
+cap_cpu_instruction_set()
 
 settings.register_profile("unet", deadline=None, max_examples=50)
 settings.load_profile("unet")
@@ -69,7 +75,7 @@ def nuclei(tmp_path_factory):
 def run(script, *arguments, cwd=None, env=None, timeout=300):
     """Run a script of the project as a user does; returns the CompletedProcess with text output."""
     return subprocess.run([sys.executable, str(PROJECT / script), *map(str, arguments)], cwd=cwd, text=True,
-                          capture_output=True, timeout=timeout, env={**os.environ, **(env or {})}, check=False)
+                          capture_output=True, timeout=timeout, env={**SCRIPT_ENVIRONMENT, **(env or {})}, check=False)
 
 
 @pytest.fixture(name="run")

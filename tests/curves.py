@@ -1,0 +1,67 @@
+"""Losses of a few steps of each network, and its evaluation after them: ``python curves.py on|off``, as JSON.
+
+A process of its own for each layer set, because the cap that MindSpore's own kernels need slows the others.
+"""
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn
+
+from src.cpu_ops import choose_layers
+from src.layers import STOCK
+from src.loss import CrossEntropyWithLogits, MultiCrossEntropyWithLogits
+from src.unet_medical import UNetMedical
+from src.unet_nested import NestedUNet, UNet
+
+NETWORKS = {
+    "simple": (lambda layers: UNet(1, 2, feature_scale=4, layers=layers), 1, 64),
+    "nested": (lambda layers: NestedUNet(3, 2, feature_scale=4, layers=layers), 3, 48),
+    "medical": (lambda layers: UNetMedical(1, 2, layers=layers), 1, 188),
+}
+
+
+class WithLoss(nn.Cell):
+    """Network and loss."""
+
+    def __init__(self, net, loss):
+        super().__init__(auto_prefix=False)
+        self.net, self.loss = net, loss
+
+    def construct(self, x, y):
+        return self.loss(self.net(x), y)
+
+
+def curve(layers, make, channels, size):
+    rng = np.random.default_rng(0)
+    net = make(layers)
+    for parameter in net.get_parameters():
+        if parameter.ndim == 4:
+            scale = (2 / np.prod(parameter.shape[1:])) ** 0.5
+            parameter.set_data(Tensor((rng.normal(size=parameter.shape) * scale).astype(np.float32)))
+    out = net.output_size(size)
+    images = Tensor(rng.normal(size=(2, channels, size, size)).astype(np.float32))
+    classes = rng.random((2, 1, out, out)) > 0.5
+    labels = Tensor(np.concatenate([classes, ~classes], axis=1).astype(np.float32))
+    loss = MultiCrossEntropyWithLogits() if isinstance(net, NestedUNet) else CrossEntropyWithLogits()
+    step = nn.TrainOneStepCell(WithLoss(net, loss), nn.SGD(net.trainable_params(), 0.001))
+    step.set_train()
+    losses = [float(step(images, labels).asnumpy()) for _ in range(5)]
+    net.set_train(False)
+    return {"losses": losses, "logits": net(images).asnumpy().ravel().tolist()}
+
+
+def main(option):
+    ms.set_device("CPU")
+    ms.set_context(mode=ms.GRAPH_MODE)
+    layers = choose_layers("auto" if option == "on" else "off", "CPU", "graph")
+    curves = {name: curve(layers, *network) for name, network in NETWORKS.items()}
+    print(json.dumps({"compiled": layers is not STOCK, **curves}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

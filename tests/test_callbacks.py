@@ -1,0 +1,133 @@
+"""Log lines and checkpoints of a run, driven by a stand-in for the Trainer."""
+import re
+
+import pytest
+
+from src.callbacks import CheckpointSaver, EpochLossTimeMonitor, StepLossTimeMonitor
+from src.data.schedule import Schedule
+from src.eval_callback import EvalCallBack
+from src.evaluation import Scores
+from src.model_utils.config import parse_options
+from src.model_utils.errors import UNetError
+
+
+class Run:
+    """Steps without a network."""
+
+    def __init__(self, schedule, callbacks, losses=None):
+        self.schedule, self.callbacks, self.step = schedule, callbacks, 0
+        self.losses = losses or [0.5] * schedule.total_steps
+        self.wait_seconds, self.step_seconds, self.train_network = 0.0, 0.25, None
+
+    @property
+    def epoch_and_step(self):
+        return self.schedule.epoch_and_step(self.step)
+
+    def go(self):
+        for loss in self.losses:
+            self.loss = loss
+            self.step += 1
+            for callback in self.callbacks:
+                callback.on_step_end(self)
+            if self.epoch_and_step[1] == self.schedule.steps_per_epoch:
+                for callback in self.callbacks:
+                    callback.on_epoch_end(self)
+        for callback in self.callbacks:
+            callback.on_train_end(self)
+
+
+@pytest.fixture(autouse=True)
+def messages(caplog):
+    caplog.set_level("INFO", "unet")
+    return caplog
+
+
+@pytest.fixture
+def saved(monkeypatch):
+    """Names of the checkpoints that were saved, in order, without files."""
+    names = []
+    monkeypatch.setattr("src.checkpoint.save", lambda train_network, path: names.append(path.name))
+    monkeypatch.setattr("src.checkpoint.prune", lambda *args: None)
+    return names
+
+
+def test_log_lines(messages):
+    Run(Schedule(4, 1, 2, 2), [StepLossTimeMonitor(), EpochLossTimeMonitor()],
+        losses=[0.70117190, 0.5, 0.25, 0.125]).go()
+    lines = messages.messages
+    assert lines[0] == "step: 1, loss is 0.7011719, fps is 8"
+    assert lines[1] == "step: 2, loss is 0.5, fps is 8"
+    assert re.fullmatch(r"epoch:   1, avg loss:0\.6006, total cost: \d+\.\d{3} s, per step fps:\d+\.\d{3}", lines[2])
+    assert lines[3].startswith("waited for data: 0.0 % of the epoch, so the network")
+    assert lines[4] == "step: 1, loss is 0.25, fps is 8"      # steps count from 1 in each epoch
+
+
+@pytest.mark.parametrize("interval, count", [(0, 0), (1, 6), (2, 3), (4, 1)])
+def test_log_interval(messages, interval, count):
+    Run(Schedule(6, 1, 1, 1), [StepLossTimeMonitor(interval)]).go()
+    assert len(messages.messages) == count
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_loss_that_is_not_finite(saved, tmp_path, loss):
+    saver = CheckpointSaver(tmp_path, "unet_simple", 1, 10)
+    # The loss of step 4 is that of the weights after step 3, which are in its checkpoint too.
+    with pytest.raises(UNetError, match=f"the loss is {loss} at step 4 of epoch 1.*ckpt_unet_simple_adam-1_2.ckpt"):
+        Run(Schedule(9, 1, 1, 1), [StepLossTimeMonitor(), saver], losses=[1.0, 1.0, 1.0, loss]).go()
+    assert saved[-1] == "ckpt_unet_simple_adam-1_3.ckpt"     # nothing is saved of the broken step
+    with pytest.raises(UNetError, match="no good checkpoint was saved before"):
+        Run(Schedule(9, 1, 1, 1), [StepLossTimeMonitor()], losses=[loss]).go()
+
+
+@pytest.mark.parametrize("interval, expected", [
+    (0, ["1_3", "2_3"]), (2, ["1_2", "2_1", "2_3"]), (4, ["2_1", "2_3"]), (100, ["2_3"])])
+def test_when_checkpoints_are_saved(saved, tmp_path, interval, expected):
+    Run(Schedule(3, 1, 2, 1), [CheckpointSaver(tmp_path, "unet_nested", interval, 10)]).go()
+    assert saved == [f"ckpt_unet_nested_adam-{name}.ckpt" for name in expected]
+
+
+class Validation:
+    def __len__(self):
+        return 1
+
+
+def evaluations(monkeypatch, saved, tmp_path, scores, *argv):
+    """Steps at which an evaluation ran, for a run of 2 epochs of 3 steps."""
+    config = parse_options(["--run_eval=True", *argv], "")
+    remaining, at, run = iter(scores), [], None
+
+    def evaluate(*args):
+        at.append(run.step)
+        value = next(remaining)
+        return Scores(True, ["x"], [value], [value / 2], {})
+
+    monkeypatch.setattr("src.eval_callback.evaluate", evaluate)
+    monkeypatch.setattr("src.eval_callback.predictor", lambda *args: None)
+    callback = EvalCallBack(config, None, Validation(), tmp_path)
+    run = Run(Schedule(3, 1, 2, 1), [callback])
+    run.go()
+    return at, callback
+
+
+@pytest.mark.parametrize("argv, expected", [
+    ([], [3, 6]), (["--eval_interval=2"], [6]), (["--eval_start_epoch=2"], [6]), (["--eval_steps=2"], [2, 4, 6]),
+    (["--eval_steps=4"], [4, 6]), (["--eval_start_epoch=9"], [6])])
+def test_when_evaluations_run(monkeypatch, saved, tmp_path, argv, expected):
+    """The end of the run is always evaluated."""
+    assert evaluations(monkeypatch, saved, tmp_path, [0.5] * 9, *argv)[0] == expected
+
+
+def test_best_is_kept(monkeypatch, saved, tmp_path, messages):
+    _, callback = evaluations(monkeypatch, saved, tmp_path, [0.5, 0.75, 0.625], "--eval_steps=2")
+    assert (callback.best, callback.best_epoch) == (0.75, 2)
+    assert saved == ["best.ckpt", "best.ckpt"]
+    assert "epoch: 1, step: 2, dice_coeff: 0.5" in messages.messages
+    assert "update best result: 0.75" in messages.messages
+    assert f"update best checkpoint at: {tmp_path / 'best.ckpt'}" in messages.messages
+    assert messages.messages[-1] == "End training, the best dice_coeff is: 0.75, the best dice_coeff epoch is 2"
+
+
+def test_iou_and_no_checkpoint(monkeypatch, saved, tmp_path, messages):
+    _, callback = evaluations(monkeypatch, saved, tmp_path, [0.5, 0.75], "--eval_metrics=iou", "--save_best_ckpt=False")
+    assert callback.best == 0.375 and saved == []
+    assert "epoch: 1, iou: 0.25" in messages.messages

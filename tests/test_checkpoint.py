@@ -1,0 +1,162 @@
+"""Checkpoints: whole or not at all, and every parameter accounted for."""
+import os
+import stat
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Parameter, Tensor, nn
+
+from src import checkpoint
+from src.model_utils.errors import UNetError
+from src.unet_nested import NestedUNet, UNet
+from src.utils import UnetEval
+
+
+def network(seed=0, **options):
+    net = UNet(1, 2, feature_scale=16, **options)
+    rng = np.random.default_rng(seed)
+    for parameter in net.get_parameters():
+        parameter.set_data(Tensor(rng.normal(size=parameter.shape).astype(np.float32)))
+    return net
+
+
+def values(net):
+    return {parameter.name: parameter.asnumpy().copy() for parameter in net.get_parameters()}
+
+
+@pytest.fixture
+def saved(tmp_path):
+    net = network()
+    train_network = nn.TrainOneStepCell(net, nn.Adam(net.trainable_params()))
+    return net, checkpoint.save(train_network, tmp_path / "a" / "x.ckpt")
+
+
+def test_network_comes_back(saved):
+    net, path = saved
+    other = network(seed=1)
+    checkpoint.load_weights(other, path)
+    for name, value in values(net).items():
+        np.testing.assert_array_equal(values(other)[name], value)
+
+
+def test_file(saved):
+    """Published names, readable by plain MindSpore, Adam's moments beside them; nothing left over in the folder."""
+    net, path = saved
+    names = set(ms.load_checkpoint(str(path)))
+    assert set(values(net)) <= names
+    assert {f"moment{k}.{p.name}" for k in (1, 2) for p in net.trainable_params()} <= names
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert os.listdir(path.parent) == ["x.ckpt"]
+
+
+def test_evaluation_leaves_the_names_alone(saved):
+    net, _ = saved
+    before = set(values(net))
+    UnetEval(net)
+    assert set(values(net)) == before
+
+
+def test_names_and_folders():
+    assert checkpoint.checkpoint_name("unet_medical", 1, 600) == "ckpt_unet_medical_adam-1_600.ckpt"
+
+
+def test_prune_keeps_the_newest_and_the_best(tmp_path):
+    for age, name in enumerate(["ckpt_unet_simple_adam-9_9", "best", "ckpt_unet_simple_adam-1_1", "ckpt_other_adam-1_1",
+                                "ckpt_unet_simple_adam-1_2"]):
+        (tmp_path / f"{name}.ckpt").write_text("")
+        os.utime(tmp_path / f"{name}.ckpt", (age, age))
+    checkpoint.prune(tmp_path, "unet_simple", 2)
+    assert sorted(os.listdir(tmp_path)) == ["best.ckpt", "ckpt_other_adam-1_1.ckpt", "ckpt_unet_simple_adam-1_1.ckpt",
+                                            "ckpt_unet_simple_adam-1_2.ckpt"]
+    checkpoint.prune(tmp_path, "unet_simple", 10)
+    assert len(os.listdir(tmp_path)) == 4
+
+
+# ---- what is refused, and leaves the network as it was
+
+
+def refused(net, path):
+    before = values(net)
+    with pytest.raises(UNetError) as caught:
+        checkpoint.load_weights(net, path)
+    for name, value in values(net).items():
+        np.testing.assert_array_equal(before[name], value)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_missing_file(tmp_path):
+    assert "no such checkpoint" in refused(network(), tmp_path / "none.ckpt")
+    assert "no such checkpoint" in refused(network(), tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"", b"text", b"\0" * 5000])
+def test_not_a_checkpoint(tmp_path, data):
+    path = tmp_path / "x.ckpt"
+    path.write_bytes(data)
+    assert "not a whole MindSpore checkpoint" in refused(network(), path)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.9, 0.999])
+def test_truncated(saved, share):
+    net, path = saved
+    data = path.read_bytes()
+    path.write_bytes(data[:int(len(data) * share)])
+    refused(network(seed=1), path)
+
+
+def test_flipped_bit(saved):
+    net, path = saved
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+    assert "not a whole MindSpore checkpoint" in refused(network(seed=1), path)
+
+
+def test_another_network(saved):
+    _, path = saved
+    message = refused(NestedUNet(1, 2, feature_scale=16), path)
+    assert "another network" in message and "missing in the file (conv00.convs.0.0.weight, " in message
+    assert "unknown to the network (conv0.convs.0.0.weight" in message
+
+
+def test_other_classes(saved):
+    _, path = saved
+    net = UNet(1, 5, feature_scale=16)
+    assert "1 of another shape (final.weight is (2, 4, 1, 1) there, (5, 4, 1, 1) here)" in refused(net, path)
+
+
+def test_network_without_batch_norm(saved):
+    """All that it needs is in the file; but it is another network's."""
+    _, path = saved
+    assert "unknown to the network" in refused(network(use_bn=False), path)
+
+
+def test_published_checkpoint_with_weights_alone(tmp_path):
+    net = network()
+    path = tmp_path / "zoo.ckpt"
+    ms.save_checkpoint(net, str(path))
+    other = network(seed=1)
+    checkpoint.load_weights(other, path)
+    np.testing.assert_array_equal(values(other)["final.weight"], values(net)["final.weight"])
+
+
+def test_published_checkpoint_with_moments(tmp_path):
+    net = network()
+    extra = [{"name": "global_step", "data": Parameter(Tensor([5], ms.int32))},
+             {"name": "beta1_power", "data": Tensor(0.9)}, {"name": "learning_rate", "data": Tensor(1e-4)},
+             {"name": "moment1.final.weight", "data": Tensor(np.zeros((2, 4, 1, 1), np.float32))}]
+    path = tmp_path / "zoo.ckpt"
+    ms.save_checkpoint([{"name": p.name, "data": p} for p in net.get_parameters()] + extra, str(path))
+    checkpoint.load_weights(network(seed=1), path)
+
+
+def test_half_precision_weights(tmp_path):
+    net = network()
+    path = tmp_path / "half.ckpt"
+    ms.save_checkpoint([{"name": p.name, "data": p.astype(ms.float16)} for p in net.get_parameters()], str(path))
+    other = network(seed=1)
+    checkpoint.load_weights(other, path)
+    assert other.final.weight.dtype == ms.float32
+    np.testing.assert_allclose(values(other)["final.weight"], values(net)["final.weight"], rtol=1e-3)

@@ -1,0 +1,210 @@
+"""The compiled CPU operators against MindSpore's own, values and gradients; when they are used and when not."""
+import json
+
+import mindspore as ms
+import numpy as np
+import pytest
+from conftest import run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mindspore import ParameterTuple, Tensor, nn, ops
+
+from src.cpu_ops import build, choose_layers
+from src.layers import STOCK, Layers
+from src.model_utils.errors import UNetError
+
+
+@pytest.fixture(scope="module")
+def fast():
+    ms.set_context(mode=ms.GRAPH_MODE)
+    layers = choose_layers("auto", "CPU", "graph")
+    if layers is STOCK:
+        pytest.skip("the CPU operators cannot be compiled here")
+    return layers
+
+
+class Between(nn.Cell):
+    """A part of a network, with NCHW on both sides."""
+
+    def __init__(self, layers, part):
+        super().__init__()
+        self.enter, self.leave = layers.enter(), layers.leave()
+        self.part = nn.SequentialCell(part) if isinstance(part, list) else part
+
+    def construct(self, *inputs):
+        entered = ()
+        for x in inputs:
+            entered += (self.enter(x),)
+        return self.leave(self.part(*entered))
+
+
+class Weighted(nn.Cell):
+    """A scalar of a part's result, so that each value has a gradient of its own."""
+
+    def __init__(self, part):
+        super().__init__()
+        self.part = part
+
+    def construct(self, weights, *inputs):
+        return (self.part(*inputs) * weights).sum()
+
+
+def values_and_gradients(layers, make, shapes):
+    rng = np.random.default_rng(0)
+    inputs = [Tensor(rng.normal(size=shape).astype(np.float32)) for shape in shapes]
+    part = Between(layers, make(layers))
+    for parameter in part.trainable_params():
+        parameter.set_data(Tensor(rng.normal(size=parameter.shape).astype(np.float32)))
+    part.set_train()
+    result = part(*inputs)
+    weights = Tensor(rng.normal(size=result.shape).astype(np.float32))
+    parameters = ParameterTuple(part.trainable_params())
+    gradient = ops.GradOperation(get_all=True, get_by_list=len(parameters) > 0)
+    found = gradient(Weighted(part), parameters)(weights, *inputs) if len(parameters) else gradient(Weighted(part))(
+        weights, *inputs)
+    flat = [result]
+    for item in found:
+        flat += list(item) if isinstance(item, tuple) else [item]
+    moving = [parameter for parameter in part.get_parameters() if not parameter.requires_grad]
+    # The weights' own gradient comes first and says nothing.
+    return [tensor.asnumpy() for tensor in [flat[0], *flat[2:], *moving]]
+
+
+def agree(fast, make, shapes):
+    for mine, stock in zip(values_and_gradients(fast, make, shapes), values_and_gradients(STOCK, make, shapes)):
+        assert mine.shape == stock.shape
+        np.testing.assert_allclose(mine, stock, rtol=1e-5, atol=1e-5 * np.abs(stock).max())
+
+
+batch, side, channels = st.integers(1, 3), st.integers(4, 17), st.integers(1, 20)
+
+
+@settings(max_examples=15)
+@given(batch, side, side, channels, channels, st.sampled_from([1, 2, 3]), st.sampled_from(["same", "valid"]),
+       st.booleans(), st.booleans())
+def test_convolution(fast, n, h, w, ins, outs, kernel, pad_mode, has_bias, relu):
+    def make(layers):
+        arguments = (ins, outs, kernel, pad_mode, has_bias, "normal")
+        return layers.conv_relu(*arguments) if relu else layers.conv(*arguments)
+    agree(fast, make, [(n, ins, h, w)])
+
+
+@settings(max_examples=5)
+@given(batch, side, side, channels, channels)
+def test_convolution_norm_relu(fast, n, h, w, ins, outs):
+    agree(fast, lambda layers: layers.conv_norm_relu(ins, outs, 3, "same", "normal"), [(n, ins, h, w)])
+
+
+@settings(max_examples=5)
+@given(batch, side, side, channels, channels)
+def test_transposed_convolution(fast, n, h, w, ins, outs):
+    agree(fast, lambda layers: layers.deconv(ins, outs, "normal"), [(n, ins, h, w)])
+
+
+@settings(max_examples=5)
+@given(batch, side, side, channels)
+def test_max_pool(fast, n, h, w, c):
+    agree(fast, lambda layers: layers.max_pool(), [(n, c, h, w)])
+
+
+@settings(max_examples=3)
+@given(batch, side, side, channels)
+def test_upsample(fast, n, h, w, c):
+    agree(fast, lambda layers: layers.upsample(), [(n, c, h, w)])
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5])
+def test_concat(fast, count):
+    # Skips larger by an even and an odd number of rows and columns; their centre is taken.
+    sizes = [(6, 4), (6, 4), (8, 7), (11, 4), (6, 9)]
+    agree(fast, lambda layers: layers.concat(count), [(2, 3 + k, *sizes[k]) for k in range(count)])
+
+
+def test_equal_values_in_a_pooling_window(fast):
+    """The gradient goes to one of them, the same one as MindSpore's."""
+    def gradient(layers):
+        part = Between(layers, layers.max_pool())
+        return ops.GradOperation()(part)(Tensor(np.zeros((1, 2, 4, 4), np.float32))).asnumpy()
+    np.testing.assert_array_equal(gradient(fast), gradient(STOCK))
+
+
+def test_batch_norm_keeps_its_digits_at_a_large_mean(fast):
+    """Mean 1000, deviation 1: a plain sum of squares in float32 would lose the variance."""
+    part = Between(fast, fast.conv_norm_relu(1, 1, 1, "same", "ones"))
+    part.set_train()
+    image = np.random.default_rng(0).normal(1000, 1, (4, 1, 64, 64)).astype(np.float32)
+    part(Tensor(image))
+    moving = part.part[1].moving_variance.asnumpy()
+    assert (moving[0] - 0.9) / 0.1 == pytest.approx(image.astype(np.float64).var(), rel=1e-3)
+
+
+@pytest.fixture(scope="module")
+def curves(fast):
+    mine, stock = (json.loads(run("tests/curves.py", option).stdout.splitlines()[-1]) for option in ("on", "off"))
+    assert mine["compiled"] and not stock["compiled"]
+    return mine, stock
+
+
+@pytest.mark.parametrize("name", ["simple", "nested", "medical"])
+def test_networks_train_alike(curves, name):
+    """Five steps of gradient descent from the same weights give the same losses, and the same evaluation."""
+    mine, stock = (one[name] for one in curves)
+    np.testing.assert_allclose(mine["losses"], stock["losses"], rtol=1e-3)
+    mine, stock = np.array(mine["logits"]), np.array(stock["logits"])
+    assert np.abs(mine - stock).mean() < 0.02 * np.abs(stock).mean()
+
+
+# ---- when they are used
+
+
+@pytest.mark.parametrize("option, device, mode, reason", [
+    ("off", "CPU", "graph", "cpu_ops is off"), ("auto", "CPU", "pynative", "graph mode"),
+    ("auto", "Ascend", "graph", None), ("auto", "GPU", "graph", None)])
+def test_stock_layers_with_a_reason(option, device, mode, reason, caplog, monkeypatch):
+    monkeypatch.setattr("src.cpu_ops.cap_cpu_instruction_set", lambda: None)
+    caplog.set_level("INFO", "unet")
+    assert choose_layers(option, device, mode) is STOCK
+    assert reason is None or reason in caplog.text
+
+
+def test_no_compiler(monkeypatch, caplog):
+    monkeypatch.setattr("src.cpu_ops.cap_cpu_instruction_set", lambda: None)
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    caplog.set_level("INFO", "unet")
+    assert choose_layers("auto", "CPU", "graph") is STOCK
+    assert "no C++ compiler was found (no-such-compiler)" in caplog.text
+    with pytest.raises(UNetError, match="cpu_ops is on, but .* no C"):
+        choose_layers("on", "CPU", "graph")
+
+
+def test_compiler_that_fails(monkeypatch, tmp_path):
+    compiler = tmp_path / "broken"
+    compiler.write_text("#!/bin/sh\necho 'x.cc:1: error: nothing works' >&2\nexit 1\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with pytest.raises(build.CannotBuild, match="nothing works"):
+        build.build_library()
+    assert not list((tmp_path / "cache").rglob("*.so"))
+
+
+def test_headers_that_are_missing(monkeypatch):
+    monkeypatch.setattr(build, "HEADERS", "no-such-package")
+    with pytest.raises(build.CannotBuild, match="pip install no-such-package"):
+        build._find_headers()
+
+
+def test_cache_that_cannot_be_written(monkeypatch, tmp_path, fast):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(build.CannotBuild, match="cannot be written"):
+        build.build_library()
+
+
+def test_second_build_is_the_first(fast):
+    assert build.build_library() == build.build_library() == fast.operators.library
+
+
+def test_layer_sets_have_the_same_factories(fast):
+    own = {name for name in dir(Layers) if not name.startswith("_")}
+    assert own <= set(dir(fast))

@@ -1,0 +1,149 @@
+"""Evaluation with predictors of known answers, without a network."""
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from conftest import PROJECT, write_pairs
+from PIL import Image
+
+from src.data.samples import Geometry, folder_samples
+from src.drawing import palette
+from src.evaluation import ScoreOptions, evaluate, hard_table, report, to_volume
+from src.model_utils.config import parse_options
+from src.model_utils.errors import UNetError
+
+
+class Known:
+    """Three images; the image itself holds what the predictor says."""
+
+    num_classes = 2
+    classes = np.array([[[0, 1], [1, 1]], [[0, 0], [1, 1]], [[1, 1], [1, 0]]], np.uint8)
+
+    def __len__(self):
+        return len(self.classes)
+
+    def __getitem__(self, index):
+        return self.classes[index].astype(np.float32)[None], self.classes[index]
+
+    def name(self, index):
+        return f"image {index}"
+
+
+def perfect(images):
+    foreground = images[:, 0]
+    return np.stack([1 - foreground, foreground], axis=-1)
+
+
+def blank(images):
+    """Everything is class 0, with probability 3/4."""
+    return np.broadcast_to(np.float32([0.75, 0.25]), (*images[:, 0].shape, 2))
+
+
+def test_perfect_and_blank():
+    scores = evaluate(perfect, Known(), ScoreOptions())
+    assert scores.mean_dice == pytest.approx(1, abs=1e-6) and scores.hard["IoU"]["per_class"] == [1.0, 1.0]
+    assert scores.metric("dice_coeff") == scores.mean_dice and scores.metric("iou") == scores.mean_iou
+    scores = evaluate(blank, Known(), ScoreOptions())
+    # First image: 1 pixel of class 0, 3 of class 1: 2 (0.75 + 3 * 0.25) / (4 (0.5625 + 0.0625) + 4)
+    assert scores.dice[0] == pytest.approx(3 / 6.5)
+    assert scores.names == ["image 0", "image 1", "image 2"]
+    assert scores.mean_dice == pytest.approx(np.mean(scores.dice))
+
+
+def test_without_background():
+    scores = evaluate(blank, Known(), ScoreOptions(include_background=False))
+    # 2 (3 * 0.25) / (4 * 0.0625 + 3)
+    assert scores.dice[0] == pytest.approx(1.5 / 3.25)
+
+
+def test_argmax():
+    scores = evaluate(lambda images: images[:, 0].astype(np.int32), Known(), ScoreOptions("Argmax"))
+    assert scores.mean_dice == pytest.approx(1, abs=1e-6)
+
+
+def test_one_class_alone_is_said(caplog):
+    caplog.set_level("INFO", "unet")
+    evaluate(blank, Known(), ScoreOptions())
+    assert "one class alone for 3 of 3 images: image 0 (class 0)" in caplog.text
+    caplog.clear()
+    evaluate(perfect, Known(), ScoreOptions())
+    assert "one class alone" not in caplog.text
+
+
+def test_nothing_to_evaluate():
+    samples = Known()
+    samples.classes = samples.classes[:0]
+    with pytest.raises(UNetError, match="no validation image"):
+        evaluate(perfect, samples, ScoreOptions())
+
+
+def test_resizing_follows_the_published_protocol():
+    probabilities = np.random.default_rng(0).dirichlet([1, 1, 1], (6, 5)).astype(np.float32)
+    volume = to_volume(probabilities, (13, 11), 3, ScoreOptions())
+    for c in range(3):
+        expected = cv2.resize(np.uint8(probabilities[:, :, c] * 255), (11, 13)) / 255
+        np.testing.assert_allclose(volume[..., c], expected, atol=1e-7)
+    classes = probabilities.argmax(axis=-1)
+    volume = to_volume(classes, (13, 11), 3, ScoreOptions("Argmax"))
+    for c in range(3):
+        expected = cv2.resize(np.uint8(classes == c), (11, 13), interpolation=cv2.INTER_NEAREST)
+        np.testing.assert_array_equal(volume[..., c], expected)
+
+
+def test_no_resizing_leaves_probabilities_alone():
+    probabilities = np.random.default_rng(0).random((4, 4, 2)).astype(np.float32)
+    assert to_volume(probabilities, (4, 4), 2, ScoreOptions()) is probabilities
+
+
+@pytest.fixture
+def folder(tmp_path):
+    data = write_pairs(tmp_path / "data", [f"{k}" for k in range(5)], classes=9)
+    return data, tmp_path / "out"
+
+
+def test_report(folder, caplog):
+    """Ninety-nine classes of which nine are there: log lines, metrics.json, pictures."""
+    data, out = folder
+    config = parse_options([f"--data_path={data}", f"--output_path={out}", "--num_classes=99", "--show_eval=True"], "")
+    _, samples = folder_samples(data, Geometry((40, 48), (40, 48)), num_classes=99, split=0.4)
+    answers = iter([samples[k][1] for k in range(len(samples))])
+    (out / "draw_eval").mkdir(parents=True)
+    (out / "draw_eval" / "predict-77.png").write_text("of an earlier run")
+    caplog.set_level("INFO", "unet")
+    scores = report(lambda _: np.eye(99, dtype=np.float32)[next(answers)][None], samples, config, "some.ckpt")
+    lines = caplog.text
+    assert lines.count("single dice coeff is: ") == 3 and "IOU is: " in lines
+    assert f"============== Cross valid dice coeff is: {scores.mean_dice}" in lines
+    assert f"============== Cross valid IOU is: {scores.mean_iou}" in lines
+    saved = json.loads((out / "metrics.json").read_text())
+    assert saved["soft"]["dice_coeff"] == scores.mean_dice and saved["model"] == "some.ckpt"
+    assert [image["name"] for image in saved["soft"]["per_image"]] == ["2", "3", "4"]
+    assert saved["hard"]["IoU"]["mean"] == 1.0 and saved["hard"]["IoU"]["per_class"][50] is None
+    pictures = sorted(path.name for path in (out / "draw_eval").iterdir())
+    assert pictures == [f"{kind}-{k}.png" for kind in ("mask", "predict") for k in (1, 2, 3)]
+    colors = palette(config.color, 99)
+    np.testing.assert_array_equal(np.asarray(Image.open(out / "draw_eval" / "mask-2.png")), colors[samples[1][1]])
+
+
+def test_palette_goes_on_behind_the_given_colors():
+    colors = palette([[1, 2, 3], [4, 5, 6]], 40)
+    assert colors.shape == (40, 3) and colors[1].tolist() == [4, 5, 6]
+    assert len({tuple(color) for color in colors.tolist()}) == 40
+    assert palette([[1, 2, 3]] * 5, 2).shape[0] >= 2
+
+
+def test_table_of_many_classes_is_short():
+    from src.metrics import ClassCounts
+
+    assert len(hard_table(ClassCounts(2).summary())) == 5
+    assert len(hard_table(ClassCounts(81).summary())) == 3
+
+
+def test_evaluation_runs_without_mindspore():
+    code = ("import sys, src.evaluation, src.data.samples, src.data.synthetic, src.metrics; "
+            "print('mindspore' in sys.modules)")
+    result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "False"

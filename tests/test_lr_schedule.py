@@ -1,0 +1,31 @@
+"""Learning rate over the run, by hand-computed values."""
+import mindspore as ms
+import pytest
+from mindspore import Tensor
+
+from src.lr_schedule import WarmupCosine, build_learning_rate
+from src.model_utils.config import parse_options
+
+
+def rate(schedule, step):
+    return float(schedule(Tensor(step, ms.int32)).asnumpy())
+
+
+def test_cosine():
+    schedule = WarmupCosine(0.4, total_steps=8, min_lr=0.1)
+    assert rate(schedule, 0) == pytest.approx(0.4)
+    assert rate(schedule, 2) == pytest.approx(0.1 + 0.15 * (1 + 0.5 ** 0.5))
+    assert rate(schedule, 4) == pytest.approx(0.25)
+    assert rate(schedule, 8) == rate(schedule, 100) == pytest.approx(0.1)
+
+
+def test_warm_up():
+    schedule = WarmupCosine(0.4, total_steps=12, warmup_steps=4)
+    rates = [rate(schedule, step) for step in (0, 1, 3, 4, 8, 12)]
+    assert rates == pytest.approx([0.1, 0.2, 0.4, 0.4, 0.2, 0.0], abs=1e-7)
+
+
+def test_build():
+    assert build_learning_rate(parse_options(["--lr=0.25"], ""), 10) == 0.25
+    schedule = build_learning_rate(parse_options(["--lr=0.25", "--lr_schedule=cosine", "--warmup_steps=5"], ""), 10)
+    assert rate(schedule, 4) == pytest.approx(0.25)
