@@ -1,14 +1,17 @@
 """Train a network: ``python train.py --config_path=FILE.yaml --data_path=DIR``."""
 import sys
 
+from src.model_utils.interruption import Interruption
 from src.model_utils.script import run_script
 
 
 def main(config):
-    """Train as the options say."""
-    from src.trainer import train  # MindSpore loads here, after the options are dealt with
+    """Train as the options say; an interrupted run says how to resume it."""
+    interruption = Interruption()   # before MindSpore loads and makes threads
+    from src.trainer import train
 
-    train(config)
+    train(config, lambda: interruption.signum)
+    return interruption.exit_status
 
 
 if __name__ == "__main__":

@@ -10,7 +10,17 @@ logger = logging.getLogger("unet")
 
 
 class Callback:
-    """Called by the Trainer, which it gets as argument, after each step, each epoch, and the run."""
+    """Called by the Trainer, which it gets as argument, after each step, each epoch, and the run.
+
+    What a callback has to remember over a stop, it gives as ``state`` and gets back through ``restore``.
+    """
+
+    def state(self):
+        """A JSON-able dict that goes into each checkpoint."""
+        return {}
+
+    def restore(self, state):
+        """Take up ``state`` when a run is resumed."""
 
     def on_step_end(self, trainer):
         """After a step; ``trainer.step`` counts it."""
@@ -109,6 +119,6 @@ class CheckpointSaver(Callback):
 
     def _save(self, trainer):
         path = self.folder / checkpoint.checkpoint_name(self.model_name, *trainer.epoch_and_step)
-        checkpoint.save(trainer.train_network, path)
+        checkpoint.save(trainer.train_network, path, trainer.state())
         self.saved.append((trainer.step, path))
         checkpoint.prune(self.folder, self.model_name, self.keep)

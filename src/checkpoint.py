@@ -1,5 +1,12 @@
-"""Checkpoints: saving whole or not at all, restoring with every parameter accounted for."""
+"""Checkpoints: saving whole or not at all; evaluating, resuming and transferring from them.
+
+A file holds what ``mindspore.load_checkpoint`` reads: the network's parameters under their published names,
+Adam's (moment1.NAME, moment2.NAME, global_step, beta1_power, beta2_power), and one text more, TRAINING_STATE:
+JSON of what the run itself has to know.
+"""
+import json
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 import mindspore as ms
@@ -11,10 +18,15 @@ from src.model_utils.runtime import first_line
 logger = logging.getLogger("unet")
 
 BEST = "best.ckpt"
-# What nn.Adam and the training step keep beside the network's own parameters.
-_OPTIMIZER_PREFIXES = ("moment1.", "moment2.")
-_OPTIMIZER_NAMES = {"global_step", "beta1_power", "beta2_power", "learning_rate", "scale_sense",
-                    "current_iterator_step"}
+TRAINING_STATE = "training_state"
+MOMENTS = ("moment1.", "moment2.")
+# What nn.Adam and the training step keep beside network and moments; a constant learning rate comes from the
+# options, not from the file.
+STEP_COUNTERS = ("global_step", "beta1_power", "beta2_power")
+_IGNORED = {"learning_rate", "scale_sense", "current_iterator_step", "epoch_num", "step_num"}
+
+
+# ---- saving
 
 
 def checkpoint_folder(config, rank=0):
@@ -31,37 +43,99 @@ def _prefix(model_name):
     return f"ckpt_{model_name}_adam-"
 
 
-def save(train_network, path):
-    """Save the parameters of the training step (network, Adam's moments, step count), whole or not at all."""
+def save(train_network, path, state):
+    """Save the training step (network, Adam) and the run's state (a JSON-able dict), whole or not at all."""
     with replacing(path) as temporary:
-        ms.save_checkpoint(train_network, str(temporary), crc_check=True)
+        try:
+            ms.save_checkpoint(train_network, str(temporary), append_dict={TRAINING_STATE: json.dumps(state)},
+                               crc_check=True)
+        finally:
+            with suppress(OSError):     # MindSpore writes there first, and leaves it behind on an error
+                temporary.with_suffix(".tmp").unlink()
     return path
 
 
 def prune(folder, model_name, keep):
     """Remove the oldest checkpoints of a network beyond ``keep``; best.ckpt is not among them."""
-    found = sorted(Path(folder).glob(f"{_prefix(model_name)}*.ckpt"), key=lambda path: path.stat().st_mtime_ns)
-    for path in found[:-keep]:
+    for path in _by_age(folder, model_name)[:-keep]:
         path.unlink()
 
 
-def load_parameters(path):
-    """Read a checkpoint file.
+def _by_age(folder, model_name):
+    return sorted(Path(folder).glob(f"{_prefix(model_name)}*.ckpt"), key=lambda path: path.stat().st_mtime_ns)
 
-    Returns:
-        dict: name -> Parameter.
 
-    Raises:
-        UNetError: missing, damaged, or not a checkpoint.
+# ---- reading
+
+
+class Contents:
+    """What a checkpoint file holds.
+
+    Attributes:
+        path (Path): the file.
+        weights (dict): name -> Parameter of the network.
+        moments (dict): name -> Parameter of Adam's moments.
+        counters (dict): name -> Parameter of Adam's step counters.
+        state (dict): the run's state; None in a file that this project did not write.
     """
-    path = Path(path)
+
+    def __init__(self, path):
+        self.path = Path(path)
+        parameters = _read(self.path)
+        try:
+            state = parameters.pop(TRAINING_STATE, None)
+            self.state = json.loads(state) if state is not None else None
+        except (TypeError, ValueError):
+            raise UNetError(f"{path}: damaged: its {TRAINING_STATE} cannot be read") from None
+        self.moments = {name: parameters.pop(name) for name in list(parameters) if name.startswith(MOMENTS)}
+        self.counters = {name: parameters.pop(name) for name in STEP_COUNTERS if name in parameters}
+        self.weights = {name: value for name, value in parameters.items() if name not in _IGNORED}
+
+    def complaints(self, expected):
+        """What keeps the weights from being those of a network with the parameters ``expected``, in words."""
+        missing = [name for name in expected if name not in self.weights]
+        unknown = [name for name in self.weights if name not in expected]
+        reshaped = [f"{name} is {tuple(self.weights[name].shape)} there, {tuple(expected[name].shape)} here"
+                    for name in expected if name in self.weights and self.weights[name].shape != expected[name].shape]
+        found = ((missing, "missing in the file"), (unknown, "unknown to the network"), (reshaped, "of another shape"))
+        return "; ".join(_some(names, words) for names, words in found if names)
+
+    def check_weights(self, network):
+        """Raise UNetError unless the weights are those of ``network``, all of them and no other."""
+        complaints = self.complaints(_own(network))
+        if complaints:
+            raise UNetError(f"{self.path}: a checkpoint of another network: {complaints}; give the YAML file that it "
+                            f"was trained with")
+
+
+def _read(path):
     if not path.is_file():
-        raise UNetError(f"no such checkpoint: {path}; give a .ckpt file with --checkpoint_file_path")
+        raise UNetError(f"no such checkpoint: {path}; expected a .ckpt file")
     try:
         return ms.load_checkpoint(str(path), crc_check=True)
     # A damaged file can fail anywhere between the protobuf reader and the tensors it fills.
     except Exception as error:
         raise UNetError(f"{path}: not a whole MindSpore checkpoint ({first_line(error)[:160]})") from None
+
+
+def _some(names, words, most=3):
+    shown = ", ".join(names[:most])
+    return f"{len(names)} {words} ({shown}{', ...' if len(names) > most else ''})"
+
+
+def _own(cell):
+    """name -> Parameter of a cell, by the published names (a wrapping cell's own naming puts a prefix before them)."""
+    return {parameter.name: parameter for parameter in cell.get_parameters()}
+
+
+def _fill(cell, parameters):
+    """Put ``parameters`` (names and shapes checked) into ``cell``, in the cell's own types."""
+    own = _own(cell)
+    for name, value in parameters.items():
+        own[name].set_data(ms.Tensor(value.asnumpy(), own[name].dtype))
+
+
+# ---- using
 
 
 def load_weights(network, path):
@@ -71,26 +145,82 @@ def load_weights(network, path):
         UNetError: the file is missing, damaged, or of another network; the message says which parameters
             differ.
     """
-    parameters = load_parameters(path)
-    expected = dict(network.parameters_and_names())
-    found = {name: value for name, value in parameters.items() if not _is_optimizer(name)}
-    missing = [name for name in expected if name not in found]
-    unexpected = [name for name in found if name not in expected]
-    reshaped = [f"{name} is {tuple(found[name].shape)} there, {tuple(expected[name].shape)} here"
-                for name in expected if name in found and found[name].shape != expected[name].shape]
-    if missing or unexpected or reshaped:
-        parts = [_some(names, words) for names, words in ((missing, "missing in the file"),
-                                                          (unexpected, "unknown to the network"),
-                                                          (reshaped, "of another shape")) if names]
-        raise UNetError(f"{path}: a checkpoint of another network: {'; '.join(parts)}; give the YAML file that it was "
-                        f"trained with")
-    ms.load_param_into_net(network, found, strict_load=False)
+    contents = Contents(path)
+    contents.check_weights(network)
+    _fill(network, contents.weights)
 
 
-def _is_optimizer(name):
-    return name.startswith(_OPTIMIZER_PREFIXES) or name in _OPTIMIZER_NAMES
+def resume(train_network, network, path):
+    """Restore the training step from a checkpoint, and say in the log what was in it and what was not.
+
+    Returns:
+        dict: the run's state, with at least "step"; for a file of the model zoo the step that Adam has counted,
+        0 if it has not.
+
+    Raises:
+        UNetError: see ``load_weights``; also a file that holds a part of Adam's moments.
+    """
+    contents = Contents(path)
+    contents.check_weights(network)
+    expected = [name for name in _own(train_network) if name.startswith(MOMENTS)]
+    if contents.moments and (missing := [name for name in expected if name not in contents.moments]):
+        raise UNetError(f"{path}: damaged: of Adam's moments, {_some(missing, 'are missing')}")
+    found = {"the network": True, "Adam's moments": bool(contents.moments),
+             "Adam's step": "global_step" in contents.counters, "the run's state": contents.state is not None}
+    moments = {name: value for name, value in contents.moments.items() if name in expected}
+    _fill(train_network, {**contents.weights, **moments, **contents.counters})
+    logger.info("resuming from %s: it holds %s", path, ", ".join(name for name, there in found.items() if there))
+    absent = [name for name, there in found.items() if not there]
+    if absent:
+        logger.info("it does not hold %s, which start%s afresh", ", ".join(absent), "s" if len(absent) == 1 else "")
+    if contents.state is not None:
+        return contents.state
+    step = contents.counters.get("global_step")
+    return {"step": int(step.asnumpy().ravel()[0]) if step is not None and contents.moments else 0}
 
 
-def _some(names, words, most=3):
-    shown = ", ".join(names[:most])
-    return f"{len(names)} {words} ({shown}{', ...' if len(names) > most else ''})"
+def newest_whole(folder, model_name):
+    """Path of the newest checkpoint in ``folder`` that can be read; None where there is none.
+
+    Damaged files are passed over with a warning. best.ckpt is the last resort.
+    """
+    candidates = _by_age(folder, model_name)[::-1]
+    best = Path(folder) / BEST
+    for path in [*candidates, *([best] if best.is_file() else [])]:
+        try:
+            Contents(path)
+            return path
+        except UNetError as error:
+            logger.warning("WARNING: passed over: %s", error)
+    return None
+
+
+def transfer(network, path, filter_weight):
+    """Load from a checkpoint what fits a network of another head or task, without Adam and the run's state.
+
+    Args:
+        network (nn.Cell): keeps its fresh values where the file has none.
+        path (str): the checkpoint.
+        filter_weight (list[str]): parameters whose name contains one of these are left out.
+
+    Raises:
+        UNetError: missing or damaged file, nothing that fits, or a parameter of another shape that is not
+            filtered.
+    """
+    contents = Contents(path)
+    expected = _own(network)
+    dropped = [name for name in contents.weights if any(part in name for part in filter_weight)]
+    loaded = {name: value for name, value in contents.weights.items() if name in expected and name not in dropped}
+    for name, value in loaded.items():
+        if value.shape != expected[name].shape:
+            raise UNetError(f"{path}: {name} is {tuple(value.shape)} there, {tuple(expected[name].shape)} here; leave "
+                            f"it out with --filter_weight=[{','.join([*filter_weight, name])}]")
+    if not loaded:
+        raise UNetError(f"{path}: no parameter fits: {contents.complaints(expected)}")
+    _fill(network, loaded)
+    unused = [name for name in contents.weights if name not in expected and name not in dropped]
+    fresh = [name for name in expected if name not in loaded]
+    logger.info("transfer from %s: %d parameters loaded", path, len(loaded))
+    for names, words in ((dropped, "dropped by filter_weight"), (fresh, "newly initialised"), (unused, "not used")):
+        if names:
+            logger.info("  %d %s: %s", len(names), words, ", ".join(names))

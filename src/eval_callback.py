@@ -28,6 +28,13 @@ class EvalCallBack(Callback):
         self.best_path = folder / checkpoint.BEST if config.save_best_ckpt else None
         self.best, self.best_epoch, self.evaluated_step = float("-inf"), 0, None
 
+    def state(self):
+        return {"metric": self.metric_name, "best": self.best, "best_epoch": self.best_epoch} if self.best_epoch else {}
+
+    def restore(self, state):
+        if state.get("metric") == self.metric_name:
+            self.best, self.best_epoch = state["best"], state["best_epoch"]
+
     def on_step_end(self, trainer):
         if self.steps and trainer.step % self.steps == 0:
             self._evaluate(trainer)
@@ -38,10 +45,11 @@ class EvalCallBack(Callback):
             self._evaluate(trainer)
 
     def on_train_end(self, trainer):
-        if self.evaluated_step != trainer.step:
+        if trainer.finished and self.evaluated_step != trainer.step:
             self._evaluate(trainer)
-        logger.info("End training, the best %s is: %s, the best %s epoch is %d", self.metric_name, self.best,
-                    self.metric_name, self.best_epoch)
+        if self.best_epoch:
+            logger.info("End training, the best %s is: %s, the best %s epoch is %d", self.metric_name, self.best,
+                        self.metric_name, self.best_epoch)
 
     def _evaluate(self, trainer):
         epoch, step = trainer.epoch_and_step
@@ -53,5 +61,5 @@ class EvalCallBack(Callback):
             self.best, self.best_epoch = value, epoch
             logger.info("update best result: %s", value)
             if self.best_path:
-                checkpoint.save(trainer.train_network, self.best_path)
+                checkpoint.save(trainer.train_network, self.best_path, trainer.state())
                 logger.info("update best checkpoint at: %s", self.best_path)

@@ -7,6 +7,7 @@ import numpy as np
 from mindspore import Tensor, amp, nn
 from mindspore.train.loss_scale_manager import FixedLossScaleManager
 
+from src import checkpoint
 from src.callbacks import CheckpointSaver, EpochLossTimeMonitor, StepLossTimeMonitor
 from src.checkpoint import checkpoint_folder
 from src.cpu_ops import choose_layers
@@ -18,6 +19,8 @@ from src.loss import build_loss
 from src.lr_schedule import build_learning_rate
 from src.model_utils import runtime
 from src.model_utils.errors import UNetError
+from src.model_utils.files import remove_leftovers
+from src.model_utils.lock import FolderLock
 from src.networks import build_network, output_size
 
 logger = logging.getLogger("unet")
@@ -27,41 +30,62 @@ class Trainer:
     """One training run: the training step, its data, and how far it has come.
 
     Attributes:
-        network (nn.Cell): the network that is trained.
-        train_network (nn.Cell): the compiled step: (images, labels) -> loss; holds the optimizer.
+        train_network (nn.Cell): the compiled step: (images, labels) -> loss; holds network and optimizer.
         schedule (Schedule): steps of the run.
+        callbacks (list[Callback]): what happens beside the steps.
+        about (dict): what the run depends on, for the checkpoints.
         step (int): steps done.
         loss (float): loss of the last step.
         wait_seconds, step_seconds (float): time of the last step spent waiting for its batch, and computing.
-        stop_requested (bool): set by a callback to end the run after this step.
     """
 
-    def __init__(self, network, train_network, schedule, batches, callbacks):
-        self.network = network
+    def __init__(self, train_network, schedule, callbacks, about):
         self.train_network = train_network
         self.schedule = schedule
-        self.batches = batches
         self.callbacks = callbacks
+        self.about = about
         self.step = 0
         self.loss = None
         self.wait_seconds = self.step_seconds = 0.0
-        self.stop_requested = False
 
     @property
     def epoch_and_step(self):
         """(epoch, step in the epoch) of the last step, both from 1."""
         return self.schedule.epoch_and_step(self.step)
 
-    def run(self):
-        """Train to the end of the schedule, or until a callback asks to stop.
+    @property
+    def finished(self):
+        """Whether all steps of the schedule are done."""
+        return self.step >= self.schedule.total_steps
+
+    def state(self):
+        """All that a checkpoint has to hold besides network and optimizer.
+
+        The position in the data follows from the step and the seed.
+        """
+        return {**self.about, "step": self.step,
+                "callbacks": {type(callback).__name__: callback.state() for callback in self.callbacks}}
+
+    def restore(self, state):
+        """Take up a run where ``state`` was taken."""
+        self.step = state["step"]
+        for callback in self.callbacks:
+            callback.restore(state.get("callbacks", {}).get(type(callback).__name__, {}))
+        for key, value in self.about.items():
+            if key in state and state[key] != value:
+                logger.warning("WARNING: %s was %s and is %s now; the run will not be what it would have been without "
+                               "the stop", key, state[key], value)
+
+    def run(self, batches, interrupted):
+        """Train on ``batches`` (those from ``step`` on) to the end of the schedule, or until ``interrupted()``.
 
         Raises:
             UNetError: a damaged image, or a loss that is not finite.
         """
-        batches = self.batches.create_tuple_iterator(num_epochs=1)
-        while self.step < self.schedule.total_steps and not self.stop_requested:
+        iterator = batches.create_tuple_iterator(num_epochs=1)
+        while not self.finished and not interrupted():
             started = time.perf_counter()
-            images, labels = self._next_batch(batches)
+            images, labels = self._next_batch(iterator)
             self.wait_seconds = time.perf_counter() - started
             # Evaluation in a callback leaves the network in evaluation mode.
             self.train_network.set_train()
@@ -71,16 +95,17 @@ class Trainer:
             self._notify("on_step_end")
             if self.epoch_and_step[1] == self.schedule.steps_per_epoch:
                 self._notify("on_epoch_end")
-        self._notify("on_train_end")
+        if self.step:
+            self._notify("on_train_end")
 
     def _notify(self, event):
         for callback in self.callbacks:
             getattr(callback, event)(self)
 
     @staticmethod
-    def _next_batch(batches):
+    def _next_batch(iterator):
         try:
-            return next(batches)
+            return next(iterator)
         except RuntimeError as error:
             raise _reader_error(error) or error from None
 
@@ -97,14 +122,18 @@ def _loss_of(outputs):
     return outputs[0] if isinstance(outputs, tuple) else outputs
 
 
-def train(config):
+def train(config, interrupted=lambda: False):
     """Train the network that the options name.
+
+    Args:
+        config (Config): options.
+        interrupted (callable): asked after each step whether to stop.
 
     Returns:
         Trainer: after the run.
 
     Raises:
-        UNetError: options or data that do not fit together; see the message.
+        UNetError: options or data that do not fit together, a folder that cannot be written; see the message.
     """
     place = runtime.start(config)
     samples, validation = create_samples(config)
@@ -112,18 +141,65 @@ def train(config):
     check_sizes(config, samples)
     if config.run_eval and len(validation) == 0:
         raise UNetError("run_eval is True, but there is no validation image; lower split, or put images into val/")
-    network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode))
-    train_network = build_train_network(config, network, schedule, place.device)
-    config.save(Path(config.output_path) / "config.yaml")
-    logger.info("%s on %s: %d training and %d validation images, %d steps of %d images in %d epochs",
-                config.model_name, place.device, len(samples), len(validation), schedule.total_steps,
-                schedule.batch_size * schedule.group_size, schedule.epochs)
-    batches = training_pipeline(samples, schedule, place.rank, num_parallel_workers=config.num_parallel_workers)
-    compile_step(train_network, schedule.batch_size, samples, config.context_mode)
-    trainer = Trainer(network, train_network, schedule, batches, build_callbacks(config, network, validation, place))
+    amp_level = resolve_amp_level(config.amp_level, place.device)
+    network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode, amp_level))
+    train_network = build_train_network(config, network, schedule, amp_level)
+    trainer = Trainer(train_network, schedule, build_callbacks(config, network, validation, place),
+                      describe(config, schedule))
+    start_from_checkpoint(config, network, trainer)
+    if place.rank > 0:
+        return run(config, trainer, samples, place, interrupted)
+    with FolderLock(config.output_path):
+        for folder in (Path(config.output_path), checkpoint_folder(config)):
+            remove_leftovers(folder)
+        config.save(Path(config.output_path) / "config.yaml")
+        return run(config, trainer, samples, place, interrupted)
+
+
+def describe(config, schedule):
+    """What makes two runs the same run, for the checkpoints."""
+    return {"model_name": config.model_name, "seed": config.seed, "samples": schedule.samples,
+            "repeat": schedule.repeat, "batch_size": schedule.batch_size, "group_size": schedule.group_size,
+            "total_steps": schedule.total_steps, "lr": config.lr, "lr_schedule": config.lr_schedule}
+
+
+def start_from_checkpoint(config, network, trainer):
+    """Resume a run or transfer weights, where the options ask for it."""
+    if config.transfer_training:
+        checkpoint.transfer(network, config.resume_ckpt, config.filter_weight)
+    elif config.resume:
+        path = config.resume_ckpt
+        if path == "auto":
+            folder = checkpoint_folder(config)
+            path = checkpoint.newest_whole(folder, config.model_name)
+            if path is None:
+                logger.warning("WARNING: no whole checkpoint in %s; the run starts at its beginning", folder)
+                return
+        trainer.restore(checkpoint.resume(trainer.train_network, network, path))
+
+
+def run(config, trainer, samples, place, interrupted):
+    """Run the steps that are left, with the lines that users know around them."""
+    schedule = trainer.schedule
+    images = schedule.batch_size * schedule.group_size
+    logger.info("%s on %s: %d training images, %d steps of %d images in %d epochs", config.model_name, place.device,
+                len(samples), schedule.total_steps, images, schedule.epochs)
+    if trainer.finished:
+        logger.info("nothing is left to train: step %d of %d is done; raise epochs to go on", trainer.step,
+                    schedule.total_steps)
+        return trainer
+    if trainer.step:
+        logger.info("continuing behind step %d, epoch %d", trainer.step, trainer.epoch_and_step[0])
+    batches = training_pipeline(samples, schedule, place.rank, trainer.step,
+                                num_parallel_workers=config.num_parallel_workers)
+    compile_step(trainer.train_network, schedule.batch_size, samples, config.context_mode)
     logger.info("============== Starting Training ==============")
-    trainer.run()
-    logger.info("============== End Training ==============")
+    trainer.run(batches, interrupted)
+    if trainer.finished:
+        logger.info("============== End Training ==============")
+    else:
+        logger.info("stopped behind step %d of %d; to go on: python train.py --config_path=%s --resume=True "
+                    "--resume_ckpt=auto", trainer.step, schedule.total_steps, Path(config.output_path) / "config.yaml")
     logger.info("peak memory: %.2f GB", runtime.peak_memory_gb())
     return trainer
 
@@ -145,18 +221,22 @@ def check_sizes(config, samples):
                         f"{advice}")
 
 
-def build_train_network(config, network, schedule, device):
+def resolve_amp_level(option, device):
+    """The level of mixed precision: ``auto`` is float16 on Ascend, and float32 where float16 is no faster."""
+    if option != "auto":
+        return option
+    return "O3" if device == "Ascend" else "O0"
+
+
+def build_train_network(config, network, schedule, amp_level):
     """Network, loss and Adam as one training step: (images, labels) -> loss, or (loss, overflow, scale)."""
     if config.loss_scale != config.FixedLossScaleManager:
         raise UNetError(f"loss_scale {config.loss_scale} and FixedLossScaleManager {config.FixedLossScaleManager} "
                         f"differ; the gradients would be scaled by one and unscaled by the other")
     optimizer = nn.Adam(network.trainable_params(), learning_rate=build_learning_rate(config, schedule.total_steps),
                         weight_decay=config.weight_decay, loss_scale=config.loss_scale)
-    level = config.amp_level
-    if level == "auto":
-        level = "O3" if device == "Ascend" else "O0"
     manager = FixedLossScaleManager(config.FixedLossScaleManager, drop_overflow_update=False)
-    return amp.build_train_network(network, optimizer, build_loss(config), level=level, loss_scale_manager=manager)
+    return amp.build_train_network(network, optimizer, build_loss(config), level=amp_level, loss_scale_manager=manager)
 
 
 def compile_step(train_network, batch_size, samples, context_mode):

@@ -157,13 +157,14 @@ def test_networks_train_alike(curves, name):
 # ---- when they are used
 
 
-@pytest.mark.parametrize("option, device, mode, reason", [
-    ("off", "CPU", "graph", "cpu_ops is off"), ("auto", "CPU", "pynative", "graph mode"),
-    ("auto", "Ascend", "graph", None), ("auto", "GPU", "graph", None)])
-def test_stock_layers_with_a_reason(option, device, mode, reason, caplog, monkeypatch):
+@pytest.mark.parametrize("option, device, mode, level, reason", [
+    ("off", "CPU", "graph", "O0", "cpu_ops is off"), ("auto", "CPU", "pynative", "O0", "graph mode"),
+    ("auto", "CPU", "graph", "O3", "amp_level is O3"), ("auto", "Ascend", "graph", "O3", None),
+    ("auto", "GPU", "graph", "O0", None)])
+def test_stock_layers_with_a_reason(option, device, mode, level, reason, caplog, monkeypatch):
     monkeypatch.setattr("src.cpu_ops.cap_cpu_instruction_set", lambda: None)
     caplog.set_level("INFO", "unet")
-    assert choose_layers(option, device, mode) is STOCK
+    assert choose_layers(option, device, mode, level) is STOCK
     assert reason is None or reason in caplog.text
 
 

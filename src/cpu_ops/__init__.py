@@ -14,13 +14,14 @@ from src.model_utils.runtime import cap_cpu_instruction_set
 logger = logging.getLogger("unet")
 
 
-def choose_layers(option, device, context_mode):
+def choose_layers(option, device, context_mode, amp_level="O0"):
     """The layer set to build a network from; says which one and why in the log.
 
     Args:
         option (str): auto takes the compiled operators where they can be had, on insists, off leaves them.
         device (str): Ascend, GPU or CPU.
         context_mode (str): graph or pynative.
+        amp_level (str): precision of the training step; the compiled operators are float32 alone.
 
     Returns:
         Layers.
@@ -35,6 +36,8 @@ def choose_layers(option, device, context_mode):
         reason = "cpu_ops is off"
     elif context_mode != "graph":
         reason = "they need graph mode"
+    elif amp_level != "O0":
+        reason = f"they compute in float32, and amp_level is {amp_level}"
     else:
         try:
             library = build_library()

@@ -33,6 +33,28 @@ def replacing(path):
             temporary.unlink()
 
 
+def remove_leftovers(folder):
+    """Remove the temporary files that killed processes have left in ``folder``.
+
+    Those of processes that still run are left alone.
+    """
+    for path in Path(folder).glob(".*"):
+        parts = path.name.split(".")
+        if len(parts) >= 4 and parts[-2].isdigit() and not _is_running(int(parts[-2])):
+            with suppress(OSError):
+                path.unlink()
+
+
+def _is_running(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:     # somebody else's
+        pass
+    return True
+
+
 def write_atomically(path, data):
     """Write ``data`` (bytes) to ``path``, whole or not at all."""
     with replacing(path) as temporary:

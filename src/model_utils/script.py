@@ -1,5 +1,6 @@
 """How a script starts and ends."""
 import logging
+import signal
 import sys
 import traceback
 
@@ -14,7 +15,7 @@ def run_script(main, description, argv=None):
     """Read the options, call ``main(config)``, and turn its errors into one line and an exit status.
 
     Returns:
-        int: 0, or 2 for wrong usage or bad input, or 1 for an error of the program.
+        int: what ``main`` returns, or 0, or 2 for wrong usage or bad input, or 1 for an error of the program.
     """
     argv = sys.argv[1:] if argv is None else argv
     debug = "--debug" in argv
@@ -23,10 +24,11 @@ def run_script(main, description, argv=None):
         debug = config.debug
         _log_to_stdout()
         quiet_mindspore()
-        main(config)
-        return 0
+        return main(config) or 0
     except UNetError as error:
         return _fail(f"error: {error}", USAGE_STATUS, debug)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 128 + signal.SIGINT, debug)
     except Exception as error:   # the last stop before the interpreter's own traceback
         text = str(error).strip().splitlines()
         return _fail(f"error: {type(error).__name__}: {text[0] if text else ''} (a fault of the program; --debug shows "

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <numeric>
 #include <thread>
@@ -166,13 +167,14 @@ int64_t Tensor::size() const {
   return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<int64_t>());
 }
 
-int run(const char* name, Operator op, int count, void** params, int* ndims, int64_t** shapes) {
+int run(const char* name, Operator op, int count, void** params, int* ndims, int64_t** shapes, const char** dtypes) {
   static std::mutex one_at_a_time;
   std::lock_guard<std::mutex> lock(one_at_a_time);
   try {
     scratch_blocks().used = 0;
     std::vector<Tensor> tensors;
     for (int i = 0; i < count; ++i) {
+      if (std::strcmp(dtypes[i], "float32") != 0) throw std::runtime_error(std::string("got ") + dtypes[i]);
       tensors.push_back({static_cast<float*>(params[i]), std::vector<int64_t>(shapes[i], shapes[i] + ndims[i])});
     }
     op(tensors);

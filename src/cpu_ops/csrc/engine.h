@@ -38,7 +38,7 @@ struct Tensor {
 // Runs one operator: takes the lock, gives back the scratch memory, and turns an exception into a status
 // that MindSpore raises, with the reason on standard error.
 using Operator = void (*)(std::vector<Tensor>&);
-int run(const char* name, Operator op, int count, void** params, int* ndims, int64_t** shapes);
+int run(const char* name, Operator op, int count, void** params, int* ndims, int64_t** shapes, const char** dtypes);
 
 // Primitives by shape. Key: whatever tells two of one kind apart.
 template <class Primitive>
@@ -54,7 +54,8 @@ Primitive& cached(const std::vector<int64_t>& key, const std::function<std::uniq
 // Defines the C function `name` that MindSpore loads; the body works on `t`, inputs first, outputs last.
 #define UNET_OPERATOR(name)                                                                                  \
   static void name##_body(std::vector<unet::Tensor>& t);                                                     \
-  extern "C" int name(int count, void** params, int* ndims, int64_t** shapes, const char**, void*, void*) { \
-    return unet::run(#name, name##_body, count, params, ndims, shapes);                                      \
+  extern "C" int name(int count, void** params, int* ndims, int64_t** shapes, const char** dtypes, void*,   \
+                      void*) {                                                                               \
+    return unet::run(#name, name##_body, count, params, ndims, shapes, dtypes);                              \
   }                                                                                                          \
   static void name##_body(std::vector<unet::Tensor>& t)
