@@ -29,6 +29,8 @@ def quiet_mindspore():
     deprecation note, for one), between the lines that matter.
     """
     os.environ.setdefault("GLOG_v", "3")
+    # Its Python part also announces exceptions that it raises anyway, and that end in one line of ours.
+    logging.getLogger(f"ME.mindspore.log.{os.getpid()}").addFilter(lambda record: False)
 
 
 def cap_cpu_instruction_set(version=None, cpuinfo="/proc/cpuinfo"):

@@ -1,0 +1,261 @@
+"""Runs that are stopped, by whatever: what is left on the disk, and how they go on."""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import mindspore as ms
+import pytest
+from conftest import PROJECT, SCRIPT_ENVIRONMENT, assert_one_line_error, run
+
+STACKS = ["--model_name=unet_simple", "--image_size=[96,96]", "--train_crop=32", "--batch_size=2", "--repeat=6",
+          "--epochs=6", "--weight_init=he_normal", "--lr=0.001", "--lr_schedule=cosine", "--augment_elastic=True",
+          "--augment_rot90=True", "--run_eval=True", "--eval_steps=10", "--save_checkpoint_steps=5"]
+FOLDERS = ["--model_name=unet_simple", "--dataset=folders", "--num_channels=3", "--image_size=[48,32]",
+           "--batch_size=2", "--repeat=1", "--epochs=5", "--weight_init=he_normal", "--lr=0.001",
+           "--save_checkpoint_steps=3"]
+FOLDER = ("checkpoint", "ckpt_0")
+
+
+def start(*argv):
+    """Start train.py; its log comes line by line through ``stdout``."""
+    return subprocess.Popen([sys.executable, str(PROJECT / "train.py"), *map(str, argv)], text=True, cwd=PROJECT,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=SCRIPT_ENVIRONMENT)
+
+
+def wait_for(process, pattern):
+    """Read the log up to a line that matches."""
+    for line in process.stdout:
+        if re.match(pattern, line):
+            return line
+    raise AssertionError(f"the run ended before {pattern!r}")
+
+
+def end(process, timeout=120):
+    output, _ = process.communicate(timeout=timeout)
+    return process.returncode, output
+
+
+def newest(folder):
+    return max(folder.joinpath(*FOLDER).glob("ckpt_*.ckpt"), key=lambda path: path.stat().st_mtime_ns)
+
+
+def parameters(path):
+    return {name: value.asnumpy().tobytes() for name, value in ms.load_checkpoint(str(path)).items()
+            if not isinstance(value, str)}
+
+
+@pytest.fixture(scope="module")
+def whole(sample, tmp_path_factory):
+    """A run of 24 steps that nothing stops: its folder and its log."""
+    folder = tmp_path_factory.mktemp("whole") / "out"
+    result = run("train.py", *STACKS, f"--data_path={sample}", f"--output_path={folder}")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return folder, result.stdout
+
+
+def test_killed_interrupted_and_terminated(whole, sample, tmp_path):
+    """One run of 24 steps, stopped inside its only epoch by SIGKILL, SIGINT and SIGTERM, ends bit-identical."""
+    folder, log = whole
+    out = tmp_path / "out"
+    argv = [*STACKS, f"--data_path={sample}", f"--output_path={out}"]
+    process = start(*argv)
+    wait_for(process, "step: 7,")
+    process.send_signal(signal.SIGSTOP)
+    second = run("train.py", *argv)
+    assert_one_line_error(second, f"the output folder {out} is in use by process {process.pid} on ")
+    process.kill()
+    assert end(process)[0] == -signal.SIGKILL
+    assert (out / ".lock").exists()                        # it is stale, and in nobody's way
+
+    process = start(*argv, "--resume=True", "--resume_ckpt=auto")
+    wait_for(process, "resuming from .*ckpt_unet_simple_adam-1_5.ckpt: it holds the network, Adam's moments")
+    wait_for(process, "step: 12,")
+    process.send_signal(signal.SIGINT)
+    status, rest = end(process)
+    assert status == 130 and "SIGINT: finishing the step" in rest
+    assert f"--config_path={out / 'config.yaml'} --resume=True --resume_ckpt=auto" in rest
+    assert "Traceback" not in rest and "End Training ==" not in rest and not (out / ".lock").exists()
+
+    process = start(f"--config_path={out / 'config.yaml'}", "--resume=True", "--resume_ckpt=auto")
+    wait_for(process, "step: 17,")
+    process.terminate()
+    status, rest = end(process)
+    assert status == 143 and "SIGTERM: finishing the step" in rest
+
+    result = run("train.py", f"--config_path={out / 'config.yaml'}", "--resume=True", "--resume_ckpt=auto")
+    assert result.returncode == 0, result.stderr
+    assert parameters(newest(out)) == parameters(newest(folder))
+    best = re.findall(r"the best dice_coeff is: (\S+),", result.stdout)
+    assert best == re.findall(r"the best dice_coeff is: (\S+),", log)
+    # The same losses, whatever was printed in between.
+    for line in re.findall(r"step: 2[34], loss is \S+", log):
+        assert line in result.stdout
+
+
+def test_folders_over_several_epochs(nuclei, tmp_path):
+    argv = [*FOLDERS, f"--data_path={nuclei}"]
+    assert run("train.py", *argv, f"--output_path={tmp_path / 'a'}").returncode == 0
+    process = start(*argv, f"--output_path={tmp_path / 'b'}")
+    wait_for(process, "epoch:   2")
+    wait_for(process, "step: 2,")
+    process.kill()
+    end(process)
+    result = run("train.py", *argv, f"--output_path={tmp_path / 'b'}", "--resume=True", "--resume_ckpt=auto")
+    assert result.returncode == 0, result.stderr
+    assert parameters(newest(tmp_path / "b")) == parameters(newest(tmp_path / "a"))
+
+
+def test_second_signal_ends_at_once(sample, tmp_path):
+    process = start(*STACKS, f"--data_path={sample}", f"--output_path={tmp_path / 'out'}", "--eval_steps=1")
+    wait_for(process, "step: 3,")
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    started = time.monotonic()
+    assert end(process)[0] in (143, 130)
+    assert time.monotonic() - started < 5
+
+
+def test_damaged_checkpoints_are_passed_over(whole, sample, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(whole[0], out)
+    files = sorted(out.joinpath(*FOLDER).glob("ckpt_*.ckpt"), key=lambda path: path.stat().st_mtime_ns)
+    files[-2].write_bytes(b"")
+    files[-1].write_bytes(files[-1].read_bytes()[:-1000])      # written last, so the newest as before
+    result = run("train.py", *STACKS, f"--data_path={sample}", f"--output_path={out}", "--resume=True",
+                 "--resume_ckpt=auto")
+    assert result.returncode == 0, result.stderr
+    warnings = [line for line in result.stdout.splitlines() if line.startswith("WARNING: passed over: ")]
+    assert [str(path) in line for path, line in zip(files[:-3:-1], warnings)] == [True, True]
+    assert f"resuming from {files[-3]}" in result.stdout
+    assert parameters(newest(out)) == parameters(newest(whole[0]))
+
+
+def test_nothing_left_to_train(whole, sample, tmp_path):
+    result = run("train.py", *STACKS, f"--data_path={sample}", f"--output_path={tmp_path / 'out'}", "--resume=True",
+                 f"--resume_ckpt={newest(whole[0])}")
+    assert result.returncode == 0 and "nothing is left to train: step 24 of 24 is done" in result.stdout
+
+
+def test_auto_without_a_checkpoint_starts_at_the_beginning(nuclei, tmp_path):
+    result = run("train.py", *FOLDERS, f"--data_path={nuclei}", f"--output_path={tmp_path / 'out'}", "--resume=True",
+                 "--resume_ckpt=auto", "--epochs=1")
+    assert result.returncode == 0 and "WARNING: no whole checkpoint in" in result.stdout
+    assert "step: 1," in result.stdout
+
+
+def test_checkpoints_of_the_model_zoo(whole, nuclei, sample, tmp_path):
+    """Weights alone, and weights with Adam's moments; both under the model zoo's names, without a state of ours."""
+    contents = ms.load_checkpoint(str(newest(whole[0])))
+    zoo = {name: value for name, value in contents.items() if not isinstance(value, str)}
+    weights = {name: value for name, value in zoo.items() if name.startswith(("conv", "up_", "final"))}
+    for name, values in (("weights", weights), ("moments", zoo)):
+        ms.save_checkpoint([{"name": key, "data": value} for key, value in values.items()], str(tmp_path / name))
+    argv = [*STACKS, f"--data_path={sample}", f"--output_path={tmp_path / 'out'}", "--resume=True"]
+
+    result = run("train.py", *argv, f"--resume_ckpt={tmp_path / 'weights.ckpt'}", "--repeat=1",
+                 "--epochs=1", "--run_eval=False")
+    assert result.returncode == 0, result.stderr
+    assert "weights.ckpt: it holds the network\n" in result.stdout
+    assert "it does not hold Adam's moments, Adam's step, the run's state, which start afresh" in result.stdout
+    assert "step: 1," in result.stdout
+
+    result = run("train.py", *argv, f"--resume_ckpt={tmp_path / 'moments.ckpt'}")
+    assert result.returncode == 0, result.stderr
+    assert "moments.ckpt: it holds the network, Adam's moments, Adam's step\n" in result.stdout
+    assert "it does not hold the run's state, which starts afresh" in result.stdout
+    assert "step 24 of 24 is done" in result.stdout
+
+
+def test_transfer(whole, nuclei, tmp_path):
+    """To more classes and from gray to colour: named parameters start afresh, the rest is kept, at step 0."""
+    argv = [*FOLDERS, f"--data_path={nuclei}", f"--output_path={tmp_path / 'out'}", "--transfer_training=True",
+            f"--resume_ckpt={newest(whole[0])}", "--epochs=1"]
+    result = run("train.py", *argv, "--filter_weight=[final]")
+    assert_one_line_error(result, "conv0.convs.0.0.weight is (32, 1, 3, 3) there, (32, 3, 3, 3) here",
+                          "--filter_weight=[final,conv0.convs.0.0.weight]")
+    result = run("train.py", *argv, "--filter_weight=[final,conv0.convs.0.0.weight]")
+    assert result.returncode == 0, result.stderr
+    assert "61 parameters loaded" in result.stdout and "step: 1," in result.stdout
+    assert "  2 dropped by filter_weight: conv0.convs.0.0.weight, final.weight\n" in result.stdout
+    assert "  2 newly initialised: conv0.convs.0.0.weight, final.weight\n" in result.stdout
+
+
+def test_same_seed_same_run_whatever_ran_before(nuclei, tmp_path):
+    """Two runs in one process, with other random draws in between."""
+    code = f"""
+import sys
+sys.path.insert(0, {str(PROJECT)!r})
+import mindspore as ms, numpy as np
+from src.model_utils.config import parse_options
+from src.trainer import train
+argv = {FOLDERS!r} + ["--data_path={nuclei}", "--epochs=1"]
+runs = []
+for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+    trainer = train(parse_options(argv + [f"--output_path={tmp_path}/{{name}}", f"--seed={{seed}}"], ""))
+    runs.append([p.asnumpy().tobytes() for p in trainer.train_network.get_parameters()])
+    np.random.seed(77), np.random.rand(1000), ms.set_seed(5), ms.ops.standard_normal((7,))
+print("same", runs[0] == runs[1], "other", runs[0] != runs[2])
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=SCRIPT_ENVIRONMENT,
+                            check=False)
+    assert result.stdout.endswith("same True other True\n"), result.stdout + result.stderr
+
+
+# ---- disks that do not take any more
+
+
+@pytest.fixture
+def mount(tmp_path):
+    """Mount a file system of a few megabytes; needs to be root in a container that allows it."""
+    mounted = []
+
+    def mount_at(options):
+        place = tmp_path / f"disk{len(mounted)}"
+        place.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], capture_output=True,
+                          check=False).returncode:
+            pytest.skip("no file system can be mounted here (it takes root)")
+        mounted.append(place)
+        return place
+    yield mount_at
+    for place in mounted:
+        subprocess.run(["umount", "-l", str(place)], check=False)
+
+
+def test_full_disk(mount, nuclei):
+    """Room for one checkpoint and a half: the run ends with one line, the first checkpoint stays whole."""
+    place = mount("size=140m")
+    result = run("train.py", *FOLDERS, f"--data_path={nuclei}", f"--output_path={place}")
+    assert_one_line_error(result, "cannot write", "No space left on device")
+    files = sorted(path.name for path in place.joinpath(*FOLDER).iterdir())
+    assert files == ["ckpt_unet_simple_adam-1_3.ckpt"]
+    assert len(parameters(place.joinpath(*FOLDER) / files[0])) > 100
+
+
+def test_read_only_folder(mount, nuclei, tmp_path):
+    place = mount("size=1m,ro")
+    result = run("train.py", *FOLDERS, f"--data_path={nuclei}", f"--output_path={place / 'out'}")
+    assert_one_line_error(result, f"cannot write into the output folder {place / 'out'}", "Read-only file system")
+
+
+def test_output_path_that_is_a_file(nuclei, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    result = run("train.py", *FOLDERS, f"--data_path={nuclei}", f"--output_path={tmp_path / 'file'}")
+    assert_one_line_error(result, f"cannot write into the output folder {tmp_path / 'file'}")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_leftovers_of_killed_runs_are_removed(tmp_path):
+    from src.model_utils.files import remove_leftovers
+
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    mine, theirs = tmp_path / f".x.{os.getpid()}.ckpt", tmp_path / f".x.{gone.pid}.ckpt"
+    for path in (mine, theirs, tmp_path / ".hidden.ckpt", tmp_path / "x.1.ckpt"):
+        path.write_text("")
+    remove_leftovers(tmp_path)
+    assert mine.exists() and not theirs.exists() and len(os.listdir(tmp_path)) == 3
