@@ -19,6 +19,13 @@ class Run:
         self.losses = losses or [0.5] * schedule.total_steps
         self.wait_seconds, self.step_seconds, self.train_network = 0.0, 0.25, None
 
+    def state(self):
+        return {}
+
+    @property
+    def finished(self):
+        return self.step == self.schedule.total_steps
+
     @property
     def epoch_and_step(self):
         return self.schedule.epoch_and_step(self.step)
@@ -46,7 +53,7 @@ def messages(caplog):
 def saved(monkeypatch):
     """Names of the checkpoints that were saved, in order, without files."""
     names = []
-    monkeypatch.setattr("src.checkpoint.save", lambda train_network, path: names.append(path.name))
+    monkeypatch.setattr("src.checkpoint.save", lambda train_network, path, state: names.append(path.name))
     monkeypatch.setattr("src.checkpoint.prune", lambda *args: None)
     return names
 

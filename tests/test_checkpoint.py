@@ -29,7 +29,7 @@ def values(net):
 def saved(tmp_path):
     net = network()
     train_network = nn.TrainOneStepCell(net, nn.Adam(net.trainable_params()))
-    return net, checkpoint.save(train_network, tmp_path / "a" / "x.ckpt")
+    return net, checkpoint.save(train_network, tmp_path / "a" / "x.ckpt", {"step": 3, "name": "é"})
 
 
 def test_network_comes_back(saved):
@@ -48,6 +48,39 @@ def test_file(saved):
     assert {f"moment{k}.{p.name}" for k in (1, 2) for p in net.trainable_params()} <= names
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert os.listdir(path.parent) == ["x.ckpt"]
+
+
+def test_state_comes_back(saved):
+    net, path = saved
+    assert checkpoint.Contents(path).state == {"step": 3, "name": "é"}
+    other = network(seed=1)
+    train_network = nn.TrainOneStepCell(other, nn.Adam(other.trainable_params()))
+    assert checkpoint.resume(train_network, other, path)["step"] == 3
+    np.testing.assert_array_equal(values(other)["final.weight"], values(net)["final.weight"])
+
+
+def test_plain_mindspore_loads_the_network(saved):
+    """Our own text in the file is no parameter, and in nobody's way."""
+    net, path = saved
+    other = network(seed=1)
+    missing, unused = ms.load_param_into_net(other, ms.load_checkpoint(str(path)))
+    assert missing == [] and checkpoint.TRAINING_STATE in unused
+    np.testing.assert_array_equal(values(other)["final.weight"], values(net)["final.weight"])
+
+
+def test_a_part_of_the_moments_is_damage(saved, tmp_path):
+    net, path = saved
+    contents = {name: value for name, value in ms.load_checkpoint(str(path)).items() if not isinstance(value, str)}
+    del contents["moment2.final.weight"]
+    ms.save_checkpoint([{"name": name, "data": value} for name, value in contents.items()], str(tmp_path / "part.ckpt"))
+    train_network = nn.TrainOneStepCell(net, nn.Adam(net.trainable_params()))
+    with pytest.raises(UNetError, match="of Adam's moments, 1 are missing .moment2.final.weight"):
+        checkpoint.resume(train_network, net, tmp_path / "part.ckpt")
+
+
+def test_transfer_that_fits_nothing(saved):
+    with pytest.raises(UNetError, match="no parameter fits"):
+        checkpoint.transfer(NestedUNet(1, 2, feature_scale=16), saved[1], [])
 
 
 def test_evaluation_leaves_the_names_alone(saved):

@@ -20,6 +20,9 @@ DEFAULT_CONFIG = PROJECT_ROOT / "default_config.yaml"
 # Flags of older releases, and the option each one sets.
 ALIASES = {"output": "output_path", "ckpt_path": "checkpoint_file_path"}
 
+MAX_YAML_BYTES = 10**6
+MAX_YAML_BRACKETS = 2000
+
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
 _NONE = {"none", "null", "~", ""}
@@ -188,11 +191,16 @@ def load_schema():
 
 def _load_documents(path):
     try:
+        if path.stat().st_size > MAX_YAML_BYTES:
+            raise UNetError(f"{path}: {path.stat().st_size} bytes; a configuration file has at most {MAX_YAML_BYTES}")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UNetError(f"no such configuration file: {path}; give a YAML file with --config_path") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UNetError(f"{path}: cannot be read as a YAML file: {error}") from None
+    # The time that the YAML reader takes grows with the square of the depth.
+    if text.count("[") + text.count("{") > MAX_YAML_BRACKETS:
+        raise UNetError(f"{path}: more than {MAX_YAML_BRACKETS} opening brackets; expected 'key: value' lines")
     try:
         documents = [document for document in yaml.safe_load_all(text) if document is not None]
     except (yaml.YAMLError, RecursionError, ValueError) as error:

@@ -74,15 +74,22 @@ def start(config):
     import mindspore as ms
 
     device = _choose_device(config.device_target)
-    device_id = config.device_id if config.device_id >= 0 else get_device_id()
-    try:
-        ms.set_device(device, 0 if device == "CPU" else device_id)
-    except (RuntimeError, ValueError) as error:
-        raise UNetError(f"device_target {device}, device_id {device_id}: {first_line(error)}") from None
+    # MindSpore refuses to be told once it runs, even what it does already: a notebook may be on the CPU by default.
+    if not device == ms.get_context("device_target") == "CPU":
+        _set_device(device, config.device_id if config.device_id >= 0 else get_device_id())
     ms.set_context(mode=ms.GRAPH_MODE if config.context_mode == "graph" else ms.PYNATIVE_MODE)
     ms.set_seed(config.seed)
     rank, group_size = _join_ranks() if config.run_distribute else (0, 1)
     return Runtime(device, rank, group_size)
+
+
+def _set_device(device, device_id):
+    import mindspore as ms
+
+    try:
+        ms.set_device(device, 0 if device == "CPU" else device_id)
+    except (RuntimeError, ValueError) as error:
+        raise UNetError(f"device_target {device}, device_id {device_id}: {first_line(error)}") from None
 
 
 def _choose_device(target):
