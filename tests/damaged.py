@@ -188,8 +188,8 @@ def checkpoint_cases(folder):
             yield f"{kind}: {name}", path, damaged, lambda: checkpoint.resume(step, net, path)
         # Damage where the names and shapes stand.
         for name, damaged in flipped(data[:200], 40):
-            damaged += data[200:]
-            yield f"{kind}, first record: {name}", path, damaged, lambda: checkpoint.resume(step, net, path)
+            yield (f"{kind}, first record: {name}", path, damaged + data[200:],
+                   lambda: checkpoint.resume(step, net, path))
 
 
 def too_slow(*_):
