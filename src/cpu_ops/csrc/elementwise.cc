@@ -172,8 +172,8 @@ UNET_OPERATOR(unet_batch_norm_relu) {
   const int64_t channels = x.channels(), rows = x.rows();
   // Deviations from the first row: the plain sum of squares would cancel where the mean is large.
   const float* first = x.data;
-  const auto sums = channel_sums<2>(rows, channels, [&](int64_t row, float* sum) {
-    const float* from = x.data + row * channels;
+  const auto sums = channel_sums<2>(rows, channels, [&](int64_t row, float* __restrict sum) {
+    const float* __restrict from = x.data + row * channels;
     for (int64_t i = 0; i < channels; ++i) {
       const float d = from[i] - first[i];
       sum[i] += d;
@@ -196,8 +196,9 @@ UNET_OPERATOR(unet_batch_norm_relu_backward) {
   const int64_t channels = x.channels(), rows = x.rows();
   const Affine affine(gamma, beta, mean, variance, channels);
   const float *inverse = affine.inverse.data(), *scale = affine.scale.data(), *shift = affine.shift.data();
-  const auto sums = channel_sums<2>(rows, channels, [&](int64_t row, float* sum) {
-    const float *from = x.data + row * channels, *gradient = dy.data + row * channels;
+  const auto sums = channel_sums<2>(rows, channels, [&](int64_t row, float* __restrict sum) {
+    const float* __restrict from = x.data + row * channels;
+    const float* __restrict gradient = dy.data + row * channels;
     for (int64_t i = 0; i < channels; ++i) {
       const float g = from[i] * scale[i] + shift[i] > 0.f ? gradient[i] : 0.f;
       sum[i] += g;
@@ -213,8 +214,9 @@ UNET_OPERATOR(unet_batch_norm_relu_backward) {
   }
   unet::parallel(rows, row_grain(channels), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
-      const float *from = x.data + row * channels, *gradient = dy.data + row * channels;
-      float* to = dx.data + row * channels;
+      const float* __restrict from = x.data + row * channels;
+      const float* __restrict gradient = dy.data + row * channels;
+      float* __restrict to = dx.data + row * channels;
       for (int64_t i = 0; i < channels; ++i) {
         const float g = from[i] * scale[i] + shift[i] > 0.f ? gradient[i] : 0.f;
         to[i] = scale[i] * (g - mean_g[i] - (from[i] - mean[i]) * inverse[i] * mean_gx[i]);
