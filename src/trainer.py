@@ -145,7 +145,7 @@ def train(config, interrupted=lambda: False):
     network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode, amp_level))
     train_network = build_train_network(config, network, schedule, amp_level)
     trainer = Trainer(train_network, schedule, build_callbacks(config, network, validation, place),
-                      describe(config, schedule))
+                      describe(config, schedule, samples.scale()))
     start_from_checkpoint(config, network, trainer)
     if place.rank > 0:
         return run(config, trainer, samples, place, interrupted)
@@ -156,11 +156,11 @@ def train(config, interrupted=lambda: False):
         return run(config, trainer, samples, place, interrupted)
 
 
-def describe(config, schedule):
-    """What makes two runs the same run, for the checkpoints."""
+def describe(config, schedule, scale):
+    """What makes two runs the same run, for the checkpoints; prediction takes ``scale`` from there too."""
     return {"model_name": config.model_name, "seed": config.seed, "samples": schedule.samples,
             "repeat": schedule.repeat, "batch_size": schedule.batch_size, "group_size": schedule.group_size,
-            "total_steps": schedule.total_steps, "lr": config.lr, "lr_schedule": config.lr_schedule}
+            "total_steps": schedule.total_steps, "lr": config.lr, "lr_schedule": config.lr_schedule, "scale": scale}
 
 
 def start_from_checkpoint(config, network, trainer):

@@ -82,17 +82,23 @@ class FolderReader:
                             f"of many classes hold class numbers 0 to {self.num_classes - 1}")
         return mask
 
+    def size(self, index):
+        """(height, width) of an image, from its file's header."""
+        width, height = _open(self.folders[index] / IMAGE_FILE, whole=False).size
+        return height, width
+
     def name(self, index):
         """Name of an image, for messages and tables."""
         return self.folders[index].name
 
 
-def _open(path):
+def _open(path, whole=True):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")     # what Pillow remarks on a damaged file; the error says enough
             image = Image.open(path)
-            image.load()
+            if whole:
+                image.load()
             return image
     # Pillow has no common base for what a damaged file raises.
     except Exception as error:

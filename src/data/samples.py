@@ -128,6 +128,13 @@ class TrainingSamples:
         """(num_classes, h, w) of a sample's label."""
         return self[0][1].shape
 
+    def scale(self, most=100):
+        """What training resizes its pictures by, as a factor of the side: the median over (``most`` of) them."""
+        step = max(1, len(self) // most)
+        height, width = self.transform.geometry.content
+        sizes = [self.reader.size(index) for index in self.indices[::step]]
+        return float(np.median([np.sqrt(height * width / (own[0] * own[1])) for own in sizes]))
+
     def _patch(self, image, classes, rng):
         if self.augmentation.elastic:
             image, classes = augment.elastic(image, classes, rng)

@@ -10,6 +10,7 @@ IMAGE_STACK = "train-volume.tif"
 LABEL_STACK = "train-labels.tif"
 FOLDS = 5
 
+
 def fold_indices(length, fold, ratio=0.8):
     """Split ``length`` slices into training and validation slices of one of the five folds.
 
@@ -52,6 +53,10 @@ class StackReader:
 
     def __getitem__(self, index):
         return self.images[index], self.classes[index]
+
+    def size(self, index):
+        """(height, width) of a slice."""
+        return self.images[index].shape
 
     def name(self, index):
         """Name of a slice, for messages and tables."""

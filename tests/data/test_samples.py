@@ -146,6 +146,12 @@ def test_crop_larger_than_the_image():
         Geometry.from_options([100, 100], [101, 100])
 
 
+def test_scale(sample, nuclei):
+    """Stacks of 96x96 shrunk to 72x72; pictures of 40x48 (height x width) to 20x96, of the same area."""
+    assert stack_samples(sample, Geometry((172, 172), (72, 72)))[0].scale() == 0.75
+    assert folder_samples(nuclei, Geometry.from_options([96, 20], swap=True))[0].scale(most=2) == 1.0
+
+
 def test_padding_takes_part_in_no_class_of_its_own(sample):
     """The label of valid convolutions shows the whole slice and nothing of the padding."""
     _, valid = stack_samples(sample, Geometry((300, 300), (96, 96)))
