@@ -111,6 +111,11 @@ class Contents:
             raise UNetError(f"{self.path}: a checkpoint of another network: {complaints}; give the YAML file that it "
                             f"was trained with")
 
+    def load_into(self, network):
+        """Put the weights into ``network``, all of them, or raise UNetError as ``check_weights`` does."""
+        self.check_weights(network)
+        _fill(network, self.weights)
+
 
 def _read(path):
     if not path.is_file():
@@ -176,9 +181,7 @@ def load_weights(network, path):
         UNetError: the file is missing, damaged, or of another network; the message says which parameters
             differ.
     """
-    contents = Contents(path)
-    contents.check_weights(network)
-    _fill(network, contents.weights)
+    Contents(path).load_into(network)
 
 
 def resume(train_network, network, path):

@@ -69,7 +69,9 @@ class Concat(nn.Cell):
         parts = (x,)
         for skip in skips:
             top, left = (skip.shape[2] - height) // 2, (skip.shape[3] - width) // 2
-            parts += (skip[:, :, top:top + height, left:left + width],)    # (N, Ci, H, W)
+            # No slice that cuts nothing: an exported graph would be bound to its numbers.
+            centre = skip[:, :, top:top + height, left:left + width] if top or left else skip
+            parts += (centre,)    # (N, Ci, H, W)
         return ops.concat(parts, axis=1)
 
 

@@ -52,6 +52,11 @@ def output_size(model_name, size):
     return result
 
 
+def smallest_size(model_name):
+    """Smallest height (or width) that the network can take."""
+    return _nearest_valid(_entry(model_name)[0].output_size, 1)[1]
+
+
 def _nearest_valid(rule, size):
     """The nearest valid sizes not above and not below ``size``; the smallest one twice where none is below."""
     above = next(side for side in range(max(size, 1), size + 10**4) if rule(side))

@@ -33,6 +33,12 @@ def replacing(path):
             temporary.unlink()
 
 
+def with_ending(file_name, ending):
+    """Path of ``file_name``, with ``ending`` (".onnx") where it does not have it already."""
+    path = Path(file_name)
+    return path if path.suffix.lower() == ending else path.with_name(path.name + ending)
+
+
 def remove_leftovers(folder):
     """Remove the temporary files that killed processes have left in ``folder``.
 

@@ -1,0 +1,33 @@
+"""Evaluate an ONNX file: ``python infer_unet_onnx.py --config_path=FILE.yaml --file_name=FILE.onnx --data_path=DIR``.
+
+Also ``python infer_unet_onnx.py CONFIG ONNX DATASET DEVICE``. MindSpore is not needed.
+"""
+import sys
+
+from src.model_utils.script import run_script
+
+POSITIONS = ("config_path", "file_name", "data_path", "device_target")
+
+
+def main(config):
+    """Score the ONNX file on the validation images."""
+    from src.data.samples import create_samples
+    from src.evaluation import report
+    from src.model_utils.files import with_ending
+    from src.onnx_model import OnnxNetwork
+
+    network = OnnxNetwork(with_ending(config.file_name, ".onnx"), config.device_target)
+    network.check_classes(config.num_classes)
+    _, samples = create_samples(config)
+    report(network, samples, config.replace(eval_activate=network.activate), model=network.path)
+
+
+def by_name(argv):
+    """The positional form's four values as options; other arguments as they are."""
+    if len(argv) == len(POSITIONS) and not any(value.startswith("-") for value in argv):
+        return [f"--{name}={value}" for name, value in zip(POSITIONS, argv)]
+    return argv
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main, "Evaluate an ONNX file on the validation images.", by_name(sys.argv[1:])))

@@ -1,0 +1,143 @@
+"""A checkpoint as a file for other runtimes: MINDIR, ONNX or AIR."""
+import logging
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from src.checkpoint import Contents
+from src.layers import STOCK, Layers
+from src.model_utils import runtime
+from src.model_utils.errors import UNetError
+from src.model_utils.files import replacing, with_ending
+from src.networks import build_network, output_size, smallest_size
+from src.onnx_graph import mend
+from src.onnx_model import OnnxNetwork
+from src.utils import UnetEval, predictor
+
+logger = logging.getLogger("unet")
+
+LARGEST_DIFFERENCE = 1e-4
+
+
+def export(config):
+    """Write the file that the options ask for; it appears when it computes what the network computes.
+
+    Args:
+        config (Config): checkpoint_file_path, file_format, file_name, batch_size, width, height, eval_activate
+            and dynamic count, and the network's options.
+
+    Raises:
+        UNetError: options that do not fit together, a checkpoint that cannot be read, or a file that computes
+            something else than the network.
+    """
+    # MindSpore writes files from compiled graphs alone.
+    place = runtime.start(config.replace(context_mode="graph"))
+    size = (config.height, config.width)
+    if config.file_format == "AIR" and place.device != "Ascend":
+        raise UNetError(f"file_format AIR needs device_target Ascend, this is {place.device}; export MINDIR or ONNX, "
+                        f"or run export.py where the Ascend card is")
+    result_size = output_size(config.model_name, size)
+    if config.dynamic and (config.file_format != "ONNX" or result_size != size):
+        raise UNetError(f"dynamic is for ONNX files of networks of same convolutions; this is {config.file_format} of "
+                        f"{config.model_name}")
+    path = with_ending(config.file_name, f".{config.file_format.lower()}")
+    shape = (config.batch_size, config.num_channels, *size)
+    write = {"MINDIR": write_mindir, "ONNX": write_onnx, "AIR": write_air}[config.file_format]
+    write(config, Contents(config.checkpoint_file_path), path, shape)
+    result_shape = (shape[0], *result_size, *((config.num_classes,) if config.eval_activate == "Softmax" else ()))
+    logger.info("exported: %s, %.1f MB; input %s float32, output %s %s%s", path.resolve(), path.stat().st_size / 1e6,
+                shape, result_shape, "float32" if config.eval_activate == "Softmax" else "int32",
+                "; batch, height and width are free" if config.dynamic else "")
+
+
+def write_mindir(config, contents, path, shape):
+    """Write a MINDIR file for images of ``shape`` (N, C, H, W)."""
+    with replacing(path) as temporary:
+        ms.export(_cell(config, contents), _zeros(shape), file_name=str(temporary), file_format="MINDIR")
+        cell = nn.GraphCell(ms.load(str(temporary)))
+        _compare(lambda images: cell(Tensor(images)).asnumpy(), config, contents, [shape])
+
+
+def write_onnx(config, contents, path, shape):
+    """Write an ONNX file for images of ``shape`` (N, C, H, W), or of any batch and size with ``dynamic``."""
+    if not hasattr(ms, "onnx"):
+        raise UNetError(f"MindSpore {ms.__version__} has no mindspore.onnx.export; install 2.7.2 or newer")
+    metadata = {"model_name": config.model_name, "num_classes": str(config.num_classes)}
+    if contents.state and "scale" in contents.state:
+        metadata["scale"] = str(contents.state["scale"])
+    shapes = [shape]
+    if config.dynamic:
+        step = smallest_size(config.model_name)
+        shapes += [(shape[0] + 1, shape[1], 2 * step, 5 * step), (1, shape[1], 7 * step, 4 * step)]
+    with replacing(path) as temporary:
+        ms.onnx.export(_cell(config, contents, ExportLayers()), _zeros(shape), file_name=str(temporary))
+        mend(temporary, config.dynamic, metadata)
+        _compare(OnnxNetwork(temporary), config, contents, shapes)
+
+
+def write_air(config, contents, path, shape):
+    """Write an AIR file for images of ``shape`` (N, C, H, W); what it computes shows on an Ascend card alone."""
+    with replacing(path) as temporary:
+        ms.export(_cell(config, contents), _zeros(shape), file_name=str(temporary), file_format="AIR")
+
+
+class ExportLayers(Layers):
+    """The stock layers, but for what MindSpore cannot write to ONNX."""
+
+    def upsample(self):
+        """Nearest neighbour in the place of bilinear, which ``mend`` makes of it."""
+        return _NearestUpsample()
+
+
+class _NearestUpsample(nn.Cell):
+    """(N, C, H, W) -> (N, C, 2H, 2W)."""
+
+    def construct(self, x):
+        return ops.ResizeNearestNeighbor((2 * x.shape[2], 2 * x.shape[3]))(x)
+
+
+def _network(config, contents, layers):
+    network = build_network(config, layers)
+    contents.load_into(network)
+    return network
+
+
+def _cell(config, contents, layers=STOCK):
+    """A cell of its own for each export: MindSpore can export one to ONNX once."""
+    return UnetEval(_network(config, contents, layers), config.eval_activate).set_train(False)
+
+
+def _zeros(shape):
+    return Tensor(np.zeros(shape, np.float32))
+
+
+def _compare(run, config, contents, shapes):
+    """Run the exported file and the network on random images of each shape, and log the largest difference.
+
+    Raises:
+        UNetError: it is larger than LARGEST_DIFFERENCE.
+    """
+    reference = predictor(_network(config, contents, STOCK), "Softmax")
+    rng = np.random.default_rng(0)
+    differences = []
+    for shape in shapes:
+        images = rng.uniform(-1, 1, shape).astype(np.float32)
+        differences.append(largest_difference(run(images), reference(images)))
+    logger.info("largest difference to the network: %.1e (%s)", max(differences),
+                ", ".join("x".join(map(str, shape)) for shape in shapes))
+    if not max(differences) <= LARGEST_DIFFERENCE:     # not-a-number fails too
+        raise UNetError(f"{config.checkpoint_file_path}: the exported file differs from the network by "
+                        f"{max(differences):.1e}, more than {LARGEST_DIFFERENCE:.0e}; no file was written")
+
+
+def largest_difference(result, probabilities):
+    """Largest difference of a result to the network's (N, h, w, classes) probabilities.
+
+    Class numbers (N, h, w) differ by as much as the class chosen is less probable than the most probable one,
+    so that rounding where two classes are alike counts for what it is.
+    """
+    if result.ndim == probabilities.ndim:
+        return float(np.abs(result - probabilities).max())
+    chosen = np.take_along_axis(probabilities, result[..., None].astype(np.int64), axis=-1)[..., 0]
+    return float((probabilities.max(axis=-1) - chosen).max())

@@ -1,0 +1,75 @@
+"""Mends the graph that MindSpore's ONNX exporter writes. Without MindSpore."""
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+# Networks of same convolutions halve the image four times.
+FREE_SIDES = {0: "batch", 2: "height", 3: "width"}
+
+
+def mend(path, dynamic=False, metadata=None):
+    """Rewrite an exported file so that ONNX Runtime takes it, and check it.
+
+    - A transposed convolution's ``output_shape`` holds four numbers where ONNX wants two; it goes, since
+      kernel 2, stride 2 and no padding say the same.
+    - Resize by nearest neighbour stands for bilinear upsampling by 2 (see ``src.export.ExportLayers``).
+    - With ``dynamic``, batch, height and width of input and output become free.
+
+    Raises:
+        ValueError: a node that is not as expected.
+        onnx.checker.ValidationError: the result is not valid.
+    """
+    model = onnx.load(str(path))
+    for node in model.graph.node:
+        if node.op_type == "ConvTranspose":
+            _drop_output_shape(node)
+    _make_bilinear(model.graph)
+    _name_ends(model.graph)
+    if dynamic:
+        _free(model.graph)
+    helper.set_model_props(model, metadata or {})
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, str(path))
+
+
+def _drop_output_shape(node):
+    attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+    if attributes["kernel_shape"] != attributes["strides"] or attributes.get("auto_pad") != b"VALID":
+        raise ValueError(f"a transposed convolution of {attributes} is not known here")
+    for name in ("output_shape", "auto_pad"):
+        del attributes[name]
+    del node.attribute[:]
+    node.attribute.extend(helper.make_attribute(name, value) for name, value in attributes.items())
+
+
+def _make_bilinear(graph):
+    nodes = [node for node in graph.node if node.op_type == "Resize"]
+    if not nodes:
+        return
+    graph.initializer.extend([numpy_helper.from_array(np.zeros(0, np.float32), "no_roi"),
+                              numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "twice")])
+    sizes = {node.input[3] for node in nodes}
+    for node in nodes:
+        node.input[:] = [node.input[0], "no_roi", "twice"]
+        del node.attribute[:]
+        node.attribute.extend([helper.make_attribute("mode", "linear"),
+                               helper.make_attribute("coordinate_transformation_mode", "half_pixel")])
+    # The sizes that the resizes had are constants that nothing asks for any more.
+    for node in [node for node in graph.node if node.op_type == "Constant" and node.output[0] in sizes]:
+        graph.node.remove(node)
+
+
+def _name_ends(graph):
+    """Name the input "image" and the output "mask"; the exporter names an ArgMax output so that no node makes it."""
+    for value, name in ((graph.input[0], "image"), (graph.output[0], "mask")):
+        for node in graph.node:
+            node.input[:] = [name if own == value.name else own for own in node.input]
+            node.output[:] = [name if own == value.name else own for own in node.output]
+        value.name = name
+
+
+def _free(graph):
+    for value, sides in ((graph.input[0], FREE_SIDES), (graph.output[0], {0: "batch", 1: "height", 2: "width"})):
+        for axis, name in sides.items():
+            value.type.tensor_type.shape.dim[axis].dim_param = name
+    del graph.value_info[:]

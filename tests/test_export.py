@@ -1,0 +1,146 @@
+"""Exported files compute what the network computes; the same evaluation from a checkpoint and from its ONNX file."""
+import json
+import os
+
+import numpy as np
+import onnxruntime
+import pytest
+from conftest import assert_one_line_error, run
+
+from src import checkpoint
+from src.export import export, largest_difference
+from src.model_utils.config import parse_options
+from src.model_utils.errors import UNetError
+from src.networks import build_network
+from src.onnx_model import OnnxNetwork, choose_providers
+
+NETWORKS = {
+    "simple": ["--model_name=unet_simple", "--width=48", "--height=32"],
+    "nested": ["--model_name=unet_nested", "--width=32", "--height=32", "--num_channels=3", "--num_classes=5"],
+    "nested-bilinear": ["--model_name=unet_nested", "--use_deconv=False", "--use_bn=False", "--width=32",
+                        "--height=48"],
+    "medical": ["--model_name=unet_medical", "--width=188", "--height=204"],
+}
+RESULT_SIZES = {"simple": (32, 48), "nested": (32, 32), "nested-bilinear": (48, 32), "medical": (20, 4)}
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    """name -> checkpoint of each network, as training writes it, with weights that keep the logits small."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    for name, argv in NETWORKS.items():
+        network = build_network(parse_options([*argv, "--weight_init=he_uniform"], ""))
+        checkpoint.save(network, folder / f"{name}.ckpt", {"step": 1, "scale": 0.5})
+    return folder
+
+
+def options(checkpoints, name, *argv):
+    return parse_options([*NETWORKS[name], f"--checkpoint_file_path={checkpoints / name}.ckpt", *argv], "")
+
+
+@pytest.mark.parametrize("activate, batch", [("Softmax", 1), ("Argmax", 4)])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_onnx(checkpoints, tmp_path, name, activate, batch):
+    path = tmp_path / "net.onnx"
+    export(options(checkpoints, name, "--file_format=onnx", f"--file_name={path}", f"--eval_activate={activate}",
+                   f"--batch_size={batch}"))       # raises where the file differs from the network
+    network = OnnxNetwork(path)
+    classes = 5 if name == "nested" else 2
+    assert network.output_shape == (batch, *RESULT_SIZES[name], *([classes] if activate == "Softmax" else []))
+    assert (network.activate, network.num_classes) == (activate, classes)
+    assert network.metadata == {"model_name": NETWORKS[name][0].split("=")[1], "num_classes": str(classes),
+                                "scale": "0.5"}
+    # A number of images that is no multiple of the file's batch.
+    images = np.random.default_rng(1).uniform(-1, 1, (batch + 1, *network.input_shape[1:])).astype(np.float32)
+    result = network(images)
+    assert result.dtype == (np.float32 if activate == "Softmax" else np.int32)
+    np.testing.assert_array_equal(result[-1], network(images[-1:])[0])
+
+
+@pytest.mark.parametrize("name", ["simple", "nested-bilinear"])
+def test_onnx_of_any_size(checkpoints, tmp_path, name):
+    path = tmp_path / "net.onnx"
+    export(options(checkpoints, name, "--file_format=ONNX", "--dynamic=True", f"--file_name={path}", "--batch_size=1"))
+    network = OnnxNetwork(path)
+    assert network.input_shape == (None, 1, None, None) and network.output_shape == (None, None, None, 2)
+    result = network(np.zeros((3, 1, 64, 16), np.float32))
+    assert result.shape == (3, 64, 16, 2)
+    np.testing.assert_allclose(result.sum(axis=-1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("name, activate", [("medical", "Argmax"), ("nested-bilinear", "Softmax")])
+def test_mindir(checkpoints, tmp_path, name, activate):
+    path = tmp_path / "sub" / "net"
+    export(options(checkpoints, name, f"--file_name={path}", f"--eval_activate={activate}", "--batch_size=2"))
+    path = path.with_suffix(".mindir")
+    assert os.listdir(path.parent) == ["net.mindir"]
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_difference():
+    probabilities = np.array([[[[0.2, 0.8], [0.5, 0.5]]]], np.float32)
+    assert largest_difference(probabilities + np.float32(0.25), probabilities) == 0.25
+    assert largest_difference(np.array([[[1, 0]]]), probabilities) == 0
+    assert largest_difference(np.array([[[0, 1]]]), probabilities) == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("name, argv, parts", [
+    ("simple", ["--file_format=air"], ["AIR needs device_target Ascend", "MINDIR or ONNX"]),
+    ("simple", ["--file_format=ONNX", "--width=50"], ["cannot take an image of 32x50", "32x48"]),
+    ("medical", ["--file_format=ONNX", "--dynamic=True"], ["dynamic is for ONNX", "unet_medical"]),
+    ("simple", ["--dynamic=True"], ["dynamic is for ONNX", "MINDIR"]),
+    ("simple", ["--num_classes=3"], ["another network", "final.weight"]),
+    ("simple", ["--checkpoint_file_path=/none.ckpt"], ["no such checkpoint"]),
+])
+def test_refusals(checkpoints, tmp_path, name, argv, parts):
+    with pytest.raises(UNetError) as refused:
+        export(options(checkpoints, name, f"--file_name={tmp_path / 'net'}", *argv))
+    assert all(part in str(refused.value) for part in parts), refused.value
+    assert os.listdir(tmp_path) == []
+
+
+def test_evaluation_of_a_checkpoint_and_of_its_onnx_file(checkpoints, sample, tmp_path):
+    """Two command lines, one score; and the second does without MindSpore."""
+    argv = [f"--data_path={sample}", "--image_size=[96,96]", f"--output_path={tmp_path / 'a'}"]
+    path = tmp_path / "net.onnx"
+    result = run("eval.py", *argv, f"--ckpt_path={checkpoints / 'simple.ckpt'}", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    result = run("export.py", f"--ckpt_path={checkpoints / 'simple.ckpt'}", "--file_format=ONNX", "--width=96",
+                 "--height=96", "--batch_size=2", f"--file_name={path}", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "largest difference to the network: " in result.stdout and f"exported: {path}, " in result.stdout
+    assert "input (2, 1, 96, 96) float32, output (2, 96, 96, 2) float32" in result.stdout
+
+    (tmp_path / "small.yaml").write_text(f"image_size: [96, 96]\noutput_path: {tmp_path / 'b'}\n")
+    (tmp_path / "mindspore.py").write_text("raise ImportError('MindSpore was imported')")
+    result = run("infer_unet_onnx.py", tmp_path / "small.yaml", path, sample, "CPU", cwd=tmp_path,
+                 env={"PYTHONPATH": str(tmp_path)})
+    assert result.returncode == 0, result.stdout + result.stderr
+    one, other = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in "ab")
+    assert one["soft"]["dice_coeff"] == pytest.approx(other["soft"]["dice_coeff"], abs=1e-5)
+    assert one["hard"]["Acc"]["mean"] == pytest.approx(other["hard"]["Acc"]["mean"], abs=1e-3)
+    assert result.stdout.splitlines()[-3].startswith("============== Cross valid dice coeff is: ")
+
+    result = run("infer_unet_onnx.py", f"--file_name={path}", f"--data_path={sample}", "--image_size=[48,48]",
+                 cwd=tmp_path)
+    assert_one_line_error(result, path, "takes images of 1x96x96", "these are 1x48x48")
+
+
+def test_onnx_files_that_cannot_be_used(run, checkpoints):
+    assert_one_line_error(run("infer_unet_onnx.py", "--file_name=none"), "no such ONNX file: none.onnx")
+    assert_one_line_error(run("infer_unet_onnx.py", f"--file_name={checkpoints / 'simple.ckpt'}"), "no such ONNX file")
+
+
+def test_damaged_onnx_file(tmp_path):
+    path = tmp_path / "net.onnx"
+    path.write_bytes(b"\x08\x07" * 500)
+    with pytest.raises(UNetError, match=r"net\.onnx: ONNX Runtime cannot load it"):
+        OnnxNetwork(path)
+
+
+def test_providers(monkeypatch):
+    assert choose_providers("CPU") == ["CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    assert choose_providers("auto") == ["CPUExecutionProvider"]
+    with pytest.raises(UNetError, match=r"GPU: .*no CUDAExecutionProvider here, but CPUExecutionProvider.*=CPU"):
+        choose_providers("GPU")
