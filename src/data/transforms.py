@@ -8,6 +8,11 @@ def to_unit_range(image):
     return image.astype(np.float32) / np.float32(127.5) - np.float32(1)
 
 
+def from_unit_range(image):
+    """Map float32 in [-1, 1] back to the uint8 gray values that ``to_unit_range`` took."""
+    return np.rint((image + np.float32(1)) * np.float32(127.5)).astype(np.uint8)
+
+
 def resize_image(image, size):
     """Resize (H, W) or (H, W, C) to ``size`` bilinearly, without smoothing, as ``cv2.resize`` does."""
     resized = cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)

@@ -1,0 +1,64 @@
+"""Entry point of MindSpore Hub: networks by name."""
+
+# Name -> model_name of the options.
+MODELS = {"unet2d": "unet_medical", "unet_medical": "unet_medical", "unet_simple": "unet_simple",
+          "unet_nested": "unet_nested", "unetplusplus": "unet_nested"}
+
+# The networks' own arguments, as the model zoo names them, and the options they stand for.
+ARGUMENTS = {"n_channels": "num_channels", "in_channel": "num_channels",
+             "n_classes": "num_classes", "n_class": "num_classes"}
+POSITIONAL = ("num_channels", "num_classes")
+
+
+def create_network(name, *args, checkpoint_file_path="", **kwargs):
+    """Build a network, with fresh weights or with those of a checkpoint.
+
+    Args:
+        name (str): unet2d or unet_medical, unet_simple, unet_nested or unetplusplus.
+        args: num_channels and num_classes.
+        checkpoint_file_path (str): checkpoint to load the weights from; none if empty.
+        kwargs: the network's options as in default_config.yaml (num_channels, num_classes, weight_init; for
+            unet_nested also use_deconv, use_bn, use_ds), or under the model zoo's names n_channels, n_classes,
+            in_channel, n_class. The defaults are those of default_config.yaml.
+
+    Returns:
+        nn.Cell: (N, num_channels, H, W) float32 -> logits (N, num_classes, h, w) float32.
+
+    Raises:
+        UNetError: unknown name, unknown or wrong option, or a checkpoint that is missing, damaged or of another
+            network.
+    """
+    # MindSpore loads here, not when this file is imported.
+    from src.checkpoint import load_weights
+    from src.model_utils.config import parse_options
+    from src.model_utils.errors import UNetError
+    from src.networks import build_network
+
+    if name not in MODELS:
+        raise UNetError(f"network {name!r}: known networks are {', '.join(MODELS)}")
+    config = parse_options([], "").replace(model_name=MODELS[name])
+    network = build_network(config.replace(**_options(name, config, args, kwargs)))
+    if checkpoint_file_path:
+        load_weights(network, checkpoint_file_path)
+    return network
+
+
+def _options(name, config, args, kwargs):
+    """What was given, under the options' names."""
+    from src.model_utils.errors import UNetError
+    from src.networks import NETWORKS
+
+    _, arguments = NETWORKS[config.model_name]
+    known = [*(ARGUMENTS.get(argument, argument) for argument in arguments(config)), "weight_init"]
+    if len(args) > len(POSITIONAL):
+        raise UNetError(f"{name}: {len(args)} positional arguments found, expected at most {', '.join(POSITIONAL)}")
+    options = {}
+    for given, value in [*zip(POSITIONAL, args), *kwargs.items()]:
+        option = ARGUMENTS.get(given, given)
+        if option not in known:
+            raise UNetError(f"{name}: unknown argument {given!r}; known are {', '.join(known)}, "
+                            f"checkpoint_file_path, and {', '.join(ARGUMENTS)}")
+        if option in options:
+            raise UNetError(f"{name}: {option} is given twice, the second time as {given}")
+        options[option] = value
+    return options

@@ -1,0 +1,19 @@
+"""Score another runtime's results: ``python postprocess.py --config_path=FILE.yaml --data_path=DIR --rst_path=DIR``."""
+import sys
+
+from src.model_utils.script import run_script
+
+
+def main(config):
+    """Score the results in rst_path on the validation images, as eval.py scores a checkpoint."""
+    from src.binary_results import result_predictor
+    from src.data.samples import create_samples
+    from src.evaluation import report
+
+    _, samples = create_samples(config)
+    predict = result_predictor(config.rst_path, samples, config.dataset == "ISBI", config.eval_activate)
+    report(predict, samples, config, model=config.rst_path)
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main, "Score the results of another runtime (C++ inference) on the validation images."))

@@ -1,0 +1,19 @@
+"""Write the validation images for another runtime: ``python preprocess.py --config_path=FILE.yaml --data_path=DIR``."""
+import sys
+
+from src.model_utils.script import run_script
+
+
+def main(config):
+    """Write the inputs into result_path."""
+    from src.binary_results import write_inputs
+    from src.data.samples import create_samples
+
+    is_stack = config.dataset == "ISBI"
+    train, valid = create_samples(config)
+    others = [] if is_stack else [train.reader.name(index) for index in train.indices]
+    write_inputs(config.result_path, valid, is_stack, others)
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main, "Write the validation images as inputs of another runtime (C++ inference)."))

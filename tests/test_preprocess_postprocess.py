@@ -1,0 +1,297 @@
+"""Inputs for another runtime and the score of its results, through the command line."""
+import json
+import re
+
+import numpy as np
+import pytest
+from conftest import PROJECT, assert_one_line_error, run, write_pairs
+from PIL import Image
+
+from src.data.samples import create_samples
+from src.data.stacks import IMAGE_STACK, LABEL_STACK
+from src.data.tiff import write_stack
+from src.data.transforms import from_unit_range, to_unit_range
+from src.evaluation import ScoreOptions, evaluate
+from src.model_utils.config import parse_options
+
+
+class Exchange:
+    """One data set with its options, its folders, and a runtime with a fixed answer to each input."""
+
+    def __init__(self, tmp_path, data, *options):
+        self.inputs, self.results, self.out = tmp_path / "in", tmp_path / "results", tmp_path / "out"
+        self.cwd = tmp_path
+        self.argv = [f"--data_path={data}", f"--result_path={self.inputs}", f"--rst_path={self.results}",
+                     f"--output_path={self.out}", *options]
+        self.config = parse_options(self.argv, "")
+        self.samples = create_samples(self.config)[1]
+
+    def predict(self, images):
+        """(1, C, H, W) -> (1, h, w, classes) or (1, h, w): a function of the pixel, cut to the output's size."""
+        size = self.samples.transform.geometry.content
+        top, left = ((have - want) // 2 for have, want in zip(images.shape[2:], size))
+        gray = images.mean(axis=1)[:, top:top + size[0], left:left + size[1]]
+        logits = np.stack([np.sin((number + 1) * gray * 2) for number in range(self.config.num_classes)], axis=-1)
+        exponents = np.exp(logits)
+        if self.config.eval_activate == "Argmax":
+            return logits.argmax(axis=-1).astype(np.int32)
+        return (exponents / exponents.sum(axis=-1, keepdims=True)).astype(np.float32)
+
+    def read(self, path):
+        """What the runtime makes of an input file: (1, C, H, W) float32."""
+        if path.suffix == ".bin":
+            return np.fromfile(path, "<f4").reshape(1, *self.samples[0][0].shape)
+        picture = np.asarray(Image.open(path))
+        picture = picture[..., ::-1] if picture.ndim == 3 else picture[..., None]   # blue first
+        return np.ascontiguousarray(to_unit_range(picture).transpose(2, 0, 1)[None])
+
+    def preprocess(self):
+        return run("preprocess.py", *self.argv, cwd=self.cwd)
+
+    def infer(self, predict=None):
+        """All inputs through the network, results named as the C++ program names them."""
+        self.results.mkdir(exist_ok=True)
+        for path in self.inputs.iterdir():
+            if path.name != "label.npy":
+                (predict or self.predict)(self.read(path)).tofile(self.results / f"{path.stem}_0.bin")
+
+    def postprocess(self, *more):
+        return run("postprocess.py", *self.argv, *more, cwd=self.cwd)
+
+    def expected(self):
+        return evaluate(self.predict, self.samples, ScoreOptions.from_config(self.config))
+
+
+@pytest.fixture(scope="module")
+def long_stacks(tmp_path_factory):
+    """55 slices of noise, no two labels alike dense; 11 validate, so that numbers have one digit and two."""
+    folder = tmp_path_factory.mktemp("long")
+    rng = np.random.default_rng(3)
+    write_stack(folder / IMAGE_STACK, rng.integers(0, 256, (55, 24, 40), dtype=np.uint8))
+    density = np.linspace(0.1, 0.9, 55)[:, None, None]
+    write_stack(folder / LABEL_STACK, np.uint8(255) * (rng.random((55, 24, 40)) < density))
+    return folder
+
+
+def scores(result):
+    assert result.returncode == 0, result.stdout + result.stderr
+    return [float(re.search(rf"^============== Cross valid {name} is: (.*)$", result.stdout, re.MULTILINE)[1])
+            for name in ("dice coeff", "IOU")]
+
+
+STACKS = [
+    ["--image_size=[32,48]"],
+    ["--image_size=[32,48]", "--eval_activate=Argmax"],
+    ["--model_name=unet_medical", "--image_size=[60,76]", "--crop=[20,36]"],
+    ["--model_name=unet_medical", "--image_size=[60,76]", "--crop=[20,36]", "--eval_activate=Argmax",
+     "--num_classes=3", "--include_background=False"],
+]
+
+
+@pytest.mark.parametrize("options", STACKS, ids=["softmax", "argmax", "valid", "valid-argmax-3-classes"])
+def test_stacks(long_stacks, tmp_path, options):
+    """More than ten samples, sizes that are not square: the score is the one of the same predictor in eval.py."""
+    exchange = Exchange(tmp_path, long_stacks, *options)
+    result = exchange.preprocess()
+    assert result.returncode == 0 and result.stderr == "", result.stderr
+    assert {path.name for path in exchange.inputs.iterdir()} == {
+        "label.npy", *(f"ISBI_test_bs_1_{number}.bin" for number in range(11))}
+    labels = np.load(exchange.inputs / "label.npy")
+    size = tuple(exchange.config.crop or exchange.config.image_size)
+    assert labels.dtype == np.float32 and labels.shape == (11, exchange.config.num_classes, *size)
+    for number, (image, classes) in enumerate(exchange.samples[k] for k in range(11)):
+        np.testing.assert_array_equal(exchange.read(exchange.inputs / f"ISBI_test_bs_1_{number}.bin")[0], image)
+        np.testing.assert_array_equal(labels[number].argmax(axis=0), classes)
+        assert (labels[number].sum(axis=0) == 1).all()
+    exchange.infer()
+    result = exchange.postprocess()
+    expected = exchange.expected()
+    assert scores(result) == [expected.mean_dice, expected.mean_iou]
+    assert len(set(expected.dice)) == 11    # or a wrong order would not be seen
+    saved = json.loads((exchange.out / "metrics.json").read_text())
+    assert [image["dice_coeff"] for image in saved["soft"]["per_image"]] == expected.dice
+    assert saved["model"] == str(exchange.results)
+
+
+FOLDERS = [
+    (["--num_channels=3"], "png"),
+    (["--num_channels=1", "--eval_activate=Argmax"], "png"),
+    (["--num_channels=3", "--eval_resize=True"], "png"),
+    (["--num_channels=3", "--eval_resize=True", "--eval_activate=Argmax"], "png"),
+    (["--num_channels=3", "--crop=[16,12]"], "bin"),
+]
+
+
+@pytest.mark.parametrize("options, ending", FOLDERS,
+                         ids=["colour", "gray-argmax", "eval-resize", "eval-resize-argmax", "crop"])
+def test_folders(nuclei, tmp_path, options, ending):
+    """Results have the network's size; with eval_resize the labels have the picture's (40x48) own."""
+    exchange = Exchange(tmp_path, nuclei, "--dataset=Cell_nuclei", "--image_size=[32,24]", "--split=0.6", *options)
+    result = exchange.preprocess()
+    assert result.returncode == 0 and result.stderr == "", result.stderr
+    assert {path.name for path in exchange.inputs.iterdir()} == {f"000{number}.{ending}" for number in range(6, 10)}
+    for number in range(4):
+        np.testing.assert_array_equal(exchange.read(exchange.inputs / f"000{number + 6}.{ending}")[0],
+                                      exchange.samples[number][0])
+    exchange.infer()
+    expected = exchange.expected()
+    assert scores(exchange.postprocess()) == [expected.mean_dice, expected.mean_iou]
+
+
+def test_a_network_scores_as_in_eval(sample, tmp_path):
+    """A checkpoint through eval.py, and the same network over the files."""
+    import mindspore as ms
+
+    from src.networks import build_network
+    from src.utils import predictor
+
+    exchange = Exchange(tmp_path, sample, "--image_size=[32,32]")
+    network = build_network(exchange.config)
+    ms.save_checkpoint(network, str(tmp_path / "x.ckpt"))
+    by_eval = run("eval.py", *exchange.argv, f"--checkpoint_file_path={tmp_path / 'x.ckpt'}", cwd=tmp_path)
+    assert exchange.preprocess().returncode == 0
+    exchange.infer(predictor(network, "Softmax"))
+    by_files = exchange.postprocess()
+    assert scores(by_files) == pytest.approx(scores(by_eval), abs=1e-5)
+    # The two logs have the same lines, numbers apart.
+    words = [re.sub(r"[\d.]+", "#", result.stdout[result.stdout.index("============== Starting Evaluating"):])
+             for result in (by_files, by_eval)]
+    assert words[0] == words[1]
+
+
+def test_mindspore_is_not_needed(sample, tmp_path):
+    (tmp_path / "blocked").mkdir()
+    (tmp_path / "blocked" / "mindspore.py").write_text("raise ImportError('not here')")
+    exchange = Exchange(tmp_path, sample, "--image_size=[32,32]")
+    without = {"env": {"PYTHONPATH": str(tmp_path / "blocked")}, "cwd": tmp_path}
+    assert run("preprocess.py", *exchange.argv, **without).returncode == 0
+    exchange.infer()
+    assert run("postprocess.py", *exchange.argv, **without).returncode == 0
+
+
+# ---- what an earlier run has left
+
+
+def test_inputs_of_an_earlier_longer_run_go(sample, long_stacks, tmp_path):
+    longer = Exchange(tmp_path, long_stacks, "--image_size=[32,32]")
+    longer.preprocess()
+    for name in ("notes.txt", "ISBI_test_bs_1_x.bin", "label.npy.bak"):
+        (longer.inputs / name).write_text("mine")
+    (longer.inputs / ".ISBI_test_bs_1_4.999999999.bin").write_text("left by a killed process")
+    result = Exchange(tmp_path, sample, "--image_size=[32,32]").preprocess()
+    assert sorted(path.name for path in longer.inputs.iterdir()) == [
+        "ISBI_test_bs_1_0.bin", "ISBI_test_bs_1_1.bin", "ISBI_test_bs_1_x.bin", "label.npy", "label.npy.bak",
+        "notes.txt"]
+    assert "files of other origin (ISBI_test_bs_1_x.bin, label.npy.bak, notes.txt)" in result.stdout
+
+
+def test_pictures_of_another_split_go(nuclei, tmp_path):
+    options = ["--dataset=folders", "--num_channels=3", "--image_size=[32,24]"]
+    Exchange(tmp_path, nuclei, "--split=0.2", *options).preprocess()
+    exchange = Exchange(tmp_path, nuclei, "--split=0.8", *options)
+    (exchange.inputs / "holiday.png").write_text("mine")
+    assert "other origin (holiday.png)" in exchange.preprocess().stdout
+    assert sorted(path.name for path in exchange.inputs.iterdir()) == ["0008.png", "0009.png", "holiday.png"]
+
+
+# ---- what is wrong with results
+
+
+@pytest.fixture(scope="module")
+def finished(sample, tmp_path_factory):
+    """An exchange of two samples with its results, (32, 48) pixels of two classes."""
+    exchange = Exchange(tmp_path_factory.mktemp("finished"), sample, "--image_size=[32,48]")
+    exchange.preprocess()
+    exchange.infer()
+    return exchange
+
+
+def spoil(change):
+    def spoiled(path):
+        change(np.fromfile(path, np.float32).reshape(32, 48, 2)).tofile(path)
+    return spoiled
+
+
+def with_nan(array):
+    array[3, 4] = np.nan
+    return array
+
+
+DAMAGE = {
+    "missing": (lambda path: path.unlink(), [], ["1 of 2 results are missing", "ISBI_test_bs_1_1_0.bin"]),
+    "a folder": (lambda path: (path.unlink(), path.mkdir()), [], ["1 of 2 results are missing"]),
+    "truncated": (lambda path: path.write_bytes(path.read_bytes()[:-4]), [],
+                  ["12284 bytes found", "expected 12288", "float32", "(1, 32, 48, 2)"]),
+    "empty": (lambda path: path.write_bytes(b""), [], ["0 bytes found"]),
+    "extra": (lambda path: path.with_name("ISBI_test_bs_1_2_0.bin").write_bytes(path.read_bytes()), [],
+              ["1 results belong to no validation image (ISBI_test_bs_1_2_0.bin)"]),
+    "classes first": (spoil(lambda array: array.transpose(2, 0, 1)), [], ["sum to 1", "classes last"]),
+    "logits": (spoil(lambda array: array * 7 - 3), [], ["not probabilities"]),
+    "not a number": (spoil(with_nan), [], ["not probabilities"]),
+    "softmax for argmax": (lambda path: None, ["--eval_activate=Argmax"], ["12288 bytes found", "expected 6144",
+                                                                           "int32", "(1, 32, 48)"]),
+    "other size": (lambda path: None, ["--image_size=[32,32]"], ["12288 bytes found", "(1, 32, 32, 2)"]),
+    "no folder": (lambda path: None, ["--rst_path=/none"], ["no such folder of results: /none", "--rst_path"]),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_damaged_results(finished, sample, tmp_path, case):
+    damage, options, parts = DAMAGE[case]
+    exchange = Exchange(tmp_path, sample, "--image_size=[32,48]")
+    exchange.results.mkdir()
+    for path in finished.results.iterdir():
+        (exchange.results / path.name).write_bytes(path.read_bytes())
+    damage(exchange.results / "ISBI_test_bs_1_1_0.bin")
+    assert_one_line_error(exchange.postprocess(*options), *parts)
+    assert not exchange.out.exists()
+
+
+def test_class_numbers_beyond_the_classes(sample, tmp_path):
+    exchange = Exchange(tmp_path, sample, "--image_size=[32,48]", "--eval_activate=Argmax")
+    exchange.preprocess()
+    exchange.infer(lambda images: np.full((1, 32, 48), 2, np.int32))
+    assert_one_line_error(exchange.postprocess(), "values from 2 to 2", "class numbers 0 to 1")
+
+
+def test_folder_results_of_other_pictures(nuclei, tmp_path):
+    options = ["--dataset=folders", "--num_channels=3", "--image_size=[32,24]"]
+    exchange = Exchange(tmp_path, nuclei, "--split=0.6", *options)
+    exchange.preprocess()
+    exchange.infer()
+    assert_one_line_error(exchange.postprocess("--split=0.8"), "2 results belong to no validation image",
+                          "0006_0.bin, 0007_0.bin")
+    assert_one_line_error(exchange.postprocess("--split=0.4"), "2 of 6 results are missing")
+
+
+def test_inputs_that_cannot_be_written(sample, tmp_path):
+    (tmp_path / "in").write_text("a file")
+    assert_one_line_error(Exchange(tmp_path, sample, "--image_size=[32,32]").preprocess(), tmp_path / "in",
+                          "--result_path")
+
+
+def test_no_validation_image(tmp_path):
+    """A data set of one; no option of the command line gets there without an earlier error."""
+    data = write_pairs(tmp_path / "data", ["a", "b"])
+    exchange = Exchange(tmp_path, data, "--dataset=folders", "--num_channels=3", "--image_size=[32,32]",
+                        "--split=0.9")
+    exchange.samples.indices.clear()
+    from src.binary_results import write_inputs
+    from src.model_utils.errors import UNetError
+
+    with pytest.raises(UNetError, match="no validation image"):
+        write_inputs(exchange.inputs, exchange.samples, is_stack=False)
+    assert not exchange.inputs.exists()
+
+
+def test_unit_range_and_back():
+    values = np.arange(256, dtype=np.uint8)
+    np.testing.assert_array_equal(from_unit_range(to_unit_range(values)), values)
+
+
+def test_shipped_yaml_files_fit_the_scripts(sample, tmp_path):
+    """Sizes come from the file: 572 in, 388 out."""
+    exchange = Exchange(tmp_path, sample, f"--config_path={PROJECT / 'unet_medical_config.yaml'}")
+    assert exchange.preprocess().returncode == 0
+    assert (exchange.inputs / "ISBI_test_bs_1_1.bin").stat().st_size == 572 * 572 * 4
+    assert np.load(exchange.inputs / "label.npy").shape == (2, 2, 388, 388)
