@@ -10,7 +10,7 @@ from src.layers import STOCK, Layers
 from src.model_utils import runtime
 from src.model_utils.errors import UNetError
 from src.model_utils.files import replacing, with_ending
-from src.networks import build_network, output_size, smallest_size
+from src.networks import build_network, output_size, reach, smallest_size
 from src.onnx_graph import mend
 from src.onnx_model import OnnxNetwork
 from src.utils import UnetEval, predictor
@@ -63,7 +63,9 @@ def write_onnx(config, contents, path, shape):
     """Write an ONNX file for images of ``shape`` (N, C, H, W), or of any batch and size with ``dynamic``."""
     if not hasattr(ms, "onnx"):
         raise UNetError(f"MindSpore {ms.__version__} has no mindspore.onnx.export; install 2.7.2 or newer")
-    metadata = {"model_name": config.model_name, "num_classes": str(config.num_classes)}
+    around = reach(config)
+    metadata = {"model_name": config.model_name, "num_classes": str(config.num_classes),
+                "context": str(around.context), "grid": str(around.grid)}
     if contents.state and "scale" in contents.state:
         metadata["scale"] = str(contents.state["scale"])
     shapes = [shape]

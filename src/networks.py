@@ -3,8 +3,9 @@ from mindspore.common.initializer import HeNormal, HeUniform, initializer
 
 from src.layers import STOCK
 from src.model_utils.errors import UNetError
+from src.tiling import Reach
 from src.unet_medical import UNetMedical
-from src.unet_nested import NestedUNet, UNet
+from src.unet_nested import LEVELS, NestedUNet, UNet, context
 
 # model_name -> class, and how the options become its arguments.
 NETWORKS = {
@@ -50,6 +51,17 @@ def output_size(model_name, size):
         raise UNetError(f"{model_name} cannot take an image of {size[0]}x{size[1]} (height x width); the nearest sizes "
                         f"it can take are {' and '.join(f'{h}x{w}' for h, w in sorted(set(zip(*nearest))))}")
     return result
+
+
+def reach(config):
+    """How the network that the options name maps input to output, for prediction in windows.
+
+    Returns:
+        Reach.
+    """
+    size = smallest_size(config.model_name)
+    lost = (size - output_size(config.model_name, (size, size))[0]) // 2
+    return Reach(lost, 0 if lost else context(config.model_name == "unet_simple" or config.use_deconv), 2 ** LEVELS)
 
 
 def smallest_size(model_name):

@@ -8,6 +8,8 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
+from src.model_utils.files import cache_folder
+
 logger = logging.getLogger("unet")
 
 SOURCES = Path(__file__).parent / "csrc"
@@ -36,7 +38,7 @@ def build_library():
     sources = sorted(SOURCES.glob("*.cc"))
     command = [compiler, *FLAGS, f"-I{include}", *map(str, sources), f"-L{onednn.parent}", f"-l:{onednn.name}",
                f"-Wl,-rpath,{onednn.parent}"]
-    library = _cache_folder() / f"unet_cpu_ops-{_key(command, compiler)}.so"
+    library = cache_folder() / f"unet_cpu_ops-{_key(command, compiler)}.so"
     if not library.is_file():
         _compile(command, library)
     return str(library)
@@ -60,11 +62,6 @@ def _find_headers():
         if file.match("include/oneapi/dnnl/dnnl.hpp"):
             return Path(file.locate()).resolve().parents[2]
     raise CannotBuild(f"the headers of oneDNN are missing; pip install {HEADERS}==2023.2.0")
-
-
-def _cache_folder():
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "unet_mindspore"
 
 
 def _key(command, compiler):

@@ -1,5 +1,6 @@
 """Reader of the folder layout: one folder an image, ``NAME/image.png`` and ``NAME/mask.png``."""
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +67,9 @@ class FolderReader:
 
     def __getitem__(self, index):
         folder = self.folders[index]
-        image, mask = _read_image(folder / IMAGE_FILE, self.num_channels), _read_mask(folder / MASK_FILE)
+        with open_image(folder / IMAGE_FILE) as file:
+            image = to_channels(read_pixels(file), self.num_channels)
+        mask = _read_mask(folder / MASK_FILE)
         if image.shape[:2] != mask.shape:
             raise UNetError(f"{folder}: {IMAGE_FILE} is {image.shape[1]}x{image.shape[0]}, {MASK_FILE} is "
                             f"{mask.shape[1]}x{mask.shape[0]}; the two must have one size")
@@ -84,41 +87,47 @@ class FolderReader:
 
     def size(self, index):
         """(height, width) of an image, from its file's header."""
-        width, height = _open(self.folders[index] / IMAGE_FILE, whole=False).size
-        return height, width
+        with open_image(self.folders[index] / IMAGE_FILE) as file:
+            return file.height, file.width
 
     def name(self, index):
         """Name of an image, for messages and tables."""
         return self.folders[index].name
 
 
-def _open(path, whole=True):
+@contextmanager
+def open_image(path):
+    """Yield Pillow's image of ``path``; whatever is wrong with it, also while it is read, ends in a UNetError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")     # what Pillow remarks on a damaged file; the error says enough
-            image = Image.open(path)
-            if whole:
-                image.load()
-            return image
+            with Image.open(path) as image:
+                yield image
+    except UNetError:
+        raise
     # Pillow has no common base for what a damaged file raises.
     except Exception as error:
         raise UNetError(f"{path}: cannot be read as an image, damaged or truncated ({type(error).__name__}: "
                         f"{str(error)[:100]})") from None
 
 
-def _read_image(path, num_channels):
-    """(H, W, num_channels) uint8, BGR for three channels; of 16 bits the upper 8, as OpenCV reads them."""
-    image = _open(path)
+def read_pixels(image):
+    """Pixels of Pillow's image: (H, W) gray or (H, W, 3) red, green, blue, uint8; of 16 bits the upper 8."""
     if image.mode.startswith("I"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        return (np.asarray(image) >> 8).astype(np.uint8)
+    return np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
+
+
+def to_channels(pixels, num_channels):
+    """(H, W) gray or (H, W, 3) red, green, blue -> (H, W, num_channels) gray, or blue, green, red; uint8."""
     if num_channels == 1:
-        return np.asarray(image.convert("L"))[..., None]
-    return np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
+        return (pixels if pixels.ndim == 2 else np.asarray(Image.fromarray(pixels).convert("L")))[..., None]
+    return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., ::-1])
 
 
 def _read_mask(path):
     """(H, W) uint8: gray values, or the numbers of a palette's colours."""
-    image = _open(path)
-    if image.mode.startswith(("I", "F")):
-        raise UNetError(f"{path}: pixels of kind {image.mode!r} found; masks have 8 bits")
-    return np.asarray(image if image.mode == "P" else image.convert("L"))
+    with open_image(path) as image:
+        if image.mode.startswith(("I", "F")):
+            raise UNetError(f"{path}: pixels of kind {image.mode!r} found; masks have 8 bits")
+        return np.asarray(image if image.mode == "P" else image.convert("L"))

@@ -1,6 +1,7 @@
 """Multi-page TIFF files of 8-bit gray pictures."""
 import io
 import logging
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,22 +26,28 @@ def read_stack(path):
     path = Path(path)
     if not path.is_file():
         raise UNetError(f"no such stack: {path}; expected a multi-page 8-bit gray TIFF")
+    with open_tiff(path) as file:
+        return _read_pages(file, path)
+
+
+@contextmanager
+def open_tiff(path):
+    """Yield the ``tifffile.TiffFile`` of ``path``; whatever is wrong with it ends in a UNetError."""
     complaints = _Complaints()
     logger = logging.getLogger("tifffile")
     propagate, logger.propagate = logger.propagate, False
     logger.addHandler(complaints)
     try:
         with tifffile.TiffFile(path) as file:
-            stack = _read_pages(file, path)
+            yield file
         # tifffile reads what it can of a damaged file, and logs the rest.
         if complaints.messages:
             raise ValueError(complaints.messages[0])
-        return stack
     except UNetError:
         raise
     # The decoders have no common base for what a damaged file raises.
     except Exception as error:
-        raise UNetError(f"{path}: not a readable TIFF stack, damaged or truncated "
+        raise UNetError(f"{path}: not a readable TIFF file, damaged or truncated "
                         f"({type(error).__name__}: {str(error)[:120]})") from None
     finally:
         logger.removeHandler(complaints)

@@ -39,6 +39,11 @@ def with_ending(file_name, ending):
     return path if path.suffix.lower() == ending else path.with_name(path.name + ending)
 
 
+def cache_folder():
+    """The user's folder for what can be made again: compiled operators, exported checkpoints."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unet_mindspore"
+
+
 def remove_leftovers(folder):
     """Remove the temporary files that killed processes have left in ``folder``.
 

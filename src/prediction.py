@@ -1,0 +1,207 @@
+"""Masks of pictures without labels, from checkpoints or an ONNX file."""
+import hashlib
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from src.data.pictures import count_pages, list_pictures, read_pages
+from src.data.transforms import resize_image
+from src.mask_files import MaskWriter
+from src.model_utils.errors import UNetError
+from src.model_utils.files import cache_folder
+from src.onnx_model import OnnxNetwork
+from src.tiling import Reach, RowResizer, count_windows, mean_of, predict_rows, with_flips
+
+logger = logging.getLogger("unet")
+
+# Where a foreign ONNX file does not say: what a U-Net of five levels with bilinear upsampling needs.
+CONTEXT, GRID = 128, 16
+
+# Windows grow up to this side where nothing else sets their size; beyond it the memory grows faster than the speed.
+LARGEST_WINDOW = 768
+
+
+@dataclass(frozen=True)
+class Model:
+    """What predicts.
+
+    Attributes:
+        run: (1, C, h, w) float32 in [-1, 1] -> (1, h', w', classes) float32 probabilities.
+        reach: how it maps input to output.
+        fixed: (height, width) of its input, where it takes no other, or valid convolutions make all windows alike.
+        scale: factor by which pictures are resized for it.
+    """
+    run: Callable
+    reach: Reach
+    fixed: tuple | None
+    scale: float
+
+
+def predict(config):
+    """Write the masks of all pictures at data_path.
+
+    A bad file among several is reported, and the rest goes on.
+
+    Args:
+        config (Config): options.
+
+    Returns:
+        int: number of files that could not be read.
+
+    Raises:
+        UNetError: no picture, the only one unreadable, or a model that cannot be had.
+    """
+    pictures = list_pictures(config.data_path)
+    model = load_model(config)
+    writer = MaskWriter(config)
+    failed, pages, started = 0, 0, time.perf_counter()
+    with tqdm(total=len(pictures), unit="file", disable=None, file=sys.stderr) as progress:
+        for picture in pictures:
+            try:
+                pages += _predict_picture(picture, model, config, writer)
+            except UNetError as error:
+                if len(pictures) == 1:
+                    raise
+                failed += 1
+                tqdm.write(f"error: {error}", file=sys.stderr)
+            progress.update()
+    seconds = time.perf_counter() - started
+    logger.info("%d images of %d files in %.1f s, %.3g images/s", pages, len(pictures) - failed, seconds,
+                pages / seconds)
+    logger.info("masks: %s", writer.folder)
+    if failed:
+        logger.info("%d of %d files could not be predicted", failed, len(pictures))
+    return failed
+
+
+def _predict_picture(picture, model, config, writer):
+    """Predict all pages of a file; returns their number."""
+    pages = 0
+    count = count_pages(picture)
+    with writer.open(picture, count) as output:
+        for pixels in read_pages(picture, config.num_channels):
+            pages += 1
+            note = f"{picture.path.name}, page {pages} of {count}" if count > 1 else picture.path.name
+            output.add(pixels, _probability_rows(pixels, model, config, note))
+    return pages
+
+
+def _probability_rows(pixels, model, config, note):
+    """Rows of (H, W, classes) probabilities, top to bottom, a band at a time."""
+    size = pixels.shape[:2]
+    scaled = tuple(max(1, round(side * model.scale)) for side in size)
+    source = pixels if scaled == size else resize_image(pixels, scaled)
+    # Test-time augmentation turns the windows, so they have to be square.
+    window = model.reach.window((max(scaled),) * 2 if config.tta else scaled, config.tile_size or LARGEST_WINDOW,
+                                model.fixed)
+    if config.tta and window.input[0] != window.input[1]:
+        raise UNetError(f"tta turns the windows, which must be square; the ONNX file takes {window.input[1]}x"
+                        f"{window.input[0]}")
+    run = with_flips(model.run) if config.tta else model.run
+    resizer = None if scaled == size else RowResizer(scaled, size)
+    with tqdm(total=count_windows(scaled, window), desc=note, unit="window", leave=False, disable=None,
+              file=sys.stderr) as progress:
+        for rows in predict_rows(source, window, run, progress.update):
+            yield rows if resizer is None else resizer.feed(rows)
+
+
+# ---- models
+
+
+def load_model(config):
+    """The model that the options name: an ONNX file, or one checkpoint or several that are averaged."""
+    if config.file_name.endswith(".onnx"):
+        return _onnx_model([OnnxNetwork(config.file_name, config.device_target)], config)
+    paths = [Path(path.strip()) for path in config.checkpoint_file_path.split(",") if path.strip()]
+    if not paths:
+        raise UNetError("nothing to predict with; give --checkpoint_file_path=FILE.ckpt or --file_name=FILE.onnx")
+    for path in paths:
+        if not path.is_file():
+            raise UNetError(f"no such checkpoint: {path}; expected a .ckpt file")
+    if _use_onnx(config):
+        return _onnx_model([OnnxNetwork(_cached_onnx(config, path)) for path in paths], config)
+    return _mindspore_model(config, paths)
+
+
+def _use_onnx(config):
+    if config.backend != "auto":
+        return config.backend == "onnx"
+    if config.device_target == "CPU":
+        return True
+    from src.model_utils import runtime
+
+    return runtime.start(config).device == "CPU"
+
+
+def _onnx_model(networks, config):
+    for network in networks:
+        network.check_classes(config.num_classes)
+    first = networks[0]
+    fixed = first.input_shape[2:] if None not in first.input_shape[2:] else None
+    lost = (fixed[0] - first.output_shape[1]) // 2 if fixed and first.output_shape[1] else 0
+    reach = Reach(lost, int(first.metadata.get("context", CONTEXT)), int(first.metadata.get("grid", GRID)))
+    runs = [network if network.activate == "Softmax" else _one_hot(network, config.num_classes)
+            for network in networks]
+    return Model(mean_of(runs), reach, fixed, config.scale or float(first.metadata.get("scale", 1)))
+
+
+def _one_hot(network, num_classes):
+    return lambda image: (np.arange(num_classes) == network(image)[..., None]).astype(np.float32)
+
+
+def _cached_onnx(config, path):
+    """The checkpoint as an ONNX file in the user's cache; exported at its first use."""
+    options = {key: getattr(config, key) for key in ("model_name", "num_channels", "num_classes", "use_deconv",
+                                                     "use_bn", "image_size", "tile_size")}
+    key = hashlib.sha256(path.read_bytes() + json.dumps(options).encode()).hexdigest()[:24]
+    onnx_path = cache_folder() / "onnx" / f"{key}.onnx"
+    if not onnx_path.is_file():
+        from src.checkpoint import Contents
+        from src.export import write_onnx
+        from src.model_utils import runtime
+        from src.networks import smallest_size
+
+        runtime.start(config.replace(context_mode="graph"))
+        side = _window_side(config)
+        write_onnx(config.replace(dynamic=side is None, eval_activate="Softmax"), Contents(path), onnx_path,
+                   (1, config.num_channels, *(side or (smallest_size(config.model_name),) * 2)))
+    logger.info("ONNX Runtime is the fastest way in Python on a CPU, so %s is used as %s (--backend=mindspore runs the "
+                "checkpoint itself)", path, onnx_path)
+    return onnx_path
+
+
+def _window_side(config):
+    """(height, width) of all windows of a network of valid convolutions; None for one of same convolutions."""
+    from src.networks import output_size, reach
+
+    if not reach(config).lost:
+        return None
+    sides = (config.tile_size or max(config.image_size),) * 2
+    output_size(config.model_name, sides)     # raises where the network cannot take it
+    return sides
+
+
+def _mindspore_model(config, paths):
+    from src.checkpoint import Contents
+    from src.cpu_ops import choose_layers
+    from src.model_utils import runtime
+    from src.networks import build_network, reach
+    from src.utils import predictor
+
+    device = runtime.start(config).device
+    layers = choose_layers(config.cpu_ops, device, config.context_mode)
+    runs, scale = [], config.scale
+    for path in paths:
+        contents = Contents(path)
+        network = build_network(config, layers)
+        contents.load_into(network)
+        runs.append(predictor(network, "Softmax"))
+        scale = scale or (contents.state or {}).get("scale", 0)
+    return Model(mean_of(runs), reach(config), _window_side(config), scale or 1.0)

@@ -1,0 +1,219 @@
+"""Prediction of pictures of any size in windows, after the overlap-tile strategy of the U-Net paper.
+
+Ronneberger et al. 2015, arXiv:1505.04597, figure 2. Around each window the network sees ``margin`` pixels more
+than are used of its result: what valid convolutions take away, or what same convolutions would otherwise fill
+with zeros. Beyond the picture's border it sees the picture mirrored. Windows lie on the grid of the network's
+poolings, so a pixel's result does not depend on how the picture is cut into windows.
+"""
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window: sides as (height, width) in pixels.
+
+    Attributes:
+        input: what the network takes.
+        core: what is used of its result, from ``offset`` on.
+        margin: pixels between the borders of input and core, at the top and at the left.
+        offset: first row and column of the result that is used.
+        overlap: pixels by which neighbouring cores overlap and are blended.
+    """
+    input: tuple
+    core: tuple
+    margin: int
+    offset: int
+    overlap: int
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How a network maps input to output.
+
+    Attributes:
+        lost: pixels that valid convolutions take away at each side; 0 for same convolutions.
+        context: pixels around a pixel that its result depends on.
+        grid: the result is the same when the input moves by a multiple of this.
+    """
+    lost: int
+    context: int
+    grid: int
+
+    def window(self, size, largest, fixed=None):
+        """The window for a picture of ``size``.
+
+        Args:
+            size (tuple): height and width of the picture.
+            largest (int): side of the largest window.
+            fixed (tuple): height and width that the network takes, where it takes no other.
+        """
+        if self.lost:
+            sides = fixed or (largest, largest)
+            core = tuple((side - 2 * self.lost) // self.grid * self.grid or side - 2 * self.lost for side in sides)
+            return Window(tuple(sides), core, self.lost, 0, 0)
+        # Where a window is too small for the whole context, half of it is context, and blending does the rest.
+        smallest = min(fixed or (largest,))
+        margin = self.context if smallest >= 3 * self.context else smallest // 4 // self.grid * self.grid
+        overlap = self.grid if smallest >= 2 * margin + 2 * self.grid else 0
+        core = tuple(side - 2 * margin for side in fixed) if fixed else tuple(
+            _core_side(length, largest - 2 * margin, overlap, self.grid) for length in size)
+        return Window(tuple(side + 2 * margin for side in core), core, margin, margin, overlap)
+
+
+def _core_side(length, largest, overlap, grid):
+    """Smallest core that covers ``length`` with as few windows as the largest core does."""
+    if length <= largest:
+        return max(_round_up(length, grid), 2 * overlap)
+    count = -(-(length - overlap) // (largest - overlap))
+    return _round_up(-(-(length - overlap) // count) + overlap, grid)
+
+
+def _round_up(number, step):
+    return -(-number // step) * step
+
+
+def predict_rows(picture, window, run, on_window=lambda: None):
+    """Predict a picture band by band, in the memory of one band of windows.
+
+    Args:
+        picture (np.ndarray): (H, W, C) uint8 in memory or on disk.
+        window (Window): how to cut it.
+        run (callable): (1, C, h, w) float32 in [-1, 1] -> (1, h', w', classes) float32.
+        on_window (callable): called after each window.
+
+    Yields:
+        np.ndarray: the next rows of the result, (rows, W, classes) float32; all rows together are H.
+    """
+    height, width = picture.shape[:2]
+    tops, lefts = (_starts(length, core, window.overlap) for length, core in zip((height, width), window.core))
+    ramp = _ramp(window.overlap)[:, None, None]
+    tail = None
+    for top in tops:
+        band = _band(picture, top, lefts, window, run, on_window)       # (core height, W, classes)
+        if tail is not None and window.overlap:
+            band[:window.overlap] = tail * (1 - ramp) + band[:window.overlap] * ramp
+        stride = window.core[0] - window.overlap
+        tail = band[stride:].copy()
+        yield band[:height - top] if top == tops[-1] else band[:stride]
+
+
+def count_windows(size, window):
+    """How many windows a picture of ``size`` takes."""
+    return len(_starts(size[0], window.core[0], window.overlap)) * len(_starts(size[1], window.core[1], window.overlap))
+
+
+def _starts(length, core, overlap):
+    """Where the cores start; the last one covers the end of ``length``, and may reach beyond."""
+    return list(range(0, max(1, length - overlap), core - overlap))
+
+
+def _ramp(overlap):
+    """Weights of the later of two windows over their overlap, rising."""
+    return ((np.arange(overlap) + 0.5) / max(1, overlap)).astype(np.float32)
+
+
+def _band(picture, top, lefts, window, run, on_window):
+    width, ramp = picture.shape[1], _ramp(window.overlap)[:, None]
+    band = None
+    for left in lefts:
+        patch = _mirrored(picture, top - window.margin, left - window.margin, window.input)
+        image = np.ascontiguousarray(patch.transpose(2, 0, 1)[None], np.float32) / np.float32(127.5) - np.float32(1)
+        first, (rows, columns) = window.offset, window.core
+        result = run(image)[0, first:first + rows, first:first + columns]      # (core height, core width, classes)
+        on_window()
+        if band is None:
+            band = np.empty((rows, width, result.shape[2]), np.float32)
+        part = band[:, left:left + columns]     # narrower than the core at the right border
+        result = result[:, :part.shape[1]]
+        if left and window.overlap:
+            seam = part[:, :window.overlap] * (1 - ramp) + result[:, :window.overlap] * ramp
+            part[:, :window.overlap], part[:, window.overlap:] = seam, result[:, window.overlap:]
+        else:
+            part[:] = result
+    return band
+
+
+def _mirrored(picture, top, left, size):
+    """(h, w, C) of the picture continued without end by reflection."""
+    rows = _reflect(np.arange(top, top + size[0]), picture.shape[0])
+    columns = _reflect(np.arange(left, left + size[1]), picture.shape[1])
+    return picture[rows[:, None], columns]
+
+
+def _reflect(index, length):
+    """Indices mirrored into 0 to ``length`` - 1; the border pixels are not repeated."""
+    if length == 1:
+        return np.zeros_like(index)
+    period = 2 * (length - 1)
+    index = index % period
+    return np.minimum(index, period - index)
+
+
+def with_flips(run):
+    """``run`` averaged over the 8 flips and quarter turns of a square window."""
+    def averaged(image):
+        total = None
+        for turns in range(4):
+            for flip in (False, True):
+                view = np.rot90(image, turns, axes=(2, 3))
+                view = view[..., ::-1] if flip else view
+                result = run(np.ascontiguousarray(view))
+                result = result[:, :, ::-1] if flip else result
+                result = np.rot90(result, -turns, axes=(1, 2))
+                total = result.copy() if total is None else np.add(total, result, out=total)
+        return total / np.float32(8)
+    return averaged
+
+
+class RowResizer:
+    """Resizes a picture that comes row by row, bilinearly, pixel centres on pixel centres.
+
+    Args:
+        size (tuple): (height, width) of what comes.
+        target (tuple): (height, width) of what goes.
+    """
+
+    def __init__(self, size, target):
+        self.source, self.target = size, target
+        self.columns = _taps(size[1], target[1])
+        self.rows = _taps(size[0], target[0])
+        self.buffer = None
+        self.first = 0      # row of the source that the buffer starts with
+        self.done = 0       # rows that have gone
+
+    def feed(self, rows):
+        """Take the next rows, (n, w, classes) float32, and return those that can be made, (m, W, classes)."""
+        low, high, weight = self.columns
+        wide = rows[:, low] * (1 - weight[:, None]) + rows[:, high] * weight[:, None]
+        self.buffer = wide if self.buffer is None else np.concatenate([self.buffer, wide])
+        low, high, weight = self.rows
+        ready = int(np.searchsorted(high, self.first + len(self.buffer)))
+        span = slice(self.done, ready)
+        part = weight[span, None, None]
+        made = self.buffer[low[span] - self.first] * (1 - part) + self.buffer[high[span] - self.first] * part
+        self.done = ready
+        keep = min([*low[ready:ready + 1], self.first + len(self.buffer)])     # rows above it have done their part
+        self.buffer, self.first = self.buffer[keep - self.first:], keep
+        return made
+
+
+def _taps(length, target):
+    """For each of ``target`` positions: the two of ``length`` it lies between, and the weight of the second."""
+    position = np.clip((np.arange(target) + 0.5) * (length / target) - 0.5, 0, length - 1)
+    low = np.floor(position).astype(int)
+    return low, np.minimum(low + 1, length - 1), (position - low).astype(np.float32)
+
+
+def mean_of(runs):
+    """One function from several: the mean of their results."""
+    return runs[0] if len(runs) == 1 else partial(_mean, runs)
+
+
+def _mean(runs, image):
+    total = runs[0](image).copy()
+    for run in runs[1:]:
+        total += run(image)
+    return total / np.float32(len(runs))

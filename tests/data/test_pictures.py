@@ -1,0 +1,118 @@
+"""Pictures without labels: kinds, order, damage."""
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from src.data.pictures import MAX_SIDE, Picture, check_size, count_pages, list_pictures, read_pages
+from src.model_utils.errors import UNetError
+
+GRAY = np.arange(12 * 9, dtype=np.uint8).reshape(12, 9)
+COLOUR = np.stack([GRAY, 255 - GRAY, GRAY // 2], axis=-1)       # red, green, blue
+
+
+def read(path, num_channels=1):
+    return list(read_pages(Picture(path, "x"), num_channels))
+
+
+def save(path, array, **options):
+    Image.fromarray(array).save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("ending", ["png", "bmp", "tif"])
+def test_gray(tmp_path, ending):
+    page, = read(save(tmp_path / f"a.{ending}", GRAY))
+    np.testing.assert_array_equal(page, GRAY[..., None])
+    page, = read(tmp_path / f"a.{ending}", 3)
+    np.testing.assert_array_equal(page, np.stack([GRAY] * 3, axis=-1))
+
+
+@pytest.mark.parametrize("ending", ["png", "bmp", "tif"])
+def test_colour_comes_blue_first(tmp_path, ending):
+    page, = read(save(tmp_path / f"a.{ending}", COLOUR), 3)
+    np.testing.assert_array_equal(page, COLOUR[..., ::-1])
+    page, = read(tmp_path / f"a.{ending}", 1)
+    np.testing.assert_array_equal(page[..., 0], np.asarray(Image.fromarray(COLOUR).convert("L")))
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_alpha_is_dropped_and_palettes_are_looked_up(tmp_path, ending):
+    with_alpha = np.concatenate([COLOUR, np.full((12, 9, 1), 7, np.uint8)], axis=-1)
+    page, = read(save(tmp_path / f"a.{ending}", with_alpha), 3)
+    np.testing.assert_array_equal(page, COLOUR[..., ::-1])
+    image = Image.fromarray(GRAY % 4, mode="P")
+    image.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255])
+    image.save(tmp_path / f"b.{ending}")
+    page, = read(tmp_path / f"b.{ending}", 3)
+    np.testing.assert_array_equal(page, np.asarray(image.convert("RGB"))[..., ::-1])
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_of_16_bits_the_upper_8(tmp_path, ending):
+    page, = read(save(tmp_path / f"a.{ending}", GRAY.astype(np.uint16) * 257))
+    np.testing.assert_array_equal(page[..., 0], GRAY)
+
+
+def test_jpeg(tmp_path):
+    page, = read(save(tmp_path / "a.jpg", np.full((8, 16), 77, np.uint8)))
+    assert page.shape == (8, 16, 1) and abs(page.astype(int) - 77).max() <= 1
+
+
+def test_pages(tmp_path):
+    pages = [GRAY, 255 - GRAY, GRAY.T]
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for page in pages:
+            file.write(page, metadata=None)
+    assert count_pages(Picture(tmp_path / "a.tif", "a")) == 3
+    assert [(page[..., 0] == own).all() for page, own in zip(read(tmp_path / "a.tif"), pages)] == [True] * 3
+
+
+def test_white_as_zero_and_single_bits(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", GRAY, photometric="miniswhite")
+    np.testing.assert_array_equal(read(tmp_path / "a.tif")[0][..., 0], 255 - GRAY)
+    tifffile.imwrite(tmp_path / "b.tif", GRAY > 50, photometric="minisblack")
+    np.testing.assert_array_equal(read(tmp_path / "b.tif")[0][..., 0], (GRAY > 50) * 255)
+
+
+def test_order_and_names(tmp_path):
+    for name in ("10.png", "9.png", "a.PNG", "a.bmp", "notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "sub").mkdir()
+    assert [picture.name for picture in list_pictures(tmp_path)] == ["9", "10", "a.PNG", "a.bmp"]
+    assert [picture.name for picture in list_pictures(tmp_path / "9.png")] == ["9"]
+
+
+def test_folders_of_the_training_layout(nuclei):
+    pictures = list_pictures(nuclei)
+    assert [picture.name for picture in pictures] == [f"{number:04d}" for number in range(10)]
+    assert {picture.path.name for picture in pictures} == {"image.png"}
+
+
+def test_nothing_to_predict(tmp_path):
+    for path, words in ((tmp_path / "none", "no such file or folder"), (tmp_path, "no pictures found")):
+        with pytest.raises(UNetError, match=words):
+            list_pictures(path)
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(UNetError, match="expected a picture"):
+        list_pictures(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "tif"])
+def test_truncated(tmp_path, ending):
+    path = save(tmp_path / f"a.{ending}", np.random.default_rng(0).integers(0, 255, (80, 90), dtype=np.uint8))
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(UNetError, match=rf"a\.{ending}: .*damaged or truncated"):
+        read(path)
+
+
+def test_kinds_that_are_not_read(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", GRAY.astype(np.float32))
+    with pytest.raises(UNetError, match=r"a\.tif: pixels of float32"):
+        read(tmp_path / "a.tif")
+
+
+def test_absurd_sizes(tmp_path):
+    check_size("x", MAX_SIDE, MAX_SIDE)
+    with pytest.raises(UNetError, match=f"x: a page of 1x{MAX_SIDE + 1}; at most {MAX_SIDE}"):
+        check_size("x", MAX_SIDE + 1, 1)

@@ -1,0 +1,189 @@
+"""Masks of pictures without labels, through the command line."""
+import os
+
+import numpy as np
+import pytest
+import tifffile
+from conftest import assert_one_line_error
+from PIL import Image
+
+from src import checkpoint
+from src.model_utils.config import parse_options
+from src.networks import build_network
+from src.prediction import load_model, predict
+from src.tiling import predict_rows
+
+SMALL = ["--model_name=unet_simple", "--weight_init=he_uniform"]
+NETWORKS = {"simple": SMALL, "nested": ["--model_name=unet_nested", "--use_deconv=False", "--weight_init=he_uniform"],
+            "medical": ["--model_name=unet_medical", "--weight_init=he_uniform"]}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    """Checkpoints with random weights; the second of unet_simple with other ones."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    for name, argv in [*NETWORKS.items(), ("other", SMALL)]:
+        checkpoint.save(build_network(parse_options(argv, "")), folder / f"{name}.ckpt", {"step": 1, "scale": 1.0})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Folder of a gray PNG, a colour BMP, a 16-bit PNG, and a picture of one pixel."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(3)
+    Image.fromarray(rng.integers(0, 256, (60, 45), dtype=np.uint8)).save(folder / "2.png")
+    Image.fromarray(rng.integers(0, 256, (33, 50, 3), dtype=np.uint8)).save(folder / "10.bmp")
+    Image.fromarray(rng.integers(0, 65536, (40, 40), dtype=np.uint16)).save(folder / "deep.png")
+    Image.fromarray(np.full((1, 1), 9, np.uint8)).save(folder / "one.png")
+    return folder
+
+
+def probabilities(argv, path):
+    """(H, W) float32 of class 1, for one file."""
+    out = path.parent.parent / "probabilities_of_one"
+    assert predict(parse_options([*argv, f"--data_path={path}", f"--output_path={out}", "--save_probability=True"],
+                                 "")) == 0
+    return tifffile.imread(out / "probabilities" / f"{path.stem}.tif")
+
+
+def test_folder(run, checkpoints, pictures, tmp_path):
+    before = {path.name: path.read_bytes() for path in pictures.iterdir()}
+    result = run("predict.py", *SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}",
+                 f"--data_path={pictures}", f"--output_path={tmp_path / 'out'}", "--overlay=True",
+                 "--save_probability=True")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stderr == ""
+    assert "ONNX Runtime is the fastest way in Python on a CPU" in result.stdout
+    assert "4 images of 4 files in " in result.stdout and " images/s" in result.stdout
+    out = tmp_path / "out"
+    for folder, ending in (("predictions", "png"), ("overlays", "png"), ("probabilities", "tif")):
+        assert sorted(os.listdir(out / folder)) == sorted(f"{stem}.{ending}" for stem in ("2", "10", "deep", "one"))
+    for stem, size in (("2", (60, 45)), ("10", (33, 50)), ("deep", (40, 40)), ("one", (1, 1))):
+        mask = np.asarray(Image.open(out / "predictions" / f"{stem}.png"))
+        probability = tifffile.imread(out / "probabilities" / f"{stem}.tif").reshape(size)
+        assert mask.shape == size and set(np.unique(mask)) <= {0, 255}
+        np.testing.assert_array_equal(mask == 255, probability > 0.5)
+        assert np.asarray(Image.open(out / "overlays" / f"{stem}.png")).shape == (*size, 3)
+    assert {path.name: path.read_bytes() for path in pictures.iterdir()} == before
+
+
+def test_stack(checkpoints, sample, tmp_path):
+    """As many pages as the stack has, in its order; the mask of a page is that of the page alone."""
+    argv = [*SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}", f"--output_path={tmp_path / 'out'}"]
+    assert predict(parse_options([*argv, f"--data_path={sample / 'train-volume.tif'}", "--overlay=True"], "")) == 0
+    masks = tifffile.imread(tmp_path / "out" / "predictions" / "train-volume.tif")
+    assert masks.shape == (10, 96, 96) and masks.dtype == np.uint8
+    assert tifffile.imread(tmp_path / "out" / "overlays" / "train-volume.tif").shape == (10, 96, 96, 3)
+    page = tifffile.imread(sample / "train-volume.tif")[7]
+    Image.fromarray(page).save(tmp_path / "page.png")
+    assert predict(parse_options([*argv, f"--data_path={tmp_path / 'page.png'}"], "")) == 0
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out" / "predictions" / "page.png")), masks[7])
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_windows_agree_with_the_whole_and_mindspore_with_onnx(checkpoints, name):
+    """One window, several windows, both backends: the same probabilities."""
+    picture = np.random.default_rng(1).integers(0, 256, (150, 270, 1), dtype=np.uint8)
+    argv = [*NETWORKS[name], f"--checkpoint_file_path={checkpoints / name}.ckpt"]
+    sides = {"simple": (288, 768), "nested": (384, 768), "medical": (188 + 16 * 8, 188 + 16 * 18)}[name]
+    results = []
+    for side, backend in ((sides[0], "onnx"), (sides[1], "onnx"), (sides[1], "mindspore")):
+        config = parse_options([*argv, f"--backend={backend}", f"--tile_size={side}", "--device_target=CPU",
+                                "--cpu_ops=off"], "")
+        model = load_model(config)
+        window = model.reach.window(picture.shape[:2], side, model.fixed)
+        parts = list(predict_rows(picture, window, model.run))
+        assert (window.core[1] < 270) == (side == sides[0])
+        results.append(np.concatenate(parts))
+    assert results[0].std() > 1e-3
+    np.testing.assert_allclose(results[0], results[1], atol=1e-5)
+    np.testing.assert_allclose(results[1], results[2], atol=1e-4)
+
+
+def test_several_checkpoints_are_averaged(checkpoints, pictures):
+    paths = [checkpoints / "simple.ckpt", checkpoints / "other.ckpt"]
+    both, one, other = (probabilities([*SMALL, f"--checkpoint_file_path={value}"], pictures / "2.png")
+                        for value in (f"{paths[0]},{paths[1]}", *paths))
+    np.testing.assert_allclose(both, (one + other) / 2, atol=1e-6)
+    assert np.abs(one - other).max() > 0.01
+
+
+def test_augmentation_while_testing(checkpoints, pictures, tmp_path):
+    """The mean of the predictions of the picture's 8 flips and turns; a square picture is one square window."""
+    pixels = np.asarray(Image.open(pictures / "2.png"))[:45]
+    argv = [*SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}"]
+    (tmp_path / "in").mkdir()
+    expected = np.zeros((45, 45))
+    for turns in range(4):
+        for flip in (1, -1):
+            # 48 is a multiple of the poolings' grid, so a flipped picture lies on the grid as the picture does.
+            view = np.rot90(np.pad(pixels, ((0, 3), (0, 3)), mode="reflect"), turns)[:, ::flip]
+            Image.fromarray(view).save(tmp_path / "in" / "view.png")
+            result = probabilities(argv, tmp_path / "in" / "view.png")
+            expected += np.rot90(result[:, ::flip], -turns)[:45, :45] / 8
+    Image.fromarray(np.pad(pixels, ((0, 3), (0, 3)), mode="reflect")).save(tmp_path / "in" / "square.png")
+    found = probabilities([*argv, "--tta=True"], tmp_path / "in" / "square.png")
+    np.testing.assert_allclose(found[:45, :45], expected, atol=1e-4)
+
+
+def test_scale(checkpoints, pictures, tmp_path):
+    """The picture is resized for the network, and the probabilities back."""
+    import cv2
+
+    pixels = np.asarray(Image.open(pictures / "2.png"))
+    (tmp_path / "in").mkdir()
+    Image.fromarray(cv2.resize(pixels, (90, 120))).save(tmp_path / "in" / "twice.png")
+    argv = [*SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}"]
+    twice = probabilities(argv, tmp_path / "in" / "twice.png")
+    found = probabilities([*argv, "--scale=2"], pictures / "2.png")
+    np.testing.assert_allclose(found, cv2.resize(twice, (45, 60)), atol=1e-4)
+
+
+def test_onnx_file_without_mindspore(run, checkpoints, pictures, tmp_path):
+    path = tmp_path / "net.onnx"
+    result = run("export.py", *SMALL, f"--ckpt_path={checkpoints / 'simple.ckpt'}", "--file_format=ONNX",
+                 "--width=80", "--height=64", "--batch_size=1", f"--file_name={path}", "--eval_activate=Argmax")
+    assert result.returncode == 0, result.stderr
+    (tmp_path / "mindspore.py").write_text("raise ImportError('MindSpore was imported')")
+    result = run("predict.py", f"--file_name={path}", f"--data_path={pictures}", f"--output_path={tmp_path / 'out'}",
+                 env={"PYTHONPATH": str(tmp_path)})
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert np.asarray(Image.open(tmp_path / "out" / "predictions" / "2.png")).shape == (60, 45)
+    result = run("predict.py", f"--file_name={path}", f"--data_path={pictures / '2.png'}", "--tta=True")
+    assert_one_line_error(result, "must be square", "80x64")
+
+
+def test_bad_files(run, checkpoints, pictures, tmp_path):
+    """One of several is reported and the others are done; alone it is an error."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    data = (pictures / "2.png").read_bytes()
+    (folder / "good.png").write_bytes(data)
+    (folder / "bad.png").write_bytes(data[:-300])
+    argv = [*SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}", f"--output_path={tmp_path / 'out'}"]
+    result = run("predict.py", *argv, f"--data_path={folder}")
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"error: {folder / 'bad.png'}: ") and result.stderr.count("\n") == 1
+    assert os.listdir(tmp_path / "out" / "predictions") == ["good.png"]
+    assert "1 of 2 files could not be predicted" in result.stdout
+    assert_one_line_error(run("predict.py", *argv, f"--data_path={folder / 'bad.png'}"), folder / "bad.png")
+
+
+@pytest.mark.parametrize("argv, parts", [
+    (["--data_path=/none"], ["no such file or folder: /none"]),
+    (["--checkpoint_file_path=/none.ckpt"], ["no such checkpoint: /none.ckpt"]),
+    (["--checkpoint_file_path="], ["nothing to predict with"]),
+    (["--file_name=none.onnx"], ["no such ONNX file: none.onnx"]),
+    (["--model_name=unet_medical", "--tile_size=100"], ["cannot take an image of 100x100"]),
+])
+def test_refusals(run, checkpoints, pictures, argv, parts):
+    result = run("predict.py", f"--data_path={pictures}", f"--ckpt_path={checkpoints / 'simple.ckpt'}", *argv)
+    assert_one_line_error(result, *parts)

@@ -1,0 +1,124 @@
+"""Prediction in windows: whatever the windows, the result is that of the whole picture."""
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from src.tiling import Reach, RowResizer, Window, count_windows, mean_of, predict_rows, with_flips
+
+VALID = Reach(lost=6, context=0, grid=4)
+SAME = Reach(lost=0, context=8, grid=4)
+
+
+def mean_around(image, radius):
+    """The mean over (2 radius + 1)^2 pixels, by valid convolution: a network of one layer. (1, C, h, w) -> NHWC."""
+    side = 2 * radius + 1
+    windows = np.lib.stride_tricks.sliding_window_view(image[0], (side, side), axis=(1, 2))
+    return windows.mean(axis=(3, 4), dtype=np.float64).astype(np.float32).transpose(1, 2, 0)[None]
+
+
+def valid_network(image):
+    return mean_around(image, 6)
+
+
+def same_network(image, radius=8):
+    """As a network of same convolutions: zeros around its window."""
+    return mean_around(np.pad(image, ((0, 0), (0, 0), (radius, radius), (radius, radius))), radius)
+
+
+def truth(picture, radius):
+    """The same network on the picture continued by reflection, made by NumPy alone."""
+    image = picture.astype(np.float32) / np.float32(127.5) - 1
+    for axis, length in enumerate(picture.shape[:2]):
+        pads = [(radius, radius) if own == axis else (0, 0) for own in range(3)]
+        image = np.pad(image, pads, mode="edge" if length == 1 else "reflect")
+    return mean_around(image.transpose(2, 0, 1)[None], radius)[0]
+
+
+def picture_of(height, width, channels=2, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
+
+
+def predict(picture, window, run):
+    return np.concatenate(list(predict_rows(picture, window, run)))
+
+
+@settings(max_examples=60)
+@given(height=st.integers(1, 70), width=st.integers(1, 70), side=st.sampled_from([16, 20, 28, 44]))
+def test_valid_convolutions(height, width, side):
+    picture = picture_of(height, width)
+    window = VALID.window((height, width), side, fixed=(side, side))
+    np.testing.assert_allclose(predict(picture, window, valid_network), truth(picture, 6), atol=1e-5)
+
+
+@settings(max_examples=60)
+@given(height=st.integers(1, 90), width=st.integers(1, 90), side=st.sampled_from([40, 48, 64, 200]))
+def test_same_convolutions(height, width, side):
+    """The context is as large as what the network sees, so the zeros around a window play no part."""
+    picture = picture_of(height, width)
+    window = SAME.window((height, width), side)
+    assert max(window.input) <= side and all(value % 4 == 0 for value in window.input)
+    np.testing.assert_allclose(predict(picture, window, same_network), truth(picture, 8), atol=1e-5)
+
+
+def test_windows_of_the_size_of_the_picture():
+    assert SAME.window((100, 50), 200) == Window((116, 68), (100, 52), 8, 8, 4)
+    # 100 rows in cores of at most 48 that overlap by 4: three of 36; and no window is larger than it has to be.
+    window = SAME.window((100, 50), 64)
+    assert window.core == (36, 28) and count_windows((100, 50), window) == 6
+    assert VALID.window((100, 50), 0, fixed=(44, 44)) == Window((44, 44), (32, 32), 6, 0, 0)
+
+
+@pytest.mark.parametrize("side", [4, 8, 12, 16, 24])
+def test_windows_smaller_than_the_context(side):
+    """They still cover every pixel once, and their seams are blended: a constant stays what it is."""
+    picture = np.full((37, 41, 1), 200, np.uint8)
+    window = SAME.window((37, 41), side)
+    result = predict(picture, window, lambda image: image.transpose(0, 2, 3, 1))
+    np.testing.assert_allclose(result, np.full((37, 41, 1), 200 / 127.5 - 1), atol=1e-6)
+
+
+def test_blending_is_linear_over_the_overlap():
+    """Windows that give 0, 1, 2, ...: between two of them the result rises in a straight line."""
+    numbers = iter(range(10))
+    window = Window((8, 8), (8, 8), 0, 0, 4)
+    result = predict(np.zeros((8, 12, 1), np.uint8), window, lambda image: np.full((1, 8, 8, 1), next(numbers), "f4"))
+    np.testing.assert_allclose(result[0, :, 0], [0, 0, 0, 0, 0.125, 0.375, 0.625, 0.875, 1, 1, 1, 1])
+
+
+def test_rows_come_band_by_band():
+    picture = picture_of(100, 30)
+    window = VALID.window((100, 30), 0, fixed=(28, 28))
+    shapes = [rows.shape for rows in predict_rows(picture, window, valid_network)]
+    assert shapes == [(16, 30, 2)] * 6 + [(4, 30, 2)]
+
+
+def test_flips():
+    """Averaged over flips and turns, a network that sees to the right alone sees in all eight directions alike."""
+    image = np.zeros((1, 1, 5, 5), np.float32)
+    image[0, 0, 2, 2] = 8
+
+    def shifted(view):
+        return np.roll(view, 1, axis=3).transpose(0, 2, 3, 1)
+    expected = np.zeros((5, 5))
+    expected[[1, 3, 2, 2], [2, 2, 1, 3]] = 2
+    np.testing.assert_array_equal(with_flips(shifted)(image)[0, :, :, 0], expected)
+
+
+def test_mean_leaves_the_results_of_its_parts_alone():
+    kept = np.ones((1, 2, 2, 1), np.float32)
+    mean = mean_of([lambda _: kept, lambda _: 3 * np.ones_like(kept)])
+    assert (mean(None) == 2).all() and (mean(None) == 2).all() and (kept == 1).all()
+
+
+@given(size=st.tuples(st.integers(1, 40), st.integers(1, 12)), target=st.tuples(st.integers(1, 40), st.integers(1, 12)),
+       cuts=st.lists(st.integers(1, 9), min_size=1))
+def test_resizing_row_by_row_is_resizing_the_whole(size, target, cuts):
+    cv2 = pytest.importorskip("cv2")
+    whole = np.random.default_rng(0).random((*size, 3), np.float32)
+    resizer, parts, top = RowResizer(size, target), [], 0
+    for cut in [*cuts, *[7] * 40]:
+        if top < size[0]:
+            parts.append(resizer.feed(whole[top:top + cut]))
+            top += cut
+    np.testing.assert_allclose(np.concatenate(parts), cv2.resize(whole, target[::-1]).reshape(*target, 3), atol=1e-4)
