@@ -11,11 +11,13 @@ def main(config):
     from src.data.samples import create_samples
     from src.evaluation import report
     from src.model_utils import runtime
-    from src.networks import build_network
+    from src.networks import build_network, check_sizes
     from src.utils import predictor
 
     place = runtime.start(config)
     _, samples = create_samples(config)
+    geometry = samples.transform.geometry
+    check_sizes(config, geometry.input, geometry.content)
     network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode))
     load_weights(network, config.checkpoint_file_path)
     report(predictor(network, config.eval_activate), samples, config, model=config.checkpoint_file_path)

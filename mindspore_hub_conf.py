@@ -32,10 +32,12 @@ def create_network(name, *args, checkpoint_file_path="", **kwargs):
     from src.checkpoint import load_weights
     from src.model_utils.config import parse_options
     from src.model_utils.errors import UNetError
+    from src.model_utils.runtime import cap_cpu_instruction_set
     from src.networks import build_network
 
     if name not in MODELS:
         raise UNetError(f"network {name!r}: known networks are {', '.join(MODELS)}")
+    cap_cpu_instruction_set()       # these networks run on MindSpore's own kernels
     config = parse_options([], "").replace(model_name=MODELS[name])
     network = build_network(config.replace(**_options(name, config, args, kwargs)))
     if checkpoint_file_path:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sets everything up and does the main job: makes a sample data set, trains on it, evaluates.
-# Usage: bash scripts/quickstart.sh [--key=value ...]    further options go to train.py and eval.py
+# Usage: bash scripts/quickstart.sh [--key=value ...]    further options go to train.py and eval.py; where to, is fixed
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
@@ -13,8 +13,8 @@ common=(--config_path="$PROJECT_DIR/unet_quickstart_config.yaml" --data_path="$d
 
 cd "$PROJECT_DIR"
 python -m src.data.synthetic --output="$data"
-python train.py "${common[@]}" "$@"
-python eval.py "${common[@]}" --checkpoint_file_path="$output/checkpoint/ckpt_0/best.ckpt" --show_eval=True "$@"
+python train.py "$@" "${common[@]}" --run_eval=True
+python eval.py "$@" "${common[@]}" --checkpoint_file_path="$output/checkpoint/ckpt_0/best.ckpt" --show_eval=True
 
 cat <<END
 

@@ -1,7 +1,6 @@
 """What happens beside the steps of a run: the log and the checkpoints."""
 import logging
 import math
-import time
 
 from src import checkpoint
 from src.model_utils.errors import UNetError
@@ -28,6 +27,9 @@ class Callback:
     def on_epoch_end(self, trainer):
         """After the last step of an epoch, and after its ``on_step_end``."""
 
+    def on_step_done(self, trainer):
+        """After all that belongs to a step, the end of its epoch too: the time to save."""
+
     def on_train_end(self, trainer):
         """After the last step of the run."""
 
@@ -49,41 +51,45 @@ class StepLossTimeMonitor(Callback):
             logger.info("step: %d, loss is %.7g, fps is %.4g", step, trainer.loss, fps)
         if not math.isfinite(trainer.loss):
             raise UNetError(f"the loss is {trainer.loss} at step {step} of epoch {epoch}; the run ends, "
-                            f"{_last_good(trainer)}; lower lr, or check the data")
+                            f"{checkpoint.last_good(trainer.folder, _doubtful(trainer))}; lower lr, or check the data")
 
 
-def _last_good(trainer):
-    """The newest checkpoint that is known to be sound.
-
-    A step's loss is that of the weights before the step. So the weights after the step before are the broken
-    ones, and those one step earlier still gave a finite loss.
-    """
-    good = [path for callback in trainer.callbacks if isinstance(callback, CheckpointSaver)
-            for step, path in callback.saved if step <= trainer.step - 2]
-    return f"the last good checkpoint is {good[-1]}" if good else "no good checkpoint was saved before"
+def _doubtful(trainer):
+    """The checkpoint of the step before, if there is one: a step's loss is that of the weights before the step."""
+    return next((callback.path for callback in trainer.callbacks if isinstance(callback, CheckpointSaver)
+                 and callback.saved_state and callback.saved_state["step"] == trainer.step - 1), None)
 
 
 class EpochLossTimeMonitor(Callback):
-    """The log lines of each epoch: mean loss, time, images per second, and what the steps waited for."""
+    """The log lines of each epoch: mean loss, time, images per second, and what the steps waited for.
+
+    The time is that of the steps, without compiling, evaluating and saving.
+    """
 
     def __init__(self):
         self._start()
 
     def _start(self):
-        self.started = time.perf_counter()
-        self.losses = []
-        self.waited = 0.0
+        self.steps, self.losses, self.cost, self.waited = 0, 0.0, 0.0, 0.0
+
+    def state(self):
+        return {"steps": self.steps, "losses": self.losses, "cost": self.cost, "waited": self.waited}
+
+    def restore(self, state):
+        for key in self.state():
+            setattr(self, key, state.get(key, 0))
 
     def on_step_end(self, trainer):
-        self.losses.append(trainer.loss)
+        self.steps += 1
+        self.losses += trainer.loss
+        self.cost += trainer.wait_seconds + trainer.step_seconds
         self.waited += trainer.wait_seconds
 
     def on_epoch_end(self, trainer):
-        cost = time.perf_counter() - self.started
-        fps = trainer.schedule.batch_size * len(self.losses) / cost
+        fps = trainer.schedule.batch_size * self.steps / self.cost
         logger.info("epoch: %3d, avg loss:%.4f, total cost: %.3f s, per step fps:%5.3f", trainer.epoch_and_step[0],
-                    sum(self.losses) / len(self.losses), cost, fps)
-        share = self.waited / cost
+                    self.losses / self.steps, self.cost, fps)
+        share = self.waited / self.cost
         logger.info("waited for data: %.1f %% of the epoch, so %s sets the pace", 100 * share,
                     "the data pipeline" if share > 0.3 else "the network")
         self._start()
@@ -102,23 +108,19 @@ class CheckpointSaver(Callback):
     def __init__(self, folder, model_name, interval, keep):
         self.folder, self.model_name = folder, model_name
         self.interval, self.keep = interval, keep
-        self.saved = []     # (step, path), in order
+        self.path, self.saved_state = None, None
 
-    def on_step_end(self, trainer):
-        if self.interval and trainer.step % self.interval == 0:
-            self._save(trainer)
-
-    def on_epoch_end(self, trainer):
-        if not self.interval:
+    def on_step_done(self, trainer):
+        if trainer.step % self.interval == 0 if self.interval else trainer.at_epoch_end:
             self._save(trainer)
 
     def on_train_end(self, trainer):
-        if not self.saved or self.saved[-1][0] != trainer.step:
+        if trainer.state() != self.saved_state:
             self._save(trainer)
-        logger.info("checkpoint: %s", self.saved[-1][1])
+        logger.info("checkpoint: %s", self.path)
 
     def _save(self, trainer):
-        path = self.folder / checkpoint.checkpoint_name(self.model_name, *trainer.epoch_and_step)
-        checkpoint.save(trainer.train_network, path, trainer.state())
-        self.saved.append((trainer.step, path))
+        self.path = self.folder / checkpoint.checkpoint_name(self.model_name, *trainer.epoch_and_step)
+        self.saved_state = trainer.state()
+        checkpoint.save(trainer.train_network, self.path, self.saved_state)
         checkpoint.prune(self.folder, self.model_name, self.keep)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import mindspore as ms
+import numpy as np
 from mindspore.train.checkpoint_pb2 import Checkpoint
 
 from src.model_utils.errors import UNetError
@@ -48,7 +49,15 @@ def _prefix(model_name):
 
 
 def save(train_network, path, state):
-    """Save the training step (network, Adam) and the run's state (a JSON-able dict), whole or not at all."""
+    """Save the training step (network, Adam) and the run's state (a JSON-able dict), whole or not at all.
+
+    Raises:
+        UNetError: the file cannot be written, or a weight is not finite.
+    """
+    for parameter in train_network.get_parameters():
+        if not np.isfinite(parameter.asnumpy()).all():
+            raise UNetError(f"{parameter.name} is not finite after step {state['step']}; nothing is saved, "
+                            f"{last_good(Path(path).parent)}; lower lr, or check the data")
     with replacing(path) as temporary:
         try:
             ms.save_checkpoint(train_network, str(temporary), append_dict={TRAINING_STATE: json.dumps(state)},
@@ -59,6 +68,12 @@ def save(train_network, path, state):
     return path
 
 
+def last_good(folder, doubtful=None):
+    """In words: the newest checkpoint of a folder but ``doubtful``; those that were saved are finite."""
+    found = sorted((path for path in Path(folder).glob("*.ckpt") if path != doubtful), key=_age)
+    return f"the last good checkpoint is {found[-1]}" if found else "no checkpoint was saved before"
+
+
 def prune(folder, model_name, keep):
     """Remove the oldest checkpoints of a network beyond ``keep``; best.ckpt is not among them."""
     for path in _by_age(folder, model_name)[:-keep]:
@@ -66,7 +81,12 @@ def prune(folder, model_name, keep):
 
 
 def _by_age(folder, model_name):
-    return sorted(Path(folder).glob(f"{_prefix(model_name)}*.ckpt"), key=lambda path: path.stat().st_mtime_ns)
+    return sorted(Path(folder).glob(f"{_prefix(model_name)}*.ckpt"), key=_age)
+
+
+def _age(path):
+    """By time, and of what the file system holds for one moment, by the numbers in the name."""
+    return path.stat().st_mtime_ns, [int(number) for number in re.findall(r"\d+", path.name)]
 
 
 # ---- reading
@@ -89,7 +109,9 @@ class Contents:
         try:
             state = parameters.pop(TRAINING_STATE, None)
             self.state = json.loads(state) if state is not None else None
-        except (TypeError, ValueError):
+            if self.state is not None and not isinstance(self.state["step"], int):
+                raise ValueError
+        except (KeyError, TypeError, ValueError):
             raise UNetError(f"{path}: damaged: its {TRAINING_STATE} cannot be read") from None
         self.moments = {name: parameters.pop(name) for name in list(parameters) if name.startswith(MOMENTS)}
         self.counters = {name: parameters.pop(name) for name in STEP_COUNTERS if name in parameters}
@@ -119,7 +141,8 @@ class Contents:
 
 def _read(path):
     if not path.is_file():
-        raise UNetError(f"no such checkpoint: {path}; expected a .ckpt file")
+        found = "no checkpoint was given" if path == Path() else f"no such checkpoint: {path}"
+        raise UNetError(f"{found}; expected a .ckpt file, with --checkpoint_file_path or --resume_ckpt")
     try:
         _check_records(path.read_bytes())
         return ms.load_checkpoint(str(path), crc_check=True)
@@ -196,9 +219,14 @@ def resume(train_network, network, path):
     """
     contents = Contents(path)
     contents.check_weights(network)
-    expected = [name for name in _own(train_network) if name.startswith(MOMENTS)]
+    own = _own(train_network)
+    expected = [name for name in own if name.startswith(MOMENTS)]
     if contents.moments and (missing := [name for name in expected if name not in contents.moments]):
         raise UNetError(f"{path}: damaged: of Adam's moments, {_some(missing, 'are missing')}")
+    reshaped = [name for name, value in {**contents.moments, **contents.counters}.items()
+                if name in own and value.shape != own[name].shape]
+    if reshaped:
+        raise UNetError(f"{path}: damaged: of Adam's values, {_some(reshaped, 'are of another shape')}")
     found = {"the network": True, "Adam's moments": bool(contents.moments),
              "Adam's step": "global_step" in contents.counters, "the run's state": contents.state is not None}
     moments = {name: value for name, value in contents.moments.items() if name in expected}

@@ -30,9 +30,12 @@ class ClassDrawer:
     def __init__(self, folder, colors, num_classes):
         self.folder = Path(folder)
         self.palette = palette(colors, num_classes)
-        # Pictures of an earlier, longer evaluation would stand beside this one's.
-        for kind in ("predict", "mask"):
-            for path in self.folder.glob(f"{kind}-*.png"):
+
+    def remove_beyond(self, count):
+        """Remove the pictures of an earlier, longer evaluation, which would stand beside this one's."""
+        for path in self.folder.glob("*.png"):
+            kind, _, number = path.stem.partition("-")
+            if kind in ("predict", "mask") and number.isdigit() and int(number) > count:
                 path.unlink()
 
     def draw(self, number, predicted, classes):

@@ -29,11 +29,15 @@ class EvalCallBack(Callback):
         self.best, self.best_epoch, self.evaluated_step = float("-inf"), 0, None
 
     def state(self):
-        return {"metric": self.metric_name, "best": self.best, "best_epoch": self.best_epoch} if self.best_epoch else {}
+        if not self.best_epoch:
+            return {}
+        return {"metric": self.metric_name, "best": self.best, "best_epoch": self.best_epoch,
+                "evaluated_step": self.evaluated_step}
 
     def restore(self, state):
         if state.get("metric") == self.metric_name:
             self.best, self.best_epoch = state["best"], state["best_epoch"]
+            self.evaluated_step = state.get("evaluated_step")
 
     def on_step_end(self, trainer):
         if self.steps and trainer.step % self.steps == 0:

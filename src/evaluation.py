@@ -82,7 +82,11 @@ def evaluate(predict, samples, options, on_image=None):
     one_class = []
     for index in range(len(samples)):
         image, classes = samples[index]
-        volume = to_volume(predict(image[None])[0], classes.shape, samples.num_classes, options)
+        output = predict(image[None])[0]
+        if output.shape[:2] != classes.shape and not samples.keep_label_size:
+            raise UNetError(f"the prediction is {output.shape[0]}x{output.shape[1]} (height x width), the labels are "
+                            f"{classes.shape[0]}x{classes.shape[1]}; give the image_size and crop of the training")
+        volume = to_volume(output, classes.shape, samples.num_classes, options)
         first = 0 if options.include_background else 1
         label = np.arange(samples.num_classes) == classes[..., None]
         dice, iou = soft_dice_iou(volume[..., first:], label[..., first:])
@@ -174,6 +178,7 @@ def report(predict, samples, config, model):
     write_atomically(output / "metrics.json", json.dumps({**about, **scores.as_dict()}, indent=2).encode())
     logger.info("metrics: %s", output / "metrics.json")
     if drawer:
+        drawer.remove_beyond(len(scores.dice))
         logger.info("pictures: %s", drawer.folder)
     return scores
 

@@ -10,6 +10,7 @@ from src.layers import STOCK, Layers
 from src.model_utils import runtime
 from src.model_utils.errors import UNetError
 from src.model_utils.files import replacing, with_ending
+from src.model_utils.runtime import cap_cpu_instruction_set
 from src.networks import build_network, output_size, reach, smallest_size
 from src.onnx_graph import mend
 from src.onnx_model import OnnxNetwork
@@ -120,6 +121,7 @@ def _compare(run, config, contents, shapes):
     Raises:
         UNetError: it is larger than LARGEST_DIFFERENCE.
     """
+    cap_cpu_instruction_set()       # the network runs on MindSpore's own kernels here
     reference = predictor(_network(config, contents, STOCK), "Softmax")
     rng = np.random.default_rng(0)
     differences = []

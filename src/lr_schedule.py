@@ -5,7 +5,8 @@ from mindspore import nn, ops
 
 
 class WarmupCosine(nn.learning_rate_schedule.LearningRateSchedule):
-    """Linear rise to ``lr`` over ``warmup_steps``, then half a cosine down to ``min_lr`` at the last step.
+    """Linear rise to ``lr`` over ``warmup_steps``, then half a cosine down to ``min_lr``,
+    which it would reach one step after the last.
 
     global_step (int32 scalar, from 0) -> float32 scalar.
     """

@@ -53,6 +53,22 @@ def output_size(model_name, size):
     return result
 
 
+def check_sizes(config, image_size, label_size):
+    """Hold the sizes (height, width) of images and labels against the network.
+
+    Raises:
+        UNetError: the network cannot take the image, or gives logits of another size than the label.
+    """
+    logits_size = output_size(config.model_name, image_size)
+    if logits_size != tuple(label_size):
+        margins = [size - result for size, result in zip(image_size, logits_size)]
+        crop = [side - margin for side, margin in zip(config.image_size, margins)]
+        advice = f"set crop to {crop}" if any(margins) else "set crop to None"
+        raise UNetError(f"{config.model_name} makes {logits_size[0]}x{logits_size[1]} logits of {image_size[0]}x"
+                        f"{image_size[1]} images (height x width), but the labels are {label_size[0]}x{label_size[1]}; "
+                        f"{advice}")
+
+
 def reach(config):
     """How the network that the options name maps input to output, for prediction in windows.
 

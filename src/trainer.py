@@ -1,6 +1,8 @@
 """Training: builds the optimizer, the training step and the callbacks, and runs them."""
 import logging
+import shlex
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +23,14 @@ from src.model_utils import runtime
 from src.model_utils.errors import UNetError
 from src.model_utils.files import remove_leftovers
 from src.model_utils.lock import FolderLock
-from src.networks import build_network, output_size
+from src.networks import build_network, check_sizes
 
 logger = logging.getLogger("unet")
+
+# Options that make another run of a run, beside its steps.
+WHAT_COUNTS = ("model_name", "seed", "dataset", "image_size", "crop", "cross_valid_ind", "split", "train_augment",
+               "train_crop", "augment_rot90", "augment_elastic", "lr", "lr_schedule", "warmup_steps", "min_lr",
+               "weight_decay")
 
 
 class Trainer:
@@ -34,16 +41,18 @@ class Trainer:
         schedule (Schedule): steps of the run.
         callbacks (list[Callback]): what happens beside the steps.
         about (dict): what the run depends on, for the checkpoints.
+        folder (Path): where the checkpoints are.
         step (int): steps done.
         loss (float): loss of the last step.
         wait_seconds, step_seconds (float): time of the last step spent waiting for its batch, and computing.
     """
 
-    def __init__(self, train_network, schedule, callbacks, about):
+    def __init__(self, train_network, schedule, callbacks, about, folder):
         self.train_network = train_network
         self.schedule = schedule
         self.callbacks = callbacks
         self.about = about
+        self.folder = folder
         self.step = 0
         self.loss = None
         self.wait_seconds = self.step_seconds = 0.0
@@ -52,6 +61,11 @@ class Trainer:
     def epoch_and_step(self):
         """(epoch, step in the epoch) of the last step, both from 1."""
         return self.schedule.epoch_and_step(self.step)
+
+    @property
+    def at_epoch_end(self):
+        """Whether the last step was the last of its epoch."""
+        return self.epoch_and_step[1] == self.schedule.steps_per_epoch
 
     @property
     def finished(self):
@@ -89,12 +103,17 @@ class Trainer:
             self.wait_seconds = time.perf_counter() - started
             # Evaluation in a callback leaves the network in evaluation mode.
             self.train_network.set_train()
-            self.loss = float(_loss_of(self.train_network(images, labels)).asnumpy())
+            self.loss = float(self.train_network(images, labels).asnumpy())
             self.step_seconds = time.perf_counter() - started - self.wait_seconds
             self.step += 1
             self._notify("on_step_end")
-            if self.epoch_and_step[1] == self.schedule.steps_per_epoch:
+            if self.at_epoch_end:
                 self._notify("on_epoch_end")
+            self._notify("on_step_done")
+        self.end()
+
+    def end(self):
+        """Do what is left to do at the end of a run, or of its last step."""
         if self.step:
             self._notify("on_train_end")
 
@@ -117,11 +136,6 @@ def _reader_error(error):
     return UNetError(lines[-1].split(marker, 1)[1]) if lines else None
 
 
-def _loss_of(outputs):
-    """With a loss scale the step gives (loss, overflow, scale)."""
-    return outputs[0] if isinstance(outputs, tuple) else outputs
-
-
 def train(config, interrupted=lambda: False):
     """Train the network that the options name.
 
@@ -135,32 +149,35 @@ def train(config, interrupted=lambda: False):
     Raises:
         UNetError: options or data that do not fit together, a folder that cannot be written; see the message.
     """
+    if config.resume and config.transfer_training:
+        raise UNetError("resume and transfer_training are both True; resume continues a run, transfer_training starts "
+                        "a new one from its weights")
     place = runtime.start(config)
     samples, validation = create_samples(config)
     schedule = make_schedule(config, len(samples), place.group_size)
-    check_sizes(config, samples)
+    check_sizes(config, samples.image_shape[1:], samples.label_shape[1:])
     if config.run_eval and len(validation) == 0:
         raise UNetError("run_eval is True, but there is no validation image; lower split, or put images into val/")
     amp_level = resolve_amp_level(config.amp_level, place.device)
     network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode, amp_level))
     train_network = build_train_network(config, network, schedule, amp_level)
     trainer = Trainer(train_network, schedule, build_callbacks(config, network, validation, place),
-                      describe(config, schedule, samples.scale()))
-    start_from_checkpoint(config, network, trainer)
-    if place.rank > 0:
-        return run(config, trainer, samples, place, interrupted)
-    with FolderLock(config.output_path):
-        for folder in (Path(config.output_path), checkpoint_folder(config)):
-            remove_leftovers(folder)
-        config.save(Path(config.output_path) / "config.yaml")
+                      describe(config, schedule, samples.scale()), checkpoint_folder(config))
+    with FolderLock(config.output_path) if place.rank == 0 else nullcontext():
+        start_from_checkpoint(config, network, trainer)
+        if place.rank == 0:
+            for folder in (Path(config.output_path), trainer.folder):
+                remove_leftovers(folder)
+            # The file is there to resume with, not to transfer once more.
+            config.replace(transfer_training=False).save(Path(config.output_path) / "config.yaml")
         return run(config, trainer, samples, place, interrupted)
 
 
 def describe(config, schedule, scale):
     """What makes two runs the same run, for the checkpoints; prediction takes ``scale`` from there too."""
-    return {"model_name": config.model_name, "seed": config.seed, "samples": schedule.samples,
+    return {**{key: getattr(config, key) for key in WHAT_COUNTS}, "samples": schedule.samples,
             "repeat": schedule.repeat, "batch_size": schedule.batch_size, "group_size": schedule.group_size,
-            "total_steps": schedule.total_steps, "lr": config.lr, "lr_schedule": config.lr_schedule, "scale": scale}
+            "total_steps": schedule.total_steps, "scale": scale}
 
 
 def start_from_checkpoint(config, network, trainer):
@@ -187,6 +204,7 @@ def run(config, trainer, samples, place, interrupted):
     if trainer.finished:
         logger.info("nothing is left to train: step %d of %d is done; raise epochs to go on", trainer.step,
                     schedule.total_steps)
+        trainer.end()
         return trainer
     if trainer.step:
         logger.info("continuing behind step %d, epoch %d", trainer.step, trainer.epoch_and_step[0])
@@ -199,26 +217,10 @@ def run(config, trainer, samples, place, interrupted):
         logger.info("============== End Training ==============")
     else:
         logger.info("stopped behind step %d of %d; to go on: python train.py --config_path=%s --resume=True "
-                    "--resume_ckpt=auto", trainer.step, schedule.total_steps, Path(config.output_path) / "config.yaml")
+                    "--resume_ckpt=auto", trainer.step, schedule.total_steps,
+                    shlex.quote(str(Path(config.output_path) / "config.yaml")))
     logger.info("peak memory: %.2f GB", runtime.peak_memory_gb())
     return trainer
-
-
-def check_sizes(config, samples):
-    """Hold the sizes of the samples against the network.
-
-    Raises:
-        UNetError: the network cannot take the image, or gives logits of another size than the label.
-    """
-    image_size, label_size = samples.image_shape[1:], samples.label_shape[1:]
-    logits_size = output_size(config.model_name, image_size)
-    if logits_size != label_size:
-        margins = [size - result for size, result in zip(image_size, logits_size)]
-        crop = [side - margin for side, margin in zip(config.image_size, margins)]
-        advice = f"set crop to {crop}" if any(margins) else "set crop to None"
-        raise UNetError(f"{config.model_name} makes {logits_size[0]}x{logits_size[1]} logits of {image_size[0]}x"
-                        f"{image_size[1]} images (height x width), but the labels are {label_size[0]}x{label_size[1]}; "
-                        f"{advice}")
 
 
 def resolve_amp_level(option, device):
@@ -229,7 +231,7 @@ def resolve_amp_level(option, device):
 
 
 def build_train_network(config, network, schedule, amp_level):
-    """Network, loss and Adam as one training step: (images, labels) -> loss, or (loss, overflow, scale)."""
+    """Network, loss and Adam as one training step: (images, labels) -> loss."""
     if config.loss_scale != config.FixedLossScaleManager:
         raise UNetError(f"loss_scale {config.loss_scale} and FixedLossScaleManager {config.FixedLossScaleManager} "
                         f"differ; the gradients would be scaled by one and unscaled by the other")

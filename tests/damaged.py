@@ -4,7 +4,6 @@ A process of its own, so that a crash of the interpreter would be seen as missin
 """
 import itertools
 import json
-import resource
 import signal
 import struct
 import sys
@@ -27,6 +26,7 @@ from src.data.stacks import StackReader, fold_indices
 from src.data.synthetic import make_stacks
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
+from src.model_utils.runtime import peak_memory_gb
 from src.unet_nested import UNet
 
 SECONDS = 10
@@ -88,7 +88,16 @@ def stack_cases(folder):
     place = folder / "stacks"
     place.mkdir()
     (place / "train-labels.tif").write_bytes(saved_tiff(folder, labels, compression="zlib", photometric="minisblack"))
+    # The same inside one value, which is as long as the universe is old when it is written out.
+    laughing = "[&a [x, x, x, x, x, x, x, x, x], " + ", ".join(
+        f"&{c} [{', '.join(['*' + b] * 9)}]" for b, c in zip("abcdefgh", "bcdefghi")) + "]\n"
     other = {
+        **{f"billion laughs for {key}": f"{key}: {laughing}".encode()
+           for key in ("crop", "use_bn", "base_config", "lr", "data_path", "dataset", "color", "filter_weight")},
+        "billion laughs as choices": f"lr: 0.5\n---\nlr: help\n---\nlr: {laughing}".encode(),
+        "infinite list": b"image_size: [.inf, 3]\n", "infinite": b"batch_size: .inf\n", "infinite rate": b"lr: .inf\n",
+        "deep in a text": b"image_size: '" + b"[" * 900 + b"'\n", "zero in a name": b'base_config: "\\0"\n',
+        "short colour": b"color: [[1, 2], [3, 4, 5]]\n", "bright colour": b"color: [[300, 0, 0]]\n",
         "16 bits": saved_tiff(folder, images.astype(np.uint16), photometric="minisblack"),
         "RGBA": saved_tiff(folder, np.stack([images] * 4, axis=-1), photometric="rgb", extrasamples=["unassalpha"]),
         "palette": saved_tiff(folder, images, photometric="palette", colormap=np.zeros((3, 256), np.uint16)),
@@ -220,7 +229,7 @@ def main(folder):
             signal.alarm(0)
             print(json.dumps({"case": name, "outcome": kind, "message": message,
                               "seconds": round(time.monotonic() - started, 3)}), flush=True)
-    print(json.dumps({"peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6}))
+    print(json.dumps({"peak_gb": peak_memory_gb()}))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Log lines and checkpoints of a run, driven by a stand-in for the Trainer."""
 import re
+from pathlib import Path
 
 import pytest
 
@@ -14,17 +15,21 @@ from src.model_utils.errors import UNetError
 class Run:
     """Steps without a network."""
 
-    def __init__(self, schedule, callbacks, losses=None):
+    def __init__(self, schedule, callbacks, losses=None, folder=Path("/none")):
         self.schedule, self.callbacks, self.step = schedule, callbacks, 0
         self.losses = losses or [0.5] * schedule.total_steps
-        self.wait_seconds, self.step_seconds, self.train_network = 0.0, 0.25, None
+        self.wait_seconds, self.step_seconds, self.train_network, self.folder = 0.0, 0.25, None, folder
 
     def state(self):
-        return {}
+        return {"step": self.step}
 
     @property
     def finished(self):
         return self.step == self.schedule.total_steps
+
+    @property
+    def at_epoch_end(self):
+        return self.epoch_and_step[1] == self.schedule.steps_per_epoch
 
     @property
     def epoch_and_step(self):
@@ -36,9 +41,11 @@ class Run:
             self.step += 1
             for callback in self.callbacks:
                 callback.on_step_end(self)
-            if self.epoch_and_step[1] == self.schedule.steps_per_epoch:
+            if self.at_epoch_end:
                 for callback in self.callbacks:
                     callback.on_epoch_end(self)
+            for callback in self.callbacks:
+                callback.on_step_done(self)
         for callback in self.callbacks:
             callback.on_train_end(self)
 
@@ -51,9 +58,13 @@ def messages(caplog):
 
 @pytest.fixture
 def saved(monkeypatch):
-    """Names of the checkpoints that were saved, in order, without files."""
+    """Names of the checkpoints that were saved, in order; the files are empty."""
     names = []
-    monkeypatch.setattr("src.checkpoint.save", lambda train_network, path, state: names.append(path.name))
+
+    def save(train_network, path, state):
+        names.append(path.name)
+        path.touch()
+    monkeypatch.setattr("src.checkpoint.save", save)
     monkeypatch.setattr("src.checkpoint.prune", lambda *args: None)
     return names
 
@@ -80,9 +91,9 @@ def test_loss_that_is_not_finite(saved, tmp_path, loss):
     saver = CheckpointSaver(tmp_path, "unet_simple", 1, 10)
     # The loss of step 4 is that of the weights after step 3, which are in its checkpoint too.
     with pytest.raises(UNetError, match=f"the loss is {loss} at step 4 of epoch 1.*ckpt_unet_simple_adam-1_2.ckpt"):
-        Run(Schedule(9, 1, 1, 1), [StepLossTimeMonitor(), saver], losses=[1.0, 1.0, 1.0, loss]).go()
+        Run(Schedule(9, 1, 1, 1), [StepLossTimeMonitor(), saver], [1.0, 1.0, 1.0, loss], tmp_path).go()
     assert saved[-1] == "ckpt_unet_simple_adam-1_3.ckpt"     # nothing is saved of the broken step
-    with pytest.raises(UNetError, match="no good checkpoint was saved before"):
+    with pytest.raises(UNetError, match="no checkpoint was saved before"):
         Run(Schedule(9, 1, 1, 1), [StepLossTimeMonitor()], losses=[loss]).go()
 
 
@@ -132,6 +143,21 @@ def test_best_is_kept(monkeypatch, saved, tmp_path, messages):
     assert "update best result: 0.75" in messages.messages
     assert f"update best checkpoint at: {tmp_path / 'best.ckpt'}" in messages.messages
     assert messages.messages[-1] == "End training, the best dice_coeff is: 0.75, the best dice_coeff epoch is 2"
+
+
+def test_a_checkpoint_knows_the_evaluation_of_its_step(monkeypatch, tmp_path):
+    """Whatever comes first, steps or epochs: what is saved at a step holds the best value that was found there."""
+    states = []
+    monkeypatch.setattr("src.checkpoint.save", lambda train_network, path, state: states.append((path.name, state)))
+    monkeypatch.setattr("src.checkpoint.prune", lambda *args: None)
+    monkeypatch.setattr("src.eval_callback.predictor", lambda *args: None)
+    monkeypatch.setattr("src.eval_callback.evaluate", lambda *args: Scores(True, ["x"], [0.75], [0.5], {}))
+    callback = EvalCallBack(parse_options(["--run_eval=True"], ""), None, Validation(), tmp_path)
+    run = Run(Schedule(2, 1, 1, 1), [callback, CheckpointSaver(tmp_path, "x", 2, 9)])
+    run.state = lambda: {"step": run.step, **callback.state()}
+    run.go()
+    assert [name for name, _ in states] == ["best.ckpt", "ckpt_x_adam-1_2.ckpt"]
+    assert states[1][1] == {"step": 2, "metric": "dice_coeff", "best": 0.75, "best_epoch": 1, "evaluated_step": 2}
 
 
 def test_iou_and_no_checkpoint(monkeypatch, saved, tmp_path, messages):

@@ -114,15 +114,16 @@ def test_batch_larger_than_the_data(sample, nuclei):
 def test_memory_does_not_grow_with_repeat(isbi):
     """24 slices, repeat 400, batch 16 at 572x572: thirty batches through the pipeline, under 1 GB in all."""
     code = f"""
-import resource, sys
+import sys
 sys.path.insert(0, {str(PROJECT)!r})
 from src.data_loader import create_dataset
+from src.model_utils.runtime import peak_memory_gb
 train, _ = create_dataset({str(isbi)!r}, 400, 16, True, 1, False, [388, 388], [572, 572])
 assert train.get_dataset_size() == 600
 for number, batch in enumerate(train.create_dict_iterator(num_epochs=1, output_numpy=True)):
     if number == 30:
         break
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+print(peak_memory_gb())
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(result.stdout.split()[-1]) < 1.0

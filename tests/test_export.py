@@ -48,8 +48,9 @@ def test_onnx(checkpoints, tmp_path, name, activate, batch):
     classes = 5 if name == "nested" else 2
     assert network.output_shape == (batch, *RESULT_SIZES[name], *([classes] if activate == "Softmax" else []))
     assert (network.activate, network.num_classes) == (activate, classes)
+    context = {"medical": "0", "nested-bilinear": "128"}.get(name, "96")
     assert network.metadata == {"model_name": NETWORKS[name][0].split("=")[1], "num_classes": str(classes),
-                                "scale": "0.5"}
+                                "scale": "0.5", "context": context, "grid": "16"}
     # A number of images that is no multiple of the file's batch.
     images = np.random.default_rng(1).uniform(-1, 1, (batch + 1, *network.input_shape[1:])).astype(np.float32)
     result = network(images)

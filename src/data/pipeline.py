@@ -1,4 +1,6 @@
 """The MindSpore pipelines over the samples: sampling, sharding, batching."""
+import os
+
 import mindspore.dataset as ds
 import numpy as np
 
@@ -39,6 +41,7 @@ def training_pipeline(samples, schedule, rank=0, first_step=0, steps=None, num_p
     """
     steps = schedule.total_steps - first_step if steps is None else steps
     ds.config.set_prefetch_size(PREFETCH)
+    num_parallel_workers = min(num_parallel_workers, os.cpu_count())     # MindSpore takes no more
     source = ds.GeneratorDataset(samples, COLUMNS, sampler=PositionSampler(schedule, rank, first_step, steps),
                                  num_parallel_workers=num_parallel_workers,
                                  python_multiprocessing=num_parallel_workers > 1)

@@ -11,7 +11,7 @@ from src.model_utils.errors import UNetError
 from src.model_utils.files import write_atomically
 
 # A header can claim any size; nothing is allocated for a stack beyond this.
-MAX_PIXELS = 4 * 10**9
+MAX_PIXELS = 10**9
 
 
 def read_stack(path):
@@ -79,7 +79,12 @@ def _read_pages(file, path):
         if page.shape != shape:
             raise UNetError(f"{path}: page {number} is {_size(page.shape)}, page 1 is {_size(shape)}; all pages must "
                             f"have one size")
-    return np.stack([page.asarray() for page in pages])
+        if 0 in page.databytecounts:
+            raise UNetError(f"{path}: page {number} says that it has no pixels; the file is damaged")
+    stack = np.empty((len(pages), *shape), np.uint8)
+    for number, page in enumerate(pages):
+        page.asarray(out=stack[number])
+    return stack
 
 
 def _size(shape):

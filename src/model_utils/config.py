@@ -6,6 +6,7 @@ are read as they are.
 """
 import argparse
 import difflib
+import math
 import reprlib
 from pathlib import Path
 
@@ -70,7 +71,7 @@ class Option:
         self.choices = entry.get("choices")
         self.type = entry.get("type") or _type_of(self.default)
         self.min, self.max, self.above = entry.get("min"), entry.get("max"), entry.get("above")
-        self.length = entry.get("length")
+        self.length, self.row_length = entry.get("length"), entry.get("row_length")
 
     def convert(self, value, source):
         """Return ``value`` (text, or what YAML made of it) in the option's type.
@@ -78,11 +79,11 @@ class Option:
         Raises:
             UNetError: wrong type, outside the choices or the bounds; ``source`` says where it was given.
         """
-        if self.default is None and (value is None or str(value).strip().lower() in _NONE):
+        if self.default is None and (value is None or isinstance(value, str) and value.strip().lower() in _NONE):
             return None
         try:
             converted = _CONVERTERS[self.type](value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError, RecursionError):
             raise UNetError(f"{source}: {self.name}: expected {_TYPE_NAMES[self.type]}, "
                             f"found {reprlib.repr(value)}") from None
         if self.choices is not None:
@@ -99,9 +100,16 @@ class Option:
                         + _nearest(str(value), names))
 
     def _check_bounds(self, value, source):
-        if self.length is not None and len(value) != self.length:
-            raise UNetError(f"{source}: {self.name}: expected {self.length} values, found {len(value)}")
-        for number in value if isinstance(value, list) else [value]:
+        if self.type == "int_table":
+            for row in value:
+                self._check_bounds_of(row, self.row_length, source)
+        else:
+            self._check_bounds_of(value if isinstance(value, list) else [value], self.length, source)
+
+    def _check_bounds_of(self, values, length, source):
+        if length is not None and len(values) != length:
+            raise UNetError(f"{source}: {self.name}: expected {length} values, found {len(values)}")
+        for number in values:
             for bound, ok, words in ((self.min, lambda x, b: x >= b, "at least"),
                                      (self.max, lambda x, b: x <= b, "at most"),
                                      (self.above, lambda x, b: x > b, "more than")):
@@ -111,6 +119,8 @@ class Option:
 
 
 def _to_bool(value):
+    if not isinstance(value, (bool, int, str)):
+        raise ValueError
     text = str(value).strip().lower()
     if text in _TRUE | _FALSE:
         return text in _TRUE
@@ -124,9 +134,9 @@ def _to_int(value):
 
 
 def _to_float(value):
-    if isinstance(value, bool):
+    if isinstance(value, bool) or not math.isfinite(number := float(value)):
         raise ValueError
-    return float(value)
+    return number
 
 
 def _to_str(value):
@@ -232,9 +242,11 @@ def read_yaml(path, schema, below=()):
     base = given.pop("base_config", None)
     values = {}
     if base is not None:
-        base_path = path.parent / str(base)
+        if not isinstance(base, str) or "\0" in base:
+            raise UNetError(f"{path}: base_config: expected the name of a YAML file, found {reprlib.repr(base)}")
+        base_path = path.parent / base
         if not base_path.exists():
-            base_path = PROJECT_ROOT / str(base)
+            base_path = PROJECT_ROOT / base
         values = read_yaml(base_path, schema, below + (path,))
     for key, value in given.items():
         values[key] = schema[_known(key, schema, path)].convert(value, path)
@@ -246,7 +258,8 @@ def _check_own_choices(path, values, choices):
     """Hold the values against the third document of a file in the model zoo's form."""
     for key, allowed in choices.items():
         if isinstance(allowed, list) and key in values and values[key] not in allowed:
-            raise UNetError(f"{path}: {key}: {values[key]!r} is not one of the file's own choices {allowed}")
+            raise UNetError(f"{path}: {key}: {reprlib.repr(values[key])} is not one of the file's own choices "
+                            f"{reprlib.repr(allowed)}")
 
 
 class _Parser(argparse.ArgumentParser):

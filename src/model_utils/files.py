@@ -1,5 +1,6 @@
 """Files that appear whole or not at all."""
 import os
+import re
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def replacing(path):
     """
     path = Path(path)
     # The suffix stays: MindSpore and OpenCV choose the format by it.
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.unet-{os.getpid()}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -49,9 +50,9 @@ def remove_leftovers(folder):
 
     Those of processes that still run are left alone.
     """
-    for path in Path(folder).glob(".*"):
-        parts = path.name.split(".")
-        if len(parts) >= 4 and parts[-2].isdigit() and not _is_running(int(parts[-2])):
+    for path in Path(folder).glob(".*.unet-*"):
+        match = re.search(r"\.unet-(\d+)(\.[^.]*)?$", path.name)
+        if match and not _is_running(int(match[1])):
             with suppress(OSError):
                 path.unlink()
 

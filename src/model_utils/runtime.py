@@ -128,4 +128,9 @@ def first_line(error):
 
 def peak_memory_gb():
     """Largest resident size of this process so far, in GB (10^9 bytes)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    try:
+        with open("/proc/self/status", encoding="ascii") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) * 1024 / 1e9
+    except (OSError, StopIteration):
+        # Elsewhere than on Linux; there it would count the process that started this one too.
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9

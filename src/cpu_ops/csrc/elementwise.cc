@@ -27,7 +27,7 @@ template <class Body>
 void windows(const Tensor& in, const Tensor& out, const Body& body) {
   const int64_t height = out.shape[1], width = out.shape[2], channels = out.shape[3];
   const int64_t line = in.shape[2] * channels;
-  unet::parallel(out.shape[0] * height, std::max<int64_t>(1, kGrain / (width * channels)), [&](int64_t begin, int64_t end) {
+  unet::parallel(out.shape[0] * height, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, width * channels)), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       const int64_t top = (row / height * in.shape[1] + row % height * 2) * line;
       for (int64_t x = 0; x < width; ++x) body((row * width + x) * channels, top + 2 * x * channels, line);

@@ -12,8 +12,7 @@
 
 namespace unet {
 
-// Threads of all operators; as many as the process may use. One operator runs at a time, on all of them.
-int thread_count();
+// Operators share as many threads as the process may use. One operator runs at a time, on all of them.
 // Calls body(begin, end) on parts of [0, count), in parallel. Parts are at least `grain` long.
 void parallel(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body);
 

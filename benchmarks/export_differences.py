@@ -1,0 +1,71 @@
+"""Export every network in every format that this machine can write, and print the largest differences.
+
+``python benchmarks/export_differences.py`` prints a Markdown table. Weights are random (he_uniform); each file is
+run against the network on random images by export.py itself, which refuses a difference above 1e-4.
+"""
+import logging
+import sys
+import tempfile
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(PROJECT))
+
+NETWORKS = {
+    "unet_medical": ["--model_name=unet_medical", "--width=220", "--height=188"],
+    "unet_simple": ["--model_name=unet_simple", "--width=96", "--height=64"],
+    "unet_simple, 3 channels, 81 classes": ["--model_name=unet_simple", "--num_channels=3", "--num_classes=81",
+                                            "--width=64", "--height=48"],
+    "unet_nested": ["--model_name=unet_nested", "--width=96", "--height=64"],
+    "unet_nested, bilinear, without batch norm": ["--model_name=unet_nested", "--use_deconv=False", "--use_bn=False",
+                                                  "--width=96", "--height=64"],
+}
+COLUMNS = {
+    "MINDIR, batch 1": ["--file_format=MINDIR", "--batch_size=1"],
+    "ONNX, batch 1": ["--file_format=ONNX", "--batch_size=1"],
+    "ONNX, batch 4": ["--file_format=ONNX", "--batch_size=4"],
+    "ONNX, any size": ["--file_format=ONNX", "--batch_size=1", "--dynamic=True"],
+}
+
+
+class Differences(logging.Handler):
+    """Picks the difference out of the log of export.py."""
+
+    def emit(self, record):
+        if record.msg.startswith("largest difference"):
+            self.last = record.args[0]
+
+
+def main():
+    """Print the table, row by row."""
+    from src import checkpoint
+    from src.export import export
+    from src.model_utils.config import parse_options
+    from src.model_utils.runtime import cap_cpu_instruction_set, quiet_mindspore
+    from src.networks import build_network
+
+    quiet_mindspore()
+    cap_cpu_instruction_set()
+    differences = Differences()
+    logging.getLogger("unet").addHandler(differences)
+    logging.getLogger("unet").setLevel(logging.INFO)
+    print("| network | activation | " + " | ".join(COLUMNS) + " |")
+    print("|---|---|" + "---|" * len(COLUMNS))
+    with tempfile.TemporaryDirectory() as folder:
+        for name, network in NETWORKS.items():
+            path = Path(folder) / "net.ckpt"
+            checkpoint.save(build_network(parse_options([*network, "--weight_init=he_uniform"], "")), path, {"step": 1})
+            for activate in ("Softmax", "Argmax"):
+                cells = []
+                for column in COLUMNS.values():
+                    if "unet_medical" in name and "--dynamic=True" in column:
+                        cells.append("–")
+                        continue
+                    export(parse_options([*network, *column, f"--checkpoint_file_path={path}",
+                                          f"--eval_activate={activate}", f"--file_name={folder}/net"], ""))
+                    cells.append(f"{differences.last:.0e}")
+                print(f"| {name} | {activate} | " + " | ".join(cells) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
