@@ -18,7 +18,7 @@ import mindspore_lite
 def convert(source, target):
     """Write ``target`` (.mindir), whole or not at all; raises RuntimeError where the converter refuses ``source``."""
     folder, name = os.path.split(os.path.abspath(target))
-    stem = os.path.join(folder, ".{}.{}".format(os.path.splitext(name)[0], os.getpid()))   # .mindir is appended
+    stem = os.path.join(folder, f".{os.path.splitext(name)[0]}.{os.getpid()}")   # .mindir is appended
     try:
         converter = mindspore_lite.Converter()
         converter.save_type = mindspore_lite.ModelType.MINDIR
@@ -34,4 +34,4 @@ if __name__ == "__main__":
     try:
         convert(*sys.argv[1:])
     except (OSError, RuntimeError) as error:
-        sys.exit("error: {}".format(str(error).splitlines()[0]))
+        sys.exit(str(error).splitlines()[0])

@@ -36,6 +36,6 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if ! PYTHONPATH="$MS_LITE_HOME" "$python37" "$PROJECT_DIR/scripts/onnx_to_mindir.py" "$onnx" "$mindir" >"$log" 2>&1; then
   grep -F '[ERROR]' "$log" | head -n 3 >&2 || true
-  fail 1 "$onnx: $(tail -n 1 "$log")"
+  fail 1 "$(tail -n 1 "$log")"
 fi
 echo "converted: $mindir"

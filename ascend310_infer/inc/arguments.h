@@ -21,6 +21,8 @@ struct Arguments {
 // Reads --name=value or --name value. Throws InputError for what it does not know.
 Arguments parse_arguments(const std::vector<std::string>& arguments);
 
+std::string device_name(Device device);
+
 std::string usage();
 
 }  // namespace unet

@@ -7,7 +7,8 @@
 namespace unet {
 
 // Keeps what MindSpore Lite writes to standard error, as long as it lives: its log is many lines even where all is
-// well, and the program's own error is to be one. With GLOG_v in the environment the log stays on the screen.
+// well, and the program's own error is to be one. With GLOG_v of 0, 1 or 2 (warnings) in the environment the log stays on
+// the screen.
 class RuntimeLog {
  public:
   RuntimeLog();

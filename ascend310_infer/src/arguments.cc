@@ -25,13 +25,10 @@ int to_number(const std::string& name, const std::string& text, int lowest, int 
 }
 
 Device to_device(const std::string& text) {
-  static const std::map<std::string, Device> devices = {
-      {"Ascend", Device::kAscend}, {"GPU", Device::kGpu}, {"CPU", Device::kCpu}};
-  const auto found = devices.find(text);
-  if (found == devices.end()) {
-    throw InputError("--device_type: expected Ascend, GPU or CPU, found '" + text + "'");
+  for (const Device device : {Device::kAscend, Device::kGpu, Device::kCpu}) {
+    if (text == device_name(device)) return device;
   }
-  return found->second;
+  throw InputError("--device_type: expected Ascend, GPU or CPU, found '" + text + "'");
 }
 
 int all_cores() {
@@ -40,6 +37,17 @@ int all_cores() {
 }
 
 }  // namespace
+
+std::string device_name(Device device) {
+  switch (device) {
+    case Device::kAscend:
+      return "Ascend";
+    case Device::kGpu:
+      return "GPU";
+    default:
+      return "CPU";
+  }
+}
 
 Arguments parse_arguments(const std::vector<std::string>& arguments) {
   Arguments result;
@@ -94,7 +102,7 @@ std::string usage() {
          "  --help                  this text\n"
          "\n"
          "Times go to time_Result/test_perform_static.txt in the current folder. The log of MindSpore Lite is shown\n"
-         "when GLOG_v is set (0 debug, 1 info, 2 warning, 3 error).\n";
+         "with GLOG_v=2 (warnings and errors), 1 (information) or 0 (all) in the environment.\n";
 }
 
 }  // namespace unet

@@ -1,7 +1,9 @@
 // unet_infer: a U-Net in MINDIR format over the files that preprocess.py writes.
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "arguments.h"
@@ -16,10 +18,17 @@ namespace {
 constexpr int kFailureStatus = 1;
 constexpr int kInputStatus = 2;
 constexpr char kTimeFolder[] = "time_Result";
+constexpr char kOtherVersion[] =
+    " (this MindSpore Lite is older than the MindSpore that exported the file; take a release that matches, or make "
+    "the file of an ONNX file with scripts/onnx_to_mindir.sh)";
 constexpr char kTimeFile[] = "test_perform_static.txt";
 
 unet::Timing infer(const unet::Arguments& arguments) {
   const auto inputs = unet::list_inputs(arguments.dataset_path);
+  std::error_code none;
+  if (std::filesystem::equivalent(arguments.dataset_path, arguments.result_path, none)) {
+    throw unet::InputError(arguments.result_path + ": inputs and results need two folders");
+  }
   const unet::RuntimeLog log;
   try {
     unet::Network network(arguments);
@@ -27,7 +36,8 @@ unet::Timing infer(const unet::Arguments& arguments) {
                       "one image of the model's input, " + network.input_text() + ", batch first");
     return unet::run_pipeline(&network, inputs, arguments.result_path);
   } catch (const unet::RuntimeError& error) {
-    const std::string reason = log.first_error();
+    std::string reason = log.first_error();
+    if (reason.find("mind ir version") != std::string::npos) reason += kOtherVersion;
     throw unet::RuntimeError(reason.empty() ? error.what() : error.what() + (": " + reason));
   }
 }

@@ -57,7 +57,7 @@ Network::Network(const Arguments& arguments) : path_(arguments.mindir_path) {
   context->SetThreadNum(arguments.threads);
   context->MutableDeviceInfo().push_back(device_info(arguments));
   if (model_.Build(path_, mindspore::kMindIR, context) != mindspore::kSuccess) {
-    throw RuntimeError(path_ + ": MindSpore Lite cannot load it");
+    throw RuntimeError(path_ + ": MindSpore Lite cannot load it for " + device_name(arguments.device));
   }
   inputs_ = model_.GetInputs();
   if (inputs_.size() != 1) {

@@ -22,7 +22,8 @@ std::string message_of(const std::string& line) {
 }  // namespace
 
 RuntimeLog::RuntimeLog() {
-  if (std::getenv("GLOG_v") != nullptr) return;
+  const char* level = std::getenv("GLOG_v");
+  if (level != nullptr && level[0] >= '0' && level[0] <= '2') return;
   kept_ = std::tmpfile();
   if (kept_ == nullptr) return;  // no room for it: then the log is seen
   screen_ = ::dup(STDERR_FILENO);
@@ -45,8 +46,10 @@ std::string RuntimeLog::first_error() const {
   char buffer[4096];
   while (std::fgets(buffer, sizeof buffer, kept_) != nullptr) {
     std::string line(buffer);
-    // A library that is missing is a warning in the log, and the errors after it do not say which.
-    if (line.rfind("[ERROR]", 0) == 0 || line.find("] dlopen ") != std::string::npos) {
+    // A library that is missing is a warning in the log, and the errors after it do not say which. An exception is
+    // told twice, first without its text.
+    const bool is_error = line.rfind("[ERROR]", 0) == 0 && line.find("null exception handler") == std::string::npos;
+    if (is_error || line.find("] dlopen ") != std::string::npos) {
       std::string message = message_of(line);
       while (!message.empty() && (message.back() == '\n' || message.back() == ' ')) message.pop_back();
       return message;
