@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 
@@ -52,6 +53,8 @@ std::string RuntimeLog::first_error() const {
     if (is_error || line.find("] dlopen ") != std::string::npos) {
       std::string message = message_of(line);
       while (!message.empty() && (message.back() == '\n' || message.back() == ' ')) message.pop_back();
+      // Names out of a damaged file can be anything.
+      std::replace_if(message.begin(), message.end(), [](char letter) { return letter < ' ' || letter > '~'; }, '?');
       return message;
     }
   }
