@@ -72,8 +72,8 @@ if [ "$need_preprocess" = y ]; then
   step preprocess "$PYTHON" "$PROJECT_DIR/preprocess.py" "${options[@]}"
 fi
 step build bash "$PROJECT_DIR/ascend310_infer/build.sh"
-# Results of an earlier call must not be scored.
-rm -f "$results"/*_0.bin
+# Results of an earlier call must not be scored; nor need what a killed one has left lie around.
+rm -f "$results"/*_0.bin "$results"/.*_0.*.bin
 step infer "$PROJECT_DIR/ascend310_infer/build/unet_infer" --mindir_path="$mindir" --dataset_path="$inputs" \
   --result_path="$results" --device_type="$device_type" --device_id="$device_id" ${THREADS:+--threads="$THREADS"}
 step acc "$PYTHON" "$PROJECT_DIR/postprocess.py" "${options[@]}"
