@@ -8,9 +8,9 @@ use_environment requirements.txt requirements-dev.txt
 cd "$PROJECT_DIR"
 
 ruff check .
-for script in scripts/*.sh .ci/run; do bash -n "$script"; done
+for script in scripts/*.sh ascend310_infer/build.sh .ci/run; do bash -n "$script"; done
 if command -v shellcheck >/dev/null; then
-  shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh .ci/run
+  shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh ascend310_infer/build.sh .ci/run
 else
   echo "shellcheck is not installed; its checks are left out"
 fi

@@ -34,14 +34,14 @@ def stems(samples, is_stack):
 # ---- inputs
 
 
-def write_inputs(folder, samples, is_stack, other_names=()):
+def write_inputs(folder, samples, is_stack, other_names=(), pictures=True):
     """Write what the runtime takes, in place of what an earlier call has left there.
 
     Stacks: ``ISBI_test_bs_1_N.bin``, N from 0: the network's input, (1, C, H, W) float32 little-endian in
     [-1, 1]; and ``label.npy``: all labels one-hot, (samples, num_classes, h, w) float32. Folders: the resized
     picture ``NAME.png``, 8 bits, (H, W) gray or colour, which scaled to [-1, 1] (channels in the order blue,
     green, red) is the network's input; with a ``crop`` the input is padded with what 8 bits cannot say, and
-    is written as ``NAME.bin``, as for stacks.
+    is written as ``NAME.bin``, as for stacks. Without ``pictures`` it always is.
 
     Args:
         folder (str): where to.
@@ -49,6 +49,7 @@ def write_inputs(folder, samples, is_stack, other_names=()):
         is_stack (bool): whether they come from ISBI stacks.
         other_names (list[str]): names of the data set's other pictures, whose files an earlier call with
             another split may have left.
+        pictures (bool): write pictures where they hold the input.
 
     Raises:
         UNetError: no validation image, an unreadable image, or a folder that cannot be written.
@@ -57,7 +58,7 @@ def write_inputs(folder, samples, is_stack, other_names=()):
         raise UNetError("no validation image to write; lower split, or put images into val/")
     folder, names = Path(folder), stems(samples, is_stack)
     geometry = samples.transform.geometry
-    as_picture = not is_stack and geometry.input == geometry.content
+    as_picture = pictures and not is_stack and geometry.input == geometry.content
     _remove_inputs(folder, set(names) | set(other_names))
     labels = []
     for number, name in enumerate(names):

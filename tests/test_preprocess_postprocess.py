@@ -119,11 +119,13 @@ FOLDERS = [
     (["--num_channels=3", "--eval_resize=True"], "png"),
     (["--num_channels=3", "--eval_resize=True", "--eval_activate=Argmax"], "png"),
     (["--num_channels=3", "--crop=[16,12]"], "bin"),
+    (["--num_channels=3", "--result_format=bin"], "bin"),
+    (["--num_channels=1", "--result_format=bin"], "bin"),
 ]
 
 
 @pytest.mark.parametrize("options, ending", FOLDERS,
-                         ids=["colour", "gray-argmax", "eval-resize", "eval-resize-argmax", "crop"])
+                         ids=["colour", "gray-argmax", "eval-resize", "eval-resize-argmax", "crop", "bin", "gray-bin"])
 def test_folders(nuclei, tmp_path, options, ending):
     """Results have the network's size; with eval_resize the labels have the picture's (40x48) own."""
     exchange = Exchange(tmp_path, nuclei, "--dataset=Cell_nuclei", "--image_size=[32,24]", "--split=0.6", *options)

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Builds build/unet_infer beside this file; what is built already is not built again.
+# Usage: bash build.sh    MS_LITE_HOME names the folder of MindSpore Lite (else ../.mindspore_lite is taken)
+set -euo pipefail
+
+if [ $# -ne 0 ]; then
+  echo "Usage: bash build.sh    (MS_LITE_HOME=DIR names the folder of MindSpore Lite)" >&2
+  exit 2
+fi
+for tool in cmake c++; do
+  if ! command -v "$tool" >/dev/null; then
+    echo "error: $tool is not installed; install cmake (3.14 or newer) and a C++17 compiler" >&2
+    exit 2
+  fi
+done
+
+folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+home=${MS_LITE_HOME:-$folder/../.mindspore_lite}
+if [ ! -d "$home" ]; then
+  echo "error: no MindSpore Lite at $home; set MS_LITE_HOME to its folder, or run scripts/get_mindspore_lite.sh" >&2
+  exit 2
+fi
+home=$(cd "$home" && pwd)
+cmake -S "$folder" -B "$folder/build" -DMS_LITE_HOME="$home"
+cmake --build "$folder/build" --parallel 2

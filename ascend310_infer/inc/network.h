@@ -1,0 +1,39 @@
+#ifndef UNET_INFER_NETWORK_H
+#define UNET_INFER_NETWORK_H
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "arguments.h"
+#include "include/api/model.h"
+
+namespace unet {
+
+// A model on its device: one input (N, C, H, W) float32, one output of float32 or int32 with N first.
+class Network {
+ public:
+  // Throws InputError or RuntimeError where the model cannot be loaded, or has other inputs or outputs.
+  explicit Network(const Arguments& arguments);
+
+  size_t batch_size() const { return batch_size_; }
+  size_t image_bytes() const { return image_bytes_; }
+  size_t input_bytes() const { return batch_size_ * image_bytes_; }
+  // "float32 (1, 1, 572, 572)"
+  const std::string& input_text() const { return input_text_; }
+
+  // One batch, input_bytes() bytes -> the output's bytes. Throws RuntimeError.
+  std::vector<char> predict(const std::vector<char>& images);
+
+ private:
+  std::string path_;
+  mindspore::Model model_;
+  std::vector<mindspore::MSTensor> inputs_;
+  size_t batch_size_ = 0;
+  size_t image_bytes_ = 0;
+  std::string input_text_;
+};
+
+}  // namespace unet
+
+#endif

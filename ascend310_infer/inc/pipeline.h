@@ -1,0 +1,19 @@
+#ifndef UNET_INFER_PIPELINE_H
+#define UNET_INFER_PIPELINE_H
+
+#include <filesystem>
+#include <vector>
+
+#include "network.h"
+#include "timing.h"
+
+namespace unet {
+
+// Runs the network over all inputs and writes NAME_0.bin for each into ``results``. One thread reads ahead and one
+// writes behind, so that the device does not wait for the disk.
+Timing run_pipeline(Network* network, const std::vector<std::filesystem::path>& inputs,
+                    const std::filesystem::path& results);
+
+}  // namespace unet
+
+#endif

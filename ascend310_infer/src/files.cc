@@ -1,0 +1,200 @@
+#include "files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
+#include "error.h"
+
+namespace fs = std::filesystem;
+
+namespace unet {
+namespace {
+
+bool is_digit(char letter) { return std::isdigit(static_cast<unsigned char>(letter)) != 0; }
+
+// The run of digits at ``position``, without leading zeros; ``position`` moves behind it.
+std::string take_number(const std::string& text, size_t* position) {
+  size_t end = *position;
+  while (end < text.size() && is_digit(text[end])) ++end;
+  const size_t start = std::min(text.find_first_not_of('0', *position), end);
+  *position = end;
+  return text.substr(start, end - start);
+}
+
+[[noreturn]] void fail(const std::string& action, const fs::path& path) {
+  const int code = errno;
+  throw InputError("cannot " + action + " " + path.string() + ": " + std::strerror(code));
+}
+
+class Descriptor {
+ public:
+  Descriptor(const fs::path& path, int flags, mode_t mode = 0) : number_(::open(path.c_str(), flags, mode)) {}
+  ~Descriptor() {
+    if (number_ >= 0) ::close(number_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return number_; }
+  bool close() {  // some file systems tell here that the disk is full
+    const int number = number_;
+    number_ = -1;
+    return ::close(number) == 0;
+  }
+
+ private:
+  int number_;
+};
+
+// Removes the file at the end, unless it was renamed before.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(fs::path path) : path_(std::move(path)) {}
+  ~TemporaryFile() {
+    if (!path_.empty()) ::unlink(path_.c_str());
+  }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  const fs::path& path() const { return path_; }
+  void rename_to(const fs::path& target) {
+    if (::rename(path_.c_str(), target.c_str()) != 0) fail("write", target);
+    path_.clear();
+  }
+
+ private:
+  fs::path path_;
+};
+
+// Up to ``bytes`` bytes; fewer at the end of the file.
+size_t read_up_to(const Descriptor& file, const fs::path& path, char* destination, size_t bytes) {
+  size_t done = 0;
+  while (done < bytes) {
+    const ssize_t count = ::read(file.get(), destination + done, bytes - done);
+    if (count == 0) break;
+    if (count < 0 && errno != EINTR) fail("read", path);
+    if (count > 0) done += static_cast<size_t>(count);
+  }
+  return done;
+}
+
+}  // namespace
+
+bool numeric_less(const std::string& left, const std::string& right) {
+  size_t i = 0;
+  size_t j = 0;
+  while (i < left.size() && j < right.size()) {
+    if (is_digit(left[i]) && is_digit(right[j])) {
+      const std::string one = take_number(left, &i);
+      const std::string other = take_number(right, &j);
+      if (one != other) return one.size() != other.size() ? one.size() < other.size() : one < other;
+    } else if (left[i] != right[j]) {
+      return left[i] < right[j];
+    } else {
+      ++i;
+      ++j;
+    }
+  }
+  const bool left_ends = i == left.size();
+  const bool right_ends = j == right.size();
+  return left_ends && right_ends ? left < right : left_ends && !right_ends;  // "01" and "1" are two names
+}
+
+std::vector<fs::path> list_inputs(const fs::path& folder) {
+  std::error_code error;
+  if (!fs::is_directory(folder, error)) {
+    throw InputError("no such folder of inputs: " + folder.string());
+  }
+  std::vector<fs::path> inputs;
+  fs::directory_iterator entries(folder, error);
+  for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
+    const fs::path& path = entries->path();
+    std::error_code unreadable;
+    if (path.extension() == ".bin" && path.filename().string()[0] != '.' &&
+        fs::is_regular_file(path, unreadable)) {
+      inputs.push_back(path);
+    }
+  }
+  if (error) {
+    throw InputError("cannot read " + folder.string() + ": " + error.message());
+  }
+  if (inputs.empty()) {
+    throw InputError(folder.string() + ": no .bin file in it; preprocess.py writes them (folders of pictures need "
+                     "its --result_format=bin)");
+  }
+  std::sort(inputs.begin(), inputs.end(), [](const fs::path& left, const fs::path& right) {
+    return numeric_less(left.filename().string(), right.filename().string());
+  });
+  return inputs;
+}
+
+void check_sizes(const std::vector<fs::path>& files, size_t bytes, const std::string& what) {
+  for (const fs::path& path : files) {
+    std::error_code error;
+    const auto found = fs::file_size(path, error);
+    if (error) throw InputError("cannot read " + path.string() + ": " + error.message());
+    if (found != bytes) {
+      throw InputError(path.string() + ": " + std::to_string(found) + " bytes found, expected " +
+                       std::to_string(bytes) + ": " + what);
+    }
+  }
+}
+
+void check_mindir(const fs::path& path) {
+  std::error_code error;
+  if (!fs::is_regular_file(path, error)) throw InputError("no such MindIR file: " + path.string());
+  const Descriptor file(path, O_RDONLY | O_CLOEXEC);
+  if (file.get() < 0) fail("read", path);
+  char start[18] = {};
+  const size_t count = read_up_to(file, path, start, sizeof start);
+  // Protocol buffers: field 1, a text: the version of MindIR as "0.1.1". In ONNX field 1 is a number.
+  const size_t length = static_cast<unsigned char>(start[1]);
+  const bool is_mindir = count > 2 && start[0] == 0x0a && length >= 1 && length + 2 <= count &&
+                         std::all_of(start + 2, start + 2 + length,
+                                     [](char letter) { return is_digit(letter) || letter == '.'; });
+  if (!is_mindir) {
+    const bool is_onnx = count > 1 && start[0] == 0x08;
+    throw InputError(path.string() + ": not a MindIR file" +
+                     (is_onnx ? ", but perhaps ONNX; scripts/onnx_to_mindir.sh makes MindIR of it" : ""));
+  }
+}
+
+void read_file(const fs::path& path, char* destination, size_t bytes) {
+  const Descriptor file(path, O_RDONLY | O_CLOEXEC);
+  if (file.get() < 0) fail("read", path);
+  char more = 0;
+  const size_t found = read_up_to(file, path, destination, bytes);
+  if (found != bytes || read_up_to(file, path, &more, 1) != 0) {
+    throw InputError(path.string() + ": changed while it was being read");
+  }
+}
+
+void make_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error || !fs::is_directory(folder, error)) {
+    throw InputError("cannot make the folder " + folder.string() +
+                     (error ? ": " + error.message() : ": a file is in its place"));
+  }
+}
+
+void write_file(const fs::path& path, const char* data, size_t bytes) {
+  TemporaryFile temporary(path.parent_path() / ("." + path.stem().string() + "." + std::to_string(::getpid()) +
+                                                path.extension().string()));
+  Descriptor file(temporary.path(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (file.get() < 0) fail("write", path);
+  for (size_t done = 0; done < bytes;) {
+    const ssize_t count = ::write(file.get(), data + done, bytes - done);
+    if (count < 0 && errno != EINTR) fail("write", path);
+    if (count > 0) done += static_cast<size_t>(count);
+  }
+  if (::fsync(file.get()) != 0 || !file.close()) fail("write", path);
+  temporary.rename_to(path);
+}
+
+}  // namespace unet

@@ -1,0 +1,89 @@
+#include "pipeline.h"
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+
+#include "bounded_queue.h"
+#include "files.h"
+
+namespace fs = std::filesystem;
+
+namespace unet {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr size_t kBatchesAhead = 2;
+constexpr int kWarmUpRuns = 2;
+
+// The bytes of one batch, and which inputs they belong to.
+struct Batch {
+  size_t first;
+  size_t count;
+  std::vector<char> bytes;
+};
+
+using Queue = BoundedQueue<Batch>;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// The last batch may be short; its empty places stay zero.
+Batch read_batch(const Network& network, const std::vector<fs::path>& inputs, size_t first) {
+  Batch batch{first, std::min(network.batch_size(), inputs.size() - first), std::vector<char>(network.input_bytes())};
+  for (size_t index = 0; index < batch.count; ++index) {
+    read_file(inputs[first + index], batch.bytes.data() + index * network.image_bytes(), network.image_bytes());
+  }
+  return batch;
+}
+
+void write_batch(const Network& network, const std::vector<fs::path>& inputs, const fs::path& results,
+                 const Batch& batch) {
+  const size_t bytes = batch.bytes.size() / network.batch_size();
+  for (size_t index = 0; index < batch.count; ++index) {
+    // stem() cuts at the last dot: "a.b.bin" gives "a.b_0.bin".
+    const std::string name = inputs[batch.first + index].stem().string() + "_0.bin";
+    write_file(results / name, batch.bytes.data() + index * bytes, bytes);
+  }
+}
+
+}  // namespace
+
+Timing run_pipeline(Network* network, const std::vector<fs::path>& inputs, const fs::path& results) {
+  // The first runs prepare memory and kernels, and would stand out in the times.
+  for (int run = 0; run < kWarmUpRuns; ++run) {
+    network->predict(std::vector<char>(network->input_bytes()));
+  }
+  make_folder(results);
+  Timing timing(inputs.size(), network->batch_size());
+  Queue loaded(kBatchesAhead);
+  Queue finished(kBatchesAhead);
+  const auto start = Clock::now();
+  auto reader = std::async(std::launch::async, [&] {
+    const Closing<Queue> closing(loaded);
+    for (size_t first = 0; first < inputs.size(); first += network->batch_size()) {
+      if (!loaded.push(read_batch(*network, inputs, first))) return;
+    }
+  });
+  // Made before the writer and again after it: should a thread not start, the other must not wait for it.
+  const Closing<Queue> closing_reader(loaded);
+  auto writer = std::async(std::launch::async, [&] {
+    const Closing<Queue> closing(finished);
+    while (auto batch = finished.pop()) write_batch(*network, inputs, results, *batch);
+  });
+  {
+    const Closing<Queue, Queue> closing(loaded, finished);
+    while (auto batch = loaded.pop()) {
+      const auto begin = Clock::now();
+      batch->bytes = network->predict(batch->bytes);
+      timing.add(seconds_since(begin));
+      if (!finished.push(std::move(*batch))) break;
+    }
+  }
+  reader.get();  // throws what the thread has thrown
+  writer.get();
+  timing.finish(seconds_since(start));
+  return timing;
+}
+
+}  // namespace unet

@@ -1,0 +1,85 @@
+"""Seconds per image of one network in MindSpore, in ONNX Runtime and in the C++ program, on this machine's CPU.
+
+``python benchmarks/inference_speed.py --config=FILE.yaml --checkpoint=FILE.ckpt --onnx=FILE.onnx --mindir=FILE.mindir``
+with the files of export.py (batch_size 1) and scripts/onnx_to_mindir.sh, and the program built
+(ascend310_infer/build.sh). The three take turns, so that other load on the machine meets all of them.
+"""
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(PROJECT))
+
+from src.model_utils import runtime  # noqa: E402
+from src.model_utils.config import parse_options  # noqa: E402
+from src.onnx_model import OnnxNetwork  # noqa: E402
+
+
+def mindspore_network(config, checkpoint):
+    """The network as eval.py runs it."""
+    from src.checkpoint import load_weights
+    from src.cpu_ops import choose_layers
+    from src.networks import build_network
+    from src.utils import predictor
+
+    place = runtime.start(config)
+    network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode))
+    load_weights(network, checkpoint)
+    return predictor(network, "Softmax")
+
+
+def timed(predict, images):
+    """Seconds per image, the mean over all."""
+    start = time.perf_counter()
+    for image in images:
+        predict(image)
+    return (time.perf_counter() - start) / len(images)
+
+
+def program(mindir, images):
+    """Seconds per image in the C++ program, the mean over all, without reading and writing."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number, image in enumerate(images):
+            image.tofile(Path(folder) / f"{number}.bin")
+        command = [PROJECT / "ascend310_infer" / "build" / "unet_infer", f"--mindir_path={Path(mindir).resolve()}",
+                   f"--dataset_path={folder}", f"--result_path={folder}/out"]
+        text = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder).stdout
+    return float(re.search(r"average time: ([\d.]+) ms", text)[1]) / 1000
+
+
+def main():
+    """Measure and print."""
+    import numpy as np
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("config", "checkpoint", "onnx", "mindir"):
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--images", type=int, default=4, help="in each round")
+    options = parser.parse_args()
+
+    runtime.quiet_mindspore()
+    onnx = OnnxNetwork(options.onnx)
+    network = mindspore_network(parse_options([f"--config_path={options.config}", "--device_target=CPU"], ""),
+                                options.checkpoint)
+    images = np.random.default_rng(0).uniform(-1, 1, (options.images, *onnx.input_shape)).astype(np.float32)
+    for predict in (network, onnx):     # the first call compiles
+        predict(images[0])
+    runs = {"MindSpore": lambda: timed(network, images), "ONNX Runtime": lambda: timed(onnx, images),
+            "C++ program": lambda: program(options.mindir, images)}
+    seconds = {name: [] for name in runs}
+    for _ in range(options.rounds):
+        for name, run in runs.items():
+            seconds[name].append(run())
+    print(f"input {onnx.input_shape}; seconds per image, over {options.rounds} rounds of {options.images} images")
+    for name, values in seconds.items():
+        print(f"{name:<14} best {min(values):.3f}   median {np.median(values):.3f}   worst {max(values):.3f}")
+
+
+if __name__ == "__main__":
+    main()

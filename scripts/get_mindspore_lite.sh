@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Fetches MindSpore Lite's Python wheel and unpacks it, for a try-out of C++ inference on a CPU: it holds the headers,
+# the runtime and a converter. Nothing is installed, and nothing is done when it is there already.
+# Usage: bash scripts/get_mindspore_lite.sh [DIR]    DIR is .mindspore_lite beside README.md unless given
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/mindspore_lite.sh"
+
+version=2.0.0
+
+if [ $# -gt 1 ] || [[ "${1:-}" == -* ]]; then
+  echo "Usage: bash scripts/get_mindspore_lite.sh [DIR]" >&2
+  exit 2
+fi
+target=${1:-$PROJECT_DIR/.mindspore_lite}
+marker="$target/mindspore_lite/include/api/model.h"
+if [ -f "$marker" ]; then
+  echo "MindSpore Lite is there already: $target"
+  exit 0
+fi
+[ ! -e "$target" ] || fail 2 "$target exists and is not MindSpore Lite's wheel; remove it or give another folder"
+machine="$(uname -s) $(uname -m)"
+[ "$machine" = "Linux x86_64" ] || fail 2 "the wheel is for Linux x86_64, this is $machine; take a release package of \
+MindSpore Lite and set MS_LITE_HOME"
+find_python
+"$PYTHON" -m pip --version >/dev/null 2>&1 || fail 2 "$PYTHON has no pip; set PYTHON to one that has"
+
+mkdir -p "$(dirname "$target")"
+# Beside the target, so that it appears there by a rename, in full.
+work=$(mktemp -d "$(dirname "$target")/.mindspore_lite.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+echo "fetching mindspore-lite $version (170 MB, 0.7 GB unpacked) ..."
+"$PYTHON" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.7 \
+  --platform manylinux1_x86_64 --dest "$work" "mindspore-lite==$version" ||
+  fail 1 "mindspore-lite $version could not be fetched (see above); or set MS_LITE_HOME to a release package"
+mkdir "$work/unpacked"
+"$PYTHON" -m zipfile -e "$work"/mindspore_lite-*.whl "$work/unpacked"
+[ -f "$work/unpacked/mindspore_lite/include/api/model.h" ] || fail 1 "the wheel holds no headers"
+chmod 755 "$work/unpacked"
+mv -T "$work/unpacked" "$target"
+echo "MindSpore Lite: $target"

@@ -1,0 +1,37 @@
+"""Make a MindIR file of an ONNX file with the converter of MindSpore Lite's Python wheel; see onnx_to_mindir.sh.
+
+For CPython 3.7, with the wheel's folder on PYTHONPATH: the wheel is built for nothing newer.
+"""
+import os
+import sys
+import types
+
+try:
+    import numpy  # noqa: F401
+except ImportError:
+    # The wheel imports it for its tensors, which the converter does not touch.
+    sys.modules["numpy"] = types.ModuleType("numpy")
+
+import mindspore_lite
+
+
+def convert(source, target):
+    """Write ``target`` (.mindir), whole or not at all; raises RuntimeError where the converter refuses ``source``."""
+    folder, name = os.path.split(os.path.abspath(target))
+    stem = os.path.join(folder, f".{os.path.splitext(name)[0]}.{os.getpid()}")   # .mindir is appended
+    try:
+        converter = mindspore_lite.Converter()
+        converter.save_type = mindspore_lite.ModelType.MINDIR
+        converter.convert(fmk_type=mindspore_lite.FmkType.ONNX, model_file=source, output_file=stem)
+        os.chmod(stem + ".mindir", 0o644)
+        os.replace(stem + ".mindir", target)
+    finally:
+        if os.path.exists(stem + ".mindir"):
+            os.remove(stem + ".mindir")
+
+
+if __name__ == "__main__":
+    try:
+        convert(*sys.argv[1:])
+    except (OSError, RuntimeError) as error:
+        sys.exit(str(error).splitlines()[0])

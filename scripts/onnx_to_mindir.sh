@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Makes a MindIR file that MindSpore Lite's wheel (get_mindspore_lite.sh) reads of an ONNX file of export.py.
+# Usage: bash scripts/onnx_to_mindir.sh [ONNX] [MINDIR]
+# It needs CPython 3.7, for which the wheel is built: PYTHON37, or python3.7 on the PATH, or one of pyenv's.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/mindspore_lite.sh"
+
+if [ $# -ne 2 ] || [[ "$1" == -* ]]; then
+  echo "Usage: bash scripts/onnx_to_mindir.sh [ONNX] [MINDIR]" >&2
+  exit 2
+fi
+onnx=$1
+mindir=$2
+[[ "$mindir" == *.mindir ]] || mindir="$mindir.mindir"
+[ -f "$onnx" ] || fail 2 "no such ONNX file: $onnx"
+[ -f "$MS_LITE_HOME/mindspore_lite/converter.py" ] ||
+  fail 2 "no Python wheel of MindSpore Lite at $MS_LITE_HOME; run scripts/get_mindspore_lite.sh"
+
+# is_python37 PROGRAM: pyenv's python3.7 can be on the PATH and yet not run.
+is_python37() {
+  "$1" -c 'import platform, sys; sys.exit((platform.python_implementation(), sys.version_info[:2]) != ("CPython", (3, 7)))' \
+    >/dev/null 2>&1
+}
+
+python37=
+for candidate in "${PYTHON37:-python3.7}" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.7*/bin/python; do
+  if is_python37 "$candidate"; then
+    python37=$candidate
+    break
+  fi
+done
+[ -n "$python37" ] || fail 2 "no CPython 3.7 on the PATH or in pyenv (pyenv install 3.7); set PYTHON37 to one"
+
+mkdir -p "$(dirname "$mindir")"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! PYTHONPATH="$MS_LITE_HOME" "$python37" "$PROJECT_DIR/scripts/onnx_to_mindir.py" "$onnx" "$mindir" >"$log" 2>&1; then
+  grep -F '[ERROR]' "$log" | head -n 3 >&2 || true
+  fail 1 "$(tail -n 1 "$log")"
+fi
+echo "converted: $mindir"

@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# C++ inference on the validation images, and its score: preprocess, build, infer, postprocess.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/mindspore_lite.sh"
+
+usage() {
+  cat <<'END'
+Usage: bash scripts/run_infer_cpp.sh [NETWORK] [MINDIR_PATH] [NEED_PREPROCESS] [DEVICE_TYPE] [DEVICE_ID]
+  NETWORK          unet (unet_simple_config.yaml), unet++ (unet_nested_cell_config.yaml), or a YAML file
+  MINDIR_PATH      the exported network
+  NEED_PREPROCESS  y or n: write the inputs, or take those of an earlier call
+  DEVICE_TYPE      Ascend, GPU or CPU
+  DEVICE_ID        number of the card; 0 unless given
+From the environment: DATA_PATH, OUTPUT_PATH, IMAGE_SIZE, CROP, SPLIT, CROSS_VALID_IND, EVAL_ACTIVATE, RESULT_PATH and
+RST_PATH go before the YAML file's values; THREADS for the CPU; MS_LITE_HOME (.mindspore_lite unless set); PYTHON.
+END
+}
+
+if [ $# -lt 4 ] || [ $# -gt 5 ]; then
+  usage >&2
+  exit 2
+fi
+network=$1
+mindir=$2
+need_preprocess=$3
+device_type=$4
+device_id=${5:-0}
+
+case "$network" in
+  unet) config="$PROJECT_DIR/unet_simple_config.yaml" ;;
+  unet++) config="$PROJECT_DIR/unet_nested_cell_config.yaml" ;;
+  *.yaml | *.yml) config=$network ;;
+  *) fail 2 "NETWORK: expected unet, unet++ or a YAML file, found '$network'" ;;
+esac
+[ -f "$config" ] || fail 2 "no such YAML file: $config"
+[ -f "$mindir" ] || fail 2 "no such MindIR file: $mindir"
+[[ "$need_preprocess" =~ ^[yn]$ ]] || fail 2 "NEED_PREPROCESS: expected y or n, found '$need_preprocess'"
+[[ "$device_type" =~ ^(Ascend|GPU|CPU)$ ]] || fail 2 "DEVICE_TYPE: expected Ascend, GPU or CPU, found '$device_type'"
+[[ "$device_id" =~ ^[0-9]+$ ]] || fail 2 "DEVICE_ID: expected a number, found '$device_id'"
+
+options=("--config_path=$config" --result_format=bin)
+for name in DATA_PATH OUTPUT_PATH IMAGE_SIZE CROP SPLIT CROSS_VALID_IND EVAL_ACTIVATE RESULT_PATH RST_PATH; do
+  if [ -n "${!name:-}" ]; then options+=("--${name,,}=${!name}"); fi
+done
+
+# step NAME COMMAND...: on failure shows the last lines of NAME.log and stops with the command's status.
+step() {
+  local name=$1 status=0
+  shift
+  "$@" >"$name.log" 2>&1 || status=$?
+  if [ "$status" -ne 0 ]; then
+    tail -n 5 "$name.log" >&2
+    fail "$status" "step $name failed with status $status; its log is $PWD/$name.log"
+  fi
+}
+
+# The folders of inputs and results, each a line, as the YAML file or the environment gives them.
+folders() {
+  PYTHONPATH="$PROJECT_DIR" "$PYTHON" -c '
+import sys
+from src.model_utils.script import run_script
+sys.exit(run_script(lambda config: print(config.result_path, config.rst_path, sep="\n"), "", sys.argv[1:]))
+' "${options[@]}"
+}
+
+find_python
+found=$(folders)
+{ read -r inputs && read -r results; } <<<"$found"
+if [ "$inputs" -ef "$results" ]; then fail 2 "result_path and rst_path are one folder: $inputs; give two"; fi
+
+if [ "$need_preprocess" = y ]; then
+  step preprocess "$PYTHON" "$PROJECT_DIR/preprocess.py" "${options[@]}"
+fi
+step build bash "$PROJECT_DIR/ascend310_infer/build.sh"
+# Results of an earlier call must not be scored; nor need what a killed one has left lie around.
+rm -f "$results"/*_0.bin "$results"/.*_0.*.bin
+step infer "$PROJECT_DIR/ascend310_infer/build/unet_infer" --mindir_path="$mindir" --dataset_path="$inputs" \
+  --result_path="$results" --device_type="$device_type" --device_id="$device_id" ${THREADS:+--threads="$THREADS"}
+step acc "$PYTHON" "$PROJECT_DIR/postprocess.py" "${options[@]}"
+
+cat time_Result/test_perform_static.txt
+grep 'Cross valid dice coeff is:' acc.log
+echo "logs: $PWD/infer.log, $PWD/acc.log; results: $results"
