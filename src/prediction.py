@@ -169,6 +169,7 @@ def _mindspore_model(config, paths):
     from src.utils import predictor
 
     device = runtime.start(config).device
+    size = window_size(config)      # first, as it is the quickest to refuse
     layers = choose_layers(config.cpu_ops, device, config.context_mode)
     runs, notes = [], []
     for path in paths:
@@ -177,4 +178,4 @@ def _mindspore_model(config, paths):
         contents.load_into(network)
         runs.append(predictor(network, "Softmax"))
         notes.append(contents.state or {})
-    return Model(mean_of(runs), reach(config), window_size(config), _scale(config, notes))
+    return Model(mean_of(runs), reach(config), size, _scale(config, notes))

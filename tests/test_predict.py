@@ -238,10 +238,11 @@ def test_models_of_different_scales_are_not_averaged(checkpoints, pictures, tmp_
 
 def test_without_a_cache_mindspore_runs_the_checkpoint(run, checkpoints, pictures, tmp_path):
     """A cache that cannot be written stops nobody who has not asked for ONNX."""
-    (tmp_path / "file").touch()
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "unet_mindspore").touch()
     argv = [*SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}", f"--data_path={pictures / 'one.png'}",
             f"--output_path={tmp_path / 'out'}", "--cpu_ops=off"]
-    environment = {"XDG_CACHE_HOME": str(tmp_path / "file")}
+    environment = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     result = run("predict.py", *argv, env=environment)
     assert result.returncode == 0, result.stderr
     assert "MindSpore runs the checkpoint, as no ONNX file could be made of it: cannot write" in result.stdout
