@@ -1,15 +1,20 @@
 """The files that prediction writes: masks, and where asked for probabilities and overlays."""
+import zlib
 from contextlib import ExitStack, contextmanager
+from itertools import chain, islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 import tifffile
 
-from src.drawing import palette, png_bytes
+from src.drawing import palette
+from src.model_utils.errors import UNetError
 from src.model_utils.files import replacing, write_atomically
 
 OPACITY = 0.4           # of the mask over the picture
 TIFF_LIMIT = 4e9        # bytes; beyond it a TIFF has to be a BigTIFF, which fewer programs read
+STRIP = 64              # rows of a strip of a TIFF, and those of a picture that are mixed at a time
 
 
 class MaskWriter:
@@ -33,13 +38,20 @@ class MaskWriter:
 
     @contextmanager
     def open(self, picture, pages):
-        """Yield where a picture's pages go; TIFF files appear when all of them have been added."""
+        """Yield where a picture's pages go; TIFF files appear when all of them have been added.
+
+        Raises:
+            UNetError: a result would take the place of the picture, or cannot be written.
+        """
         with ExitStack() as stack:
             def file(folder, as_tiff=picture.is_tiff):
                 if folder is None:
                     return None
-                return _tiff(folder / f"{picture.name}.tif", pages, stack) if as_tiff else _png(
-                    folder / f"{picture.name}.png")
+                path = folder / f"{picture.name}{'.tif' if as_tiff else '.png'}"
+                if path.resolve() == picture.path.resolve():
+                    raise UNetError(f"{picture.path}: the result would take the place of the picture; choose another "
+                                    f"output_path")
+                return _Tiff(path, pages, stack) if as_tiff else _Png(path)
             yield PageWriter(self, file(self.folder), file(self.probability_folder, as_tiff=True),
                              file(self.overlay_folder))
 
@@ -47,57 +59,97 @@ class MaskWriter:
 class PageWriter:
     """Writes the pages of one picture; see MaskWriter."""
 
-    def __init__(self, writer, write_mask, write_probability, write_overlay):
+    def __init__(self, writer, mask_file, probability_file, overlay_file):
         self.num_classes, self.palette = writer.num_classes, writer.palette
-        self.write_mask, self.write_probability, self.write_overlay = write_mask, write_probability, write_overlay
+        self.mask_file, self.probability_file, self.overlay_file = mask_file, probability_file, overlay_file
 
     def add(self, pixels, probability_rows):
         """Add a page.
 
         Args:
-            pixels (np.ndarray): (H, W, C) uint8, gray or blue, green, red.
+            pixels (np.ndarray): (H, W, C) uint8, gray or blue, green, red; overwritten where C is 3.
             probability_rows (iterable): the page's probabilities from top to bottom, (rows, W, classes) float32.
         """
-        size = pixels.shape[:2]
-        mask = np.empty(size, np.uint8)
-        first = 1 if self.num_classes == 2 else 0
-        probabilities = np.empty((self.num_classes - first, *size), np.float32) if self.write_probability else None
-        overlay = np.empty((*size, 3), np.uint8) if self.write_overlay else None
-        top = 0
-        for rows in probability_rows:
-            strip = slice(top, top + len(rows))
-            mask[strip] = rows.argmax(axis=-1)
-            if probabilities is not None:
-                probabilities[:, strip] = rows[..., first:].transpose(2, 0, 1)
-            if overlay is not None:
-                overlay[strip] = self._over(pixels[strip], mask[strip])
-            top += len(rows)
-        self.write_mask(mask * np.uint8(255) if self.num_classes == 2 else mask)
-        if probabilities is not None:
-            self.write_probability(probabilities[0] if first else probabilities)
-        if overlay is not None:
-            self.write_overlay(overlay)
+        mask = np.empty(pixels.shape[:2], np.uint8)
+        self._write_probability(_noting_classes(probability_rows, mask), mask.shape)
+        if self.overlay_file:
+            self.overlay_file.write(self._over(pixels, mask))
+        if self.num_classes == 2:
+            mask *= np.uint8(255)
+        self.mask_file.write(mask)
+
+    def _write_probability(self, probability_rows, size):
+        if not self.probability_file:
+            for _ in probability_rows:
+                pass
+        elif self.num_classes == 2:     # strip by strip, without the whole in memory
+            self.probability_file.write_strips((rows[..., 1] for rows in probability_rows), size)
+        else:
+            whole, top = np.empty((self.num_classes, *size), np.float32), 0
+            for rows in probability_rows:
+                whole[:, top:top + len(rows)] = rows.transpose(2, 0, 1)
+                top += len(rows)
+            self.probability_file.write(whole)
 
     def _over(self, pixels, classes):
-        picture = np.broadcast_to(pixels[..., ::-1], (*classes.shape, 3))     # red, green, blue
-        mixed = (1 - OPACITY) * picture + OPACITY * self.palette[classes]
-        return np.where(classes[..., None] > 0, mixed, picture).astype(np.uint8)
+        """The picture with its classes, (H, W, 3) uint8; of a colour picture in its own memory."""
+        picture = pixels if pixels.shape[2] == 3 else np.repeat(pixels, 3, axis=2)
+        colors = np.float32(OPACITY) * self.palette[:, ::-1]
+        for top in range(0, len(picture), STRIP):
+            part, numbers = picture[top:top + STRIP], classes[top:top + STRIP]
+            mixed = np.float32(1 - OPACITY) * part + colors[numbers]
+            np.copyto(part, mixed.astype(np.uint8), where=numbers[..., None] > 0)
+        return picture
 
 
-def _png(path):
-    return lambda array: write_atomically(path, png_bytes(array))
+def _noting_classes(probability_rows, mask):
+    """Hand the rows on, and fill ``mask`` with the most probable classes."""
+    top = 0
+    for rows in probability_rows:
+        mask[top:top + len(rows)] = rows.argmax(axis=-1)
+        top += len(rows)
+        yield rows
 
 
-def _tiff(path, pages, stack):
-    """A function that writes one page after the other; ``stack`` closes the file, which then takes its name."""
-    file = None
+class _Png:
+    """A picture of one page."""
 
-    def write(array):
-        nonlocal file
-        if file is None:
-            temporary = stack.enter_context(replacing(path))
-            file = stack.enter_context(tifffile.TiffWriter(temporary, bigtiff=pages * array.nbytes > TIFF_LIMIT))
+    def __init__(self, path):
+        self.path = path
+
+    def write(self, array):
+        """Write (H, W) gray or (H, W, 3) blue, green, red, uint8."""
+        write_atomically(self.path, cv2.imencode(".png", array)[1])
+
+
+class _Tiff:
+    """A file of many pages; ``stack`` closes it, and then it takes its name."""
+
+    def __init__(self, path, pages, stack):
+        self.path, self.pages, self.stack = path, pages, stack
+        self.file = None
+
+    def write(self, array):
+        """Write (H, W) gray, (classes, H, W) float32 as a page a class, or (H, W, 3) blue, green, red, uint8."""
         is_colour = array.dtype == np.uint8 and array.ndim == 3
-        file.write(array, photometric="rgb" if is_colour else "minisblack", compression="zlib",
-                   contiguous=False, metadata=None)    # without metadata readers see one stack, not many
-    return write
+        self._add(array[..., ::-1] if is_colour else array, array.nbytes, photometric="rgb" if is_colour else None)
+
+    def write_strips(self, parts, size):
+        """Write a page of ``size`` that comes as (rows, W) float32, top to bottom."""
+        self._add(_strips(parts), 4 * size[0] * size[1], shape=size, dtype=np.float32, rowsperstrip=STRIP)
+
+    def _add(self, data, nbytes, photometric=None, **options):
+        if self.file is None:
+            temporary = self.stack.enter_context(replacing(self.path))
+            self.file = self.stack.enter_context(
+                tifffile.TiffWriter(temporary, bigtiff=self.pages * nbytes > TIFF_LIMIT))
+        # Without metadata readers see one stack, not many.
+        self.file.write(data, photometric=photometric or "minisblack", compression="zlib", contiguous=False,
+                        metadata=None, **options)
+
+
+def _strips(parts):
+    """Rows that come in parts of any height as compressed strips of STRIP rows, the last one of what is left."""
+    rows = chain.from_iterable(parts)
+    while strip := list(islice(rows, STRIP)):
+        yield zlib.compress(np.stack(strip).tobytes())     # tifffile takes arrays by the page alone

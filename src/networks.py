@@ -80,6 +80,19 @@ def reach(config):
     return Reach(lost, 0 if lost else context(config.model_name == "unet_simple" or config.use_deconv), 2 ** LEVELS)
 
 
+def window_size(config):
+    """(height, width) of all prediction windows of a network of valid convolutions; None for one of same convolutions.
+
+    Raises:
+        UNetError: the network cannot take windows of tile_size.
+    """
+    if not reach(config).lost:
+        return None
+    sides = (config.tile_size or max(config.image_size),) * 2
+    output_size(config.model_name, sides)
+    return sides
+
+
 def smallest_size(model_name):
     """Smallest height (or width) that the network can take."""
     return _nearest_valid(_entry(model_name)[0].output_size, 1)[1]

@@ -1,6 +1,4 @@
 """Masks of pictures without labels, from checkpoints or an ONNX file."""
-import hashlib
-import json
 import logging
 import sys
 import time
@@ -12,12 +10,11 @@ import numpy as np
 from tqdm import tqdm
 
 from src.data.pictures import count_pages, list_pictures, read_pages
-from src.data.transforms import resize_image
 from src.mask_files import MaskWriter
 from src.model_utils.errors import UNetError
-from src.model_utils.files import cache_folder
+from src.onnx_cache import as_onnx
 from src.onnx_model import OnnxNetwork
-from src.tiling import Reach, RowResizer, count_windows, mean_of, predict_rows, with_flips
+from src.tiling import Reach, Resized, RowResizer, count_windows, mean_of, predict_rows, with_flips
 
 logger = logging.getLogger("unet")
 
@@ -97,7 +94,7 @@ def _probability_rows(pixels, model, config, note):
     """Rows of (H, W, classes) probabilities, top to bottom, a band at a time."""
     size = pixels.shape[:2]
     scaled = tuple(max(1, round(side * model.scale)) for side in size)
-    source = pixels if scaled == size else resize_image(pixels, scaled)
+    source = pixels if scaled == size else Resized(pixels, scaled)
     # Test-time augmentation turns the windows, so they have to be square.
     window = model.reach.window((max(scaled),) * 2 if config.tta else scaled, config.tile_size or LARGEST_WINDOW,
                                 model.fixed)
@@ -117,7 +114,7 @@ def _probability_rows(pixels, model, config, note):
 
 def load_model(config):
     """The model that the options name: an ONNX file, or one checkpoint or several that are averaged."""
-    if config.file_name.endswith(".onnx"):
+    if config.file_name.lower().endswith(".onnx"):
         return _onnx_model([OnnxNetwork(config.file_name, config.device_target)], config)
     paths = [Path(path.strip()) for path in config.checkpoint_file_path.split(",") if path.strip()]
     if not paths:
@@ -125,83 +122,60 @@ def load_model(config):
     for path in paths:
         if not path.is_file():
             raise UNetError(f"no such checkpoint: {path}; expected a .ckpt file")
-    if _use_onnx(config):
-        return _onnx_model([OnnxNetwork(_cached_onnx(config, path)) for path in paths], config)
+    files = as_onnx(config, paths)
+    if files:
+        logger.info("ONNX Runtime is the fastest way in Python on a CPU, so %s is used in the place of %s "
+                    "(--backend=mindspore runs the checkpoint itself)", ", ".join(map(str, files)),
+                    config.checkpoint_file_path)
+        return _onnx_model([OnnxNetwork(path) for path in files], config)
     return _mindspore_model(config, paths)
-
-
-def _use_onnx(config):
-    if config.backend != "auto":
-        return config.backend == "onnx"
-    if config.device_target == "CPU":
-        return True
-    from src.model_utils import runtime
-
-    return runtime.start(config).device == "CPU"
 
 
 def _onnx_model(networks, config):
     for network in networks:
         network.check_classes(config.num_classes)
+        if network.input_shape[1] not in (None, config.num_channels):
+            raise UNetError(f"{network.path}: takes {network.input_shape[1]} channel(s), num_channels is "
+                            f"{config.num_channels}")
     first = networks[0]
     fixed = first.input_shape[2:] if None not in first.input_shape[2:] else None
     lost = (fixed[0] - first.output_shape[1]) // 2 if fixed and first.output_shape[1] else 0
     reach = Reach(lost, int(first.metadata.get("context", CONTEXT)), int(first.metadata.get("grid", GRID)))
     runs = [network if network.activate == "Softmax" else _one_hot(network, config.num_classes)
             for network in networks]
-    return Model(mean_of(runs), reach, fixed, config.scale or float(first.metadata.get("scale", 1)))
+    return Model(mean_of(runs), reach, fixed, _scale(config, [network.metadata for network in networks]))
 
 
 def _one_hot(network, num_classes):
     return lambda image: (np.arange(num_classes) == network(image)[..., None]).astype(np.float32)
 
 
-def _cached_onnx(config, path):
-    """The checkpoint as an ONNX file in the user's cache; exported at its first use."""
-    options = {key: getattr(config, key) for key in ("model_name", "num_channels", "num_classes", "use_deconv",
-                                                     "use_bn", "image_size", "tile_size")}
-    key = hashlib.sha256(path.read_bytes() + json.dumps(options).encode()).hexdigest()[:24]
-    onnx_path = cache_folder() / "onnx" / f"{key}.onnx"
-    if not onnx_path.is_file():
-        from src.checkpoint import Contents
-        from src.export import write_onnx
-        from src.model_utils import runtime
-        from src.networks import smallest_size
-
-        runtime.start(config.replace(context_mode="graph"))
-        side = _window_side(config)
-        write_onnx(config.replace(dynamic=side is None, eval_activate="Softmax"), Contents(path), onnx_path,
-                   (1, config.num_channels, *(side or (smallest_size(config.model_name),) * 2)))
-    logger.info("ONNX Runtime is the fastest way in Python on a CPU, so %s is used as %s (--backend=mindspore runs the "
-                "checkpoint itself)", path, onnx_path)
-    return onnx_path
-
-
-def _window_side(config):
-    """(height, width) of all windows of a network of valid convolutions; None for one of same convolutions."""
-    from src.networks import output_size, reach
-
-    if not reach(config).lost:
-        return None
-    sides = (config.tile_size or max(config.image_size),) * 2
-    output_size(config.model_name, sides)     # raises where the network cannot take it
-    return sides
+def _scale(config, notes):
+    """The option, or what the models' notes say, or 1."""
+    if config.scale:
+        return config.scale
+    scales = {float(note.get("scale", 1)) for note in notes}
+    if len(scales) > 1:
+        raise UNetError(f"the models were trained on pictures resized by different factors ({sorted(scales)}); "
+                        f"choose one with --scale")
+    return scales.pop()
 
 
 def _mindspore_model(config, paths):
     from src.checkpoint import Contents
     from src.cpu_ops import choose_layers
     from src.model_utils import runtime
-    from src.networks import build_network, reach
+    from src.networks import build_network, reach, window_size
     from src.utils import predictor
 
     device = runtime.start(config).device
+    size = window_size(config)      # first, as it is the quickest to refuse
     layers = choose_layers(config.cpu_ops, device, config.context_mode)
-    runs, scale = [], config.scale
+    runs, notes = [], []
     for path in paths:
         contents = Contents(path)
         network = build_network(config, layers)
         contents.load_into(network)
         runs.append(predictor(network, "Softmax"))
-        scale = scale or (contents.state or {}).get("scale", 0)
-    return Model(mean_of(runs), reach(config), _window_side(config), scale or 1.0)
+        notes.append(contents.state or {})
+    return Model(mean_of(runs), reach(config), size, _scale(config, notes))

@@ -54,6 +54,8 @@ class Reach:
             sides = fixed or (largest, largest)
             core = tuple((side - 2 * self.lost) // self.grid * self.grid or side - 2 * self.lost for side in sides)
             return Window(tuple(sides), core, self.lost, 0, 0)
+        # No window is larger than asked for, but for the smallest that the network can take.
+        largest = max(self.grid, largest // self.grid * self.grid)
         # Where a window is too small for the whole context, half of it is context, and blending does the rest.
         smallest = min(fixed or (largest,))
         margin = self.context if smallest >= 3 * self.context else smallest // 4 // self.grid * self.grid
@@ -79,7 +81,7 @@ def predict_rows(picture, window, run, on_window=lambda: None):
     """Predict a picture band by band, in the memory of one band of windows.
 
     Args:
-        picture (np.ndarray): (H, W, C) uint8 in memory or on disk.
+        picture (np.ndarray or Resized): (H, W, C) uint8.
         window (Window): how to cut it.
         run (callable): (1, C, h, w) float32 in [-1, 1] -> (1, h', w', classes) float32.
         on_window (callable): called after each window.
@@ -166,6 +168,39 @@ def with_flips(run):
                 total = result.copy() if total is None else np.add(total, result, out=total)
         return total / np.float32(8)
     return averaged
+
+
+class Resized:
+    """A picture in another size, bilinearly, of which no more is made than is asked for.
+
+    ``resized[rows, columns]``, two arrays of numbers that broadcast against each other, is what ``cv2.resize`` and
+    then that index give, (..., C) uint8, as training resizes. The rounding is OpenCV's too, but for one gray level
+    in one of a hundred pixels.
+
+    Args:
+        picture (np.ndarray): (H, W, C) uint8.
+        size (tuple): (height, width).
+    """
+
+    def __init__(self, picture, size):
+        self.picture, self.shape = picture, (*size, picture.shape[2])
+        self.rows, self.columns = (_taps(own, target) for own, target in zip(picture.shape, size))
+
+    def __getitem__(self, index):
+        (top, bottom, down), (left, right, across) = (
+            [tap[numbers] for tap in taps] for taps, numbers in zip((self.rows, self.columns), index))
+
+        across, rest = _whole(across[..., None])
+
+        def row(number):
+            return self.picture[number, left] * rest + self.picture[number, right] * across >> 4
+        down, up = _whole(down[..., None])
+        return ((row(top) * up >> 16) + (row(bottom) * down >> 16) + 2 >> 2).astype(np.uint8)
+
+
+def _whole(weight):
+    """A weight and what it leaves of one, in OpenCV's 2048ths."""
+    return np.rint(weight * 2048).astype(np.int32), np.rint((1 - weight) * 2048).astype(np.int32)
 
 
 class RowResizer:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from src import checkpoint
 from src.model_utils.config import parse_options
+from src.model_utils.errors import UNetError
 from src.networks import build_network
 from src.prediction import load_model, predict
 from src.tiling import predict_rows
@@ -144,7 +145,8 @@ def test_scale(checkpoints, pictures, tmp_path):
     argv = [*SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}"]
     twice = probabilities(argv, tmp_path / "in" / "twice.png")
     found = probabilities([*argv, "--scale=2"], pictures / "2.png")
-    np.testing.assert_allclose(found, cv2.resize(twice, (45, 60)), atol=1e-4)
+    # A gray level here and there, which OpenCV rounds the other way, is all that differs.
+    np.testing.assert_allclose(found, cv2.resize(twice, (45, 60)), atol=5e-3)
 
 
 def test_onnx_file_without_mindspore(run, checkpoints, pictures, tmp_path):
@@ -156,6 +158,8 @@ def test_onnx_file_without_mindspore(run, checkpoints, pictures, tmp_path):
     result = run("predict.py", f"--file_name={path}", f"--data_path={pictures}", f"--output_path={tmp_path / 'out'}",
                  env={"PYTHONPATH": str(tmp_path)})
     assert result.returncode == 0, result.stdout + result.stderr
+    assert_one_line_error(run("predict.py", f"--file_name={path}", f"--data_path={pictures}", "--num_channels=3"),
+                          "takes 1 channel(s), num_channels is 3")
     assert np.asarray(Image.open(tmp_path / "out" / "predictions" / "2.png")).shape == (60, 45)
     result = run("predict.py", f"--file_name={path}", f"--data_path={pictures / '2.png'}", "--tta=True")
     assert_one_line_error(result, "must be square", "80x64")
@@ -175,6 +179,89 @@ def test_bad_files(run, checkpoints, pictures, tmp_path):
     assert os.listdir(tmp_path / "out" / "predictions") == ["good.png"]
     assert "1 of 2 files could not be predicted" in result.stdout
     assert_one_line_error(run("predict.py", *argv, f"--data_path={folder / 'bad.png'}"), folder / "bad.png")
+
+
+def test_results_do_not_take_the_place_of_the_pictures(run, checkpoints, pictures, tmp_path):
+    folder = tmp_path / "out" / "predictions"
+    folder.mkdir(parents=True)
+    data = (pictures / "2.png").read_bytes()
+    (folder / "2.png").write_bytes(data)
+    result = run("predict.py", *SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}",
+                 f"--data_path={folder}", f"--output_path={tmp_path / 'out'}")
+    assert_one_line_error(result, folder / "2.png", "would take the place of the picture")
+    assert (folder / "2.png").read_bytes() == data
+
+
+def test_pictures_that_differ_by_extension_alone(checkpoints, tmp_path):
+    (tmp_path / "in").mkdir()
+    for ending, level in (("png", 10), ("bmp", 200)):
+        Image.fromarray(np.full((20, 20), level, np.uint8)).save(tmp_path / "in" / f"a.{ending}")
+    assert predict(parse_options([*SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}",
+                                  f"--data_path={tmp_path / 'in'}", f"--output_path={tmp_path / 'out'}"], "")) == 0
+    assert sorted(os.listdir(tmp_path / "out" / "predictions")) == ["a.bmp.png", "a.png.png"]
+
+
+def test_a_stack_with_a_damaged_page_leaves_nothing(checkpoints, sample, tmp_path):
+    with tifffile.TiffFile(sample / "train-volume.tif") as file:
+        end = file.pages[5].dataoffsets[0]
+    data = bytearray((sample / "train-volume.tif").read_bytes())
+    data[end:end + 40] = bytes(40)
+    (tmp_path / "bad.tif").write_bytes(data)
+    with pytest.raises(UNetError, match=r"bad\.tif"):
+        predict(parse_options([*SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}",
+                               f"--data_path={tmp_path / 'bad.tif'}", f"--output_path={tmp_path / 'out'}"], ""))
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+
+
+def test_sixteen_bits_are_the_upper_eight(checkpoints, pictures, tmp_path):
+    argv = [*SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}"]
+    (tmp_path / "in").mkdir()
+    pixels = np.asarray(Image.open(pictures / "deep.png"))
+    Image.fromarray((pixels >> 8).astype(np.uint8)).save(tmp_path / "in" / "upper.png")
+    tifffile.imwrite(tmp_path / "in" / "deep.tif", pixels.astype(np.uint16))
+    upper, png, tif = (probabilities(argv, path) for path in (
+        tmp_path / "in" / "upper.png", pictures / "deep.png", tmp_path / "in" / "deep.tif"))
+    np.testing.assert_array_equal(png, upper)
+    np.testing.assert_array_equal(tif, upper)
+
+
+def test_models_of_different_scales_are_not_averaged(checkpoints, pictures, tmp_path):
+    network = build_network(parse_options(SMALL, ""))
+    other = checkpoint.save(network, tmp_path / "half.ckpt", {"step": 1, "scale": 0.5})
+    argv = [*SMALL, f"--data_path={pictures / '2.png'}", "--backend=mindspore", "--cpu_ops=off",
+            f"--checkpoint_file_path={checkpoints / 'simple.ckpt'},{other}", f"--output_path={tmp_path / 'out'}"]
+    with pytest.raises(UNetError, match=r"different factors \(\[0.5, 1.0\]\); choose one with --scale"):
+        load_model(parse_options(argv, ""))
+    assert load_model(parse_options([*argv, "--scale=2"], "")).scale == 2
+    assert load_model(parse_options([*argv, f"--checkpoint_file_path={other}"], "")).scale == 0.5
+
+
+def test_without_a_cache_mindspore_runs_the_checkpoint(run, checkpoints, pictures, tmp_path):
+    """A cache that cannot be written stops nobody who has not asked for ONNX."""
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "unet_mindspore").touch()
+    argv = [*SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}", f"--data_path={pictures / 'one.png'}",
+            f"--output_path={tmp_path / 'out'}", "--cpu_ops=off"]
+    environment = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    result = run("predict.py", *argv, env=environment)
+    assert result.returncode == 0, result.stderr
+    assert "MindSpore runs the checkpoint, as no ONNX file could be made of it: cannot write" in result.stdout
+    assert_one_line_error(run("predict.py", *argv, "--backend=onnx", env=environment), "cannot write")
+
+
+def test_the_cache_is_used_without_mindspore(run, checkpoints, pictures, tmp_path):
+    """What the first run has exported serves the second without MindSpore; damaged checkpoints are named."""
+    argv = [*SMALL, f"--checkpoint_file_path={checkpoints / 'other.ckpt'}", f"--data_path={pictures / 'one.png'}",
+            f"--output_path={tmp_path / 'out'}", "--device_target=CPU"]
+    environment = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    assert run("predict.py", *argv, env=environment).returncode == 0
+    (tmp_path / "blocked").mkdir()
+    (tmp_path / "blocked" / "mindspore.py").write_text("raise ImportError('MindSpore was imported')")
+    result = run("predict.py", *argv, env={**environment, "PYTHONPATH": str(tmp_path / "blocked")})
+    assert result.returncode == 0, result.stderr
+    (tmp_path / "bad.ckpt").write_bytes((checkpoints / "other.ckpt").read_bytes()[:5000])
+    result = run("predict.py", *argv, f"--checkpoint_file_path={tmp_path / 'bad.ckpt'}", env=environment)
+    assert_one_line_error(result, "bad.ckpt", "not a whole MindSpore checkpoint")
 
 
 @pytest.mark.parametrize("argv, parts", [

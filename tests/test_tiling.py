@@ -1,10 +1,13 @@
 """Prediction in windows: whatever the windows, the result is that of the whole picture."""
+import tracemalloc
+
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.tiling import Reach, RowResizer, Window, count_windows, mean_of, predict_rows, with_flips
+from src.tiling import Reach, Resized, RowResizer, Window, count_windows, mean_of, predict_rows, with_flips
 
 VALID = Reach(lost=6, context=0, grid=4)
 SAME = Reach(lost=0, context=8, grid=4)
@@ -69,6 +72,26 @@ def test_windows_of_the_size_of_the_picture():
     assert VALID.window((100, 50), 0, fixed=(44, 44)) == Window((44, 44), (32, 32), 6, 0, 0)
 
 
+@given(height=st.integers(1, 300), width=st.integers(1, 300), side=st.integers(1, 250))
+def test_no_window_is_larger_than_asked_for(height, width, side):
+    window = SAME.window((height, width), side)
+    assert max(window.input) <= max(side, SAME.grid) and all(value % SAME.grid == 0 for value in window.input)
+
+
+@given(height=st.integers(1, 60), sides=st.lists(st.sampled_from([28, 32, 44, 60]), min_size=2, max_size=2))
+def test_valid_convolutions_to_the_last_bit(height, sides):
+    """A network that sums whole numbers rounds nothing: two ways to cut give one result, bit for bit."""
+    picture = picture_of(height, 50)
+
+    def network(image):
+        assert image.dtype == np.float32
+        whole = np.rint((image.astype(np.float64) + 1) * 127.5)
+        return mean_around(whole, 6) * 169
+
+    one, other = (predict(picture, VALID.window(picture.shape[:2], 0, fixed=(side, side)), network) for side in sides)
+    np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("side", [4, 8, 12, 16, 24])
 def test_windows_smaller_than_the_context(side):
     """They still cover every pixel once, and their seams are blended: a constant stays what it is."""
@@ -84,6 +107,31 @@ def test_blending_is_linear_over_the_overlap():
     window = Window((8, 8), (8, 8), 0, 0, 4)
     result = predict(np.zeros((8, 12, 1), np.uint8), window, lambda image: np.full((1, 8, 8, 1), next(numbers), "f4"))
     np.testing.assert_allclose(result[0, :, 0], [0, 0, 0, 0, 0.125, 0.375, 0.625, 0.875, 1, 1, 1, 1])
+
+
+def test_memory_is_that_of_a_band():
+    """Of a long picture no more is held than a few bands of its result; the whole would be forty of them."""
+    picture = np.zeros((4000, 64, 1), np.uint8)
+    window = SAME.window(picture.shape[:2], 116)
+    classes = 8
+    tracemalloc.start()
+    rows = sum(len(part) for part in predict_rows(picture, window, lambda image: np.zeros(
+        (1, *image.shape[2:], classes), np.float32)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    band = 4 * window.core[0] * picture.shape[1] * classes
+    assert rows == 4000 and band * 40 <= 4 * picture.size * classes
+    assert peak < 6 * band, (peak, band)
+
+
+@given(size=st.tuples(st.integers(1, 40), st.integers(1, 40)), target=st.tuples(st.integers(1, 60), st.integers(1, 60)))
+def test_resized_is_what_opencv_resizes(size, target):
+    """Up to one gray level."""
+    picture = picture_of(*size, channels=3)
+    resized = Resized(picture, target)
+    found = resized[np.arange(target[0])[:, None], np.arange(target[1])]
+    assert resized.shape == (*target, 3) == found.shape and found.dtype == np.uint8
+    assert np.abs(found.astype(int) - cv2.resize(picture, target[::-1])).max() <= 1
 
 
 def test_rows_come_band_by_band():
@@ -114,7 +162,6 @@ def test_mean_leaves_the_results_of_its_parts_alone():
 @given(size=st.tuples(st.integers(1, 40), st.integers(1, 12)), target=st.tuples(st.integers(1, 40), st.integers(1, 12)),
        cuts=st.lists(st.integers(1, 9), min_size=1))
 def test_resizing_row_by_row_is_resizing_the_whole(size, target, cuts):
-    cv2 = pytest.importorskip("cv2")
     whole = np.random.default_rng(0).random((*size, 3), np.float32)
     resizer, parts, top = RowResizer(size, target), [], 0
     for cut in [*cuts, *[7] * 40]:

@@ -115,7 +115,8 @@ def read_pixels(image):
     """Pixels of Pillow's image: (H, W) gray or (H, W, 3) red, green, blue, uint8; of 16 bits the upper 8."""
     if image.mode.startswith("I"):
         return (np.asarray(image) >> 8).astype(np.uint8)
-    return np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
+    mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
+    return np.asarray(image if image.mode == mode else image.convert(mode))     # convert copies in any case
 
 
 def to_channels(pixels, num_channels):

@@ -1,5 +1,6 @@
 """Pictures without labels: PNG, JPEG, BMP and TIFF, one page or many, 8 and 16 bits, gray and colour."""
 import re
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,10 @@ ENDINGS = {".png", ".jpg", ".jpeg", ".bmp"} | TIFF_ENDINGS
 
 # A header can claim any size; nothing is allocated for a page beyond this.
 MAX_SIDE = 20_000
+MAX_SAMPLES = 4         # red, green, blue and alpha
+
+KINDS = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.RGB,
+         tifffile.PHOTOMETRIC.PALETTE, tifffile.PHOTOMETRIC.YCBCR)
 
 
 @dataclass(frozen=True)
@@ -45,15 +50,19 @@ def list_pictures(path):
     if not path.is_dir():
         raise UNetError(f"no such file or folder: {path}; give pictures with --data_path")
     files = [file for file in path.iterdir() if file.is_file() and file.suffix.lower() in ENDINGS]
-    if files:
-        stems = [file.stem.lower() for file in files]
-        pictures = [Picture(file, file.stem if stems.count(file.stem.lower()) == 1 else file.name) for file in files]
-    else:
-        pictures = [Picture(file, file.parent.name) for file in path.glob(f"*/{IMAGE_FILE}")]
+    pictures = _named(files) or [Picture(file, file.parent.name) for file in path.glob(f"*/{IMAGE_FILE}")]
     if not pictures:
         raise UNetError(f"{path}: no pictures found; expected {', '.join(sorted(ENDINGS))} files, or folders "
                         f"NAME/{IMAGE_FILE}")
     return sorted(pictures, key=lambda picture: _natural(picture.path))
+
+
+def _named(files):
+    """Pictures under their files' names: without the ending where that is the name of no other, in any case."""
+    stems = Counter(file.stem.lower() for file in files)
+    names = {file.name.lower() for file in files}
+    return [Picture(file, file.name if stems[file.stem.lower()] > 1 or file.stem.lower() in names else file.stem)
+            for file in files]
 
 
 def _natural(path):
@@ -77,7 +86,7 @@ def read_pages(picture, num_channels):
     if picture.is_tiff:
         with open_tiff(picture.path) as file:
             for page in file.pages:
-                check_size(picture.path, *page.shape[:2])
+                check_size(picture.path, page.imagelength, page.imagewidth)
                 yield to_channels(_tiff_pixels(page, picture.path), num_channels)
     else:
         yield to_channels(_read_image(picture.path), num_channels)
@@ -100,17 +109,16 @@ def check_size(path, height, width):
 def _tiff_pixels(page, path):
     """(H, W) gray or (H, W, 3) red, green, blue, uint8."""
     kind = tifffile.PHOTOMETRIC(page.photometric)
+    # Before the pixels are read: a header can claim any number of samples.
+    if (page.dtype not in (bool, np.uint8, np.uint16) or page.samplesperpixel > MAX_SAMPLES or page.imagedepth != 1
+            or kind not in KINDS):
+        raise UNetError(f"{path}: pixels of {page.dtype}, shape {page.shape}, {kind.name}; expected gray or colour "
+                        f"of 8 or 16 bits")
     pixels = page.asarray()
-    if pixels.ndim == 3 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and page.samplesperpixel > 1:
+    if pixels.ndim == 3 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
         pixels = np.moveaxis(pixels, 0, -1)
     if pixels.dtype == bool:
         pixels = pixels.astype(np.uint8) * np.uint8(255)
-    known = (pixels.dtype in (np.uint8, np.uint16) and
-             (pixels.ndim == 2 or pixels.ndim == 3 and pixels.shape[2] in (2, 3, 4)))
-    if not known or kind not in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE,
-                                 tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.PALETTE, tifffile.PHOTOMETRIC.YCBCR):
-        raise UNetError(f"{path}: pixels of {pixels.dtype}, shape {pixels.shape}, {kind.name}; expected gray or colour "
-                        f"of 8 or 16 bits")
     if kind == tifffile.PHOTOMETRIC.PALETTE:
         pixels = np.moveaxis(page.colormap, 0, -1)[pixels]
     if kind == tifffile.PHOTOMETRIC.MINISWHITE:

@@ -83,6 +83,13 @@ def test_order_and_names(tmp_path):
     assert [picture.name for picture in list_pictures(tmp_path / "9.png")] == ["9"]
 
 
+def test_no_two_pictures_share_a_name(tmp_path):
+    for name in ("a.png", "a.png.bmp", "b.png", "b.jpg", "b.png.tif", "B.bmp", "c.tiff"):
+        (tmp_path / name).touch()
+    names = [picture.name for picture in list_pictures(tmp_path)]
+    assert sorted(names) == ["B.bmp", "a", "a.png.bmp", "b.jpg", "b.png", "b.png.tif", "c"]
+
+
 def test_folders_of_the_training_layout(nuclei):
     pictures = list_pictures(nuclei)
     assert [picture.name for picture in pictures] == [f"{number:04d}" for number in range(10)]
@@ -110,6 +117,39 @@ def test_kinds_that_are_not_read(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", GRAY.astype(np.float32))
     with pytest.raises(UNetError, match=r"a\.tif: pixels of float32"):
         read(tmp_path / "a.tif")
+
+
+def test_planes_one_after_another(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.moveaxis(COLOUR, -1, 0), photometric="rgb", planarconfig="separate")
+    np.testing.assert_array_equal(read(tmp_path / "a.tif", 3)[0], COLOUR[..., ::-1])
+
+
+def test_gray_with_alpha(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.stack([GRAY, 255 - GRAY], axis=-1), photometric="minisblack",
+                     planarconfig="contig", extrasamples=["unassalpha"])
+    np.testing.assert_array_equal(read(tmp_path / "a.tif")[0], GRAY[..., None])
+
+
+def test_too_many_samples_are_refused_unread(tmp_path, monkeypatch):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((7, 12, 9), np.uint8), photometric="minisblack",
+                     planarconfig="separate")
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", None)
+    with pytest.raises(UNetError, match=r"a\.tif: pixels of uint8, shape \(7, 12, 9\)"):
+        read(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("ending", ["png", "bmp", "tif"])
+def test_claims_are_refused_before_anything_is_allocated(tmp_path, monkeypatch, ending):
+    """Also the width of planes one after another, which is not the second side of their array."""
+    monkeypatch.setattr("src.data.pictures.MAX_SIDE", 50)
+    if ending == "tif":
+        tifffile.imwrite(tmp_path / "a.tif", np.zeros((3, 5, 51), np.uint8), photometric="rgb",
+                         planarconfig="separate")
+        monkeypatch.setattr(tifffile.TiffPage, "asarray", None)
+    else:
+        save(tmp_path / f"a.{ending}", np.zeros((5, 51), np.uint8))
+    with pytest.raises(UNetError, match="a page of 51x5; at most 50"):
+        read(tmp_path / f"a.{ending}")
 
 
 def test_absurd_sizes(tmp_path):

@@ -1,0 +1,100 @@
+"""Checkpoints as ONNX files in the user's cache, exported at their first use.
+
+MindSpore exports in a process of its own (``python -m src.onnx_cache``, options on standard input): it would keep
+more memory than the prediction itself needs.
+"""
+import hashlib
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from src.model_utils.config import Config
+from src.model_utils.errors import UNetError
+from src.model_utils.files import cache_folder
+
+logger = logging.getLogger("unet")
+
+PROJECT = Path(__file__).resolve().parents[1]
+DONE, REFUSED, NOT_NEEDED = 0, 2, 3     # exit status of the process that exports
+
+
+def as_onnx(config, paths):
+    """The checkpoints ``paths`` as ONNX files.
+
+    Args:
+        config (Config): backend, device_target, tile_size, image_size and the network's options count.
+        paths (list[Path]): checkpoints.
+
+    Returns:
+        list[Path]: a file for each; None where MindSpore is to run the checkpoints: ``backend`` says so, or is auto
+        and the device is no CPU, or they cannot be exported.
+
+    Raises:
+        UNetError: ``backend`` is onnx, and they cannot be exported.
+    """
+    if config.backend == "mindspore":
+        return None
+    files = [cache_folder() / "onnx" / f"{_key(config, path)}.onnx" for path in paths]
+    is_settled = config.backend == "onnx" or config.device_target == "CPU"
+    if is_settled and all(file.is_file() for file in files):
+        return files
+    status, message = _ask_mindspore(config, paths, files)
+    if status == REFUSED and config.backend == "onnx":
+        raise UNetError(message)
+    if status == REFUSED:   # what is wrong with a checkpoint itself will show again
+        logger.info("MindSpore runs the checkpoint, as no ONNX file could be made of it: %s", message)
+    return files if status == DONE else None
+
+
+def _key(config, path):
+    """A hash of all that the exported file depends on."""
+    options = {key: getattr(config, key) for key in ("model_name", "num_channels", "num_classes", "use_deconv",
+                                                     "use_bn", "image_size", "tile_size")}
+    return hashlib.sha256(path.read_bytes() + json.dumps(options).encode()).hexdigest()[:24]
+
+
+def _ask_mindspore(config, paths, files):
+    """Status and message of the process that exports."""
+    work = {"options": config.as_dict(), "paths": [str(path) for path in paths], "files": [str(file) for file in files]}
+    search = os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    result = subprocess.run([sys.executable, "-m", "src.onnx_cache"], input=json.dumps(work), text=True, check=False,
+                            capture_output=True, env={**os.environ, "PYTHONPATH": search})
+    if result.returncode in (DONE, NOT_NEEDED):
+        return result.returncode, ""
+    lines = result.stderr.strip().splitlines()
+    return REFUSED, lines[-1] if lines else f"the export ended with status {result.returncode}"
+
+
+def _export(options, paths, files):
+    """Export the checkpoints that ``files`` does not have yet, unless the device has something faster."""
+    from src.checkpoint import Contents
+    from src.export import write_onnx
+    from src.model_utils import runtime
+    from src.networks import smallest_size, window_size
+
+    runtime.quiet_mindspore()
+    config = Config(options)
+    if runtime.start(config.replace(context_mode="graph")).device != "CPU" and config.backend == "auto":
+        return NOT_NEEDED
+    size = window_size(config)
+    shape = (1, config.num_channels, *(size or (smallest_size(config.model_name),) * 2))
+    for path, file in zip(paths, files):
+        if not Path(file).is_file():
+            write_onnx(config.replace(dynamic=size is None, eval_activate="Softmax",
+                                      checkpoint_file_path=str(path)), Contents(path), Path(file), shape)
+    return DONE
+
+
+def _main():
+    try:
+        return _export(**json.load(sys.stdin))
+    except UNetError as error:
+        print(error, file=sys.stderr)
+        return REFUSED
+
+
+if __name__ == "__main__":
+    sys.exit(_main())
