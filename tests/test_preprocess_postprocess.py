@@ -179,7 +179,7 @@ def test_inputs_of_an_earlier_longer_run_go(sample, long_stacks, tmp_path):
     longer.preprocess()
     for name in ("notes.txt", "ISBI_test_bs_1_x.bin", "label.npy.bak"):
         (longer.inputs / name).write_text("mine")
-    (longer.inputs / ".ISBI_test_bs_1_4.999999999.bin").write_text("left by a killed process")
+    (longer.inputs / ".ISBI_test_bs_1_4.unet-999999999.bin").write_text("left by a killed process")
     result = Exchange(tmp_path, sample, "--image_size=[32,32]").preprocess()
     assert sorted(path.name for path in longer.inputs.iterdir()) == [
         "ISBI_test_bs_1_0.bin", "ISBI_test_bs_1_1.bin", "ISBI_test_bs_1_x.bin", "label.npy", "label.npy.bak",
