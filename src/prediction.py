@@ -124,7 +124,7 @@ def load_model(config):
             raise UNetError(f"no such checkpoint: {path}; expected a .ckpt file")
     files = as_onnx(config, paths)
     if files:
-        logger.info("ONNX Runtime is the fastest way in Python on a CPU, so %s is used in the place of %s "
+        logger.info("ONNX Runtime is faster on a CPU than MindSpore's own kernels, so %s is used in the place of %s "
                     "(--backend=mindspore runs the checkpoint itself)", ", ".join(map(str, files)),
                     config.checkpoint_file_path)
         return _onnx_model([OnnxNetwork(path) for path in files], config)
