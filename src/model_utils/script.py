@@ -30,7 +30,8 @@ def run_script(main, description, argv=None):
     except KeyboardInterrupt:
         return _fail("interrupted", 128 + signal.SIGINT, debug)
     except Exception as error:   # the last stop before the interpreter's own traceback
-        text = str(error).strip().splitlines()
+        # MindSpore's texts begin with a ruled line.
+        text = [line for line in str(error).splitlines() if line.strip(" -")]
         return _fail(f"error: {type(error).__name__}: {text[0] if text else ''} (a fault of the program; --debug shows "
                      f"the traceback)", 1, debug)
 
