@@ -58,8 +58,16 @@ def command(options, data, output, ranks, *more):
             "--run_distribute=True", "--batch_size=1", "--distribute_epochs=10"]
 
 
+def descendants(pid):
+    """Process numbers of all that ``pid`` has started, and what those have."""
+    found = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split():
+        found += [int(child), *descendants(int(child))]
+    return found
+
+
 def run(argv, kill_after=None):
-    """Run to the end, or kill the whole process group after some seconds. Returns the status and the seconds."""
+    """Run to the end, or kill it and all that it has started after some seconds. Returns the status and the seconds."""
     started = time.monotonic()
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=PROJECT,
@@ -68,7 +76,8 @@ def run(argv, kill_after=None):
         output, _ = process.communicate(timeout=kill_after)
         return process.returncode, time.monotonic() - started, output
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+        for pid in [process.pid, *descendants(process.pid)]:     # msrun's workers are no members of its group
+            os.kill(pid, signal.SIGKILL)
         output, _ = process.communicate()
         return process.returncode, time.monotonic() - started, output
 

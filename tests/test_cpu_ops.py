@@ -168,7 +168,7 @@ def test_stock_layers_with_a_reason(option, device, mode, level, reason, caplog,
     assert reason is None or reason in caplog.text
 
 
-def test_no_compiler(monkeypatch, caplog):
+def test_no_compiler(monkeypatch, caplog, fast):
     monkeypatch.setattr("src.cpu_ops.cap_cpu_instruction_set", lambda: None)
     monkeypatch.setenv("CXX", "no-such-compiler")
     caplog.set_level("INFO", "unet")
@@ -178,7 +178,7 @@ def test_no_compiler(monkeypatch, caplog):
         choose_layers("on", "CPU", "graph")
 
 
-def test_compiler_that_fails(monkeypatch, tmp_path):
+def test_compiler_that_fails(monkeypatch, tmp_path, fast):
     compiler = tmp_path / "broken"
     compiler.write_text("#!/bin/sh\necho 'x.cc:1: error: nothing works' >&2\nexit 1\n")
     compiler.chmod(0o755)
