@@ -17,7 +17,7 @@ def main(config):
     from src.onnx_model import OnnxNetwork
 
     network = OnnxNetwork(with_ending(config.file_name, ".onnx"), config.device_target)
-    network.check_classes(config.num_classes)
+    network.check(config.num_channels, config.num_classes)
     _, samples = create_samples(config)
     report(network, samples, config.replace(eval_activate=network.activate), model=network.path)
 

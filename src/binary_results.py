@@ -12,7 +12,7 @@ import numpy as np
 
 from src.data import transforms
 from src.drawing import png_bytes
-from src.model_utils.errors import UNetError
+from src.model_utils.errors import UNetError, some
 from src.model_utils.files import remove_leftovers, write_atomically
 
 logger = logging.getLogger("unet")
@@ -106,7 +106,7 @@ def _remove_inputs(folder, names):
         raise UNetError(f"cannot write into {folder}: {error.strerror}; give another --result_path") from None
     if foreign:
         logger.warning("WARNING: %s holds files of other origin (%s); a runtime that takes all files of the folder "
-                       "takes them too", folder, _some(foreign))
+                       "takes them too", folder, some(foreign))
 
 
 # ---- results
@@ -146,11 +146,11 @@ def _check_files(folder, paths, shape, dtype):
                         f"--rst_path")
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
-        raise UNetError(f"{folder}: {len(missing)} of {len(paths)} results are missing ({_some(missing)}); run the "
+        raise UNetError(f"{folder}: {len(missing)} of {len(paths)} results are missing ({some(missing)}); run the "
                         f"network on all files that preprocess.py writes with the same options")
     extra = sorted({path.name for path in folder.glob(f"*{RESULT_ENDING}")} - {path.name for path in paths})
     if extra:
-        raise UNetError(f"{folder}: {len(extra)} results belong to no validation image ({_some(extra)}); expected "
+        raise UNetError(f"{folder}: {len(extra)} results belong to no validation image ({some(extra)}); expected "
                         f"{len(paths)}, {paths[0].name} to {paths[-1].name}; remove what is of another run")
     expected = int(np.prod(shape)) * dtype.itemsize
     for path in paths:
@@ -173,7 +173,3 @@ def _read_result(path, shape, dtype, num_classes):
         raise UNetError(f"{path}: not probabilities: those of a pixel must sum to 1; expected the softmax as float32 "
                         f"with the classes last (N, height, width, classes)")
     return result
-
-
-def _some(names, most=3):
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

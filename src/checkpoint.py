@@ -16,7 +16,7 @@ import mindspore as ms
 import numpy as np
 from mindspore.train.checkpoint_pb2 import Checkpoint
 
-from src.model_utils.errors import UNetError
+from src.model_utils.errors import UNetError, some
 from src.model_utils.files import replacing
 from src.model_utils.runtime import first_line
 
@@ -124,7 +124,7 @@ class Contents:
         reshaped = [f"{name} is {tuple(self.weights[name].shape)} there, {tuple(expected[name].shape)} here"
                     for name in expected if name in self.weights and self.weights[name].shape != expected[name].shape]
         found = ((missing, "missing in the file"), (unknown, "unknown to the network"), (reshaped, "of another shape"))
-        return "; ".join(_some(names, words) for names, words in found if names)
+        return "; ".join(_count(names, words) for names, words in found if names)
 
     def check_weights(self, network):
         """Raise UNetError unless the weights are those of ``network``, all of them and no other."""
@@ -177,9 +177,8 @@ def _check_records(data):
             raise ValueError(f"{tag[:50]!r} has {found[tag]} bytes where its shape takes {size}")
 
 
-def _some(names, words, most=3):
-    shown = ", ".join(names[:most])
-    return f"{len(names)} {words} ({shown}{', ...' if len(names) > most else ''})"
+def _count(names, words):
+    return f"{len(names)} {words} ({some(names)})"
 
 
 def _own(cell):
@@ -222,11 +221,11 @@ def resume(train_network, network, path):
     own = _own(train_network)
     expected = [name for name in own if name.startswith(MOMENTS)]
     if contents.moments and (missing := [name for name in expected if name not in contents.moments]):
-        raise UNetError(f"{path}: damaged: of Adam's moments, {_some(missing, 'are missing')}")
+        raise UNetError(f"{path}: damaged: of Adam's moments, {_count(missing, 'are missing')}")
     reshaped = [name for name, value in {**contents.moments, **contents.counters}.items()
                 if name in own and value.shape != own[name].shape]
     if reshaped:
-        raise UNetError(f"{path}: damaged: of Adam's values, {_some(reshaped, 'are of another shape')}")
+        raise UNetError(f"{path}: damaged: of Adam's values, {_count(reshaped, 'are of another shape')}")
     found = {"the network": True, "Adam's moments": bool(contents.moments),
              "Adam's step": "global_step" in contents.counters, "the run's state": contents.state is not None}
     moments = {name: value for name, value in contents.moments.items() if name in expected}

@@ -13,7 +13,7 @@ import numpy as np
 
 from src.drawing import ClassDrawer
 from src.metrics import HARD_METRICS, ClassCounts, soft_dice_iou
-from src.model_utils.errors import UNetError
+from src.model_utils.errors import UNetError, some
 from src.model_utils.files import write_atomically
 
 logger = logging.getLogger("unet")
@@ -101,8 +101,8 @@ def evaluate(predict, samples, options, on_image=None):
             on_image(index + 1, predicted, classes, dice, iou)
     scores.hard = counts.summary()
     if one_class:
-        logger.warning("WARNING: the prediction is one class alone for %d of %d images: %s%s", len(one_class),
-                       len(samples), ", ".join(one_class[:3]), ", ..." if len(one_class) > 3 else "")
+        logger.warning("WARNING: the prediction is one class alone for %d of %d images: %s", len(one_class),
+                       len(samples), some(one_class))
     return scores
 
 

@@ -119,6 +119,7 @@ class _Png:
 
     def write(self, array):
         """Write (H, W) gray or (H, W, 3) blue, green, red, uint8."""
+        # OpenCV, as it takes the picture's own memory; Pillow would copy large ones into its order of colours.
         write_atomically(self.path, cv2.imencode(".png", array)[1])
 
 

@@ -3,9 +3,6 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-# Networks of same convolutions halve the image four times.
-FREE_SIDES = {0: "batch", 2: "height", 3: "width"}
-
 
 def mend(path, dynamic=False, metadata=None):
     """Rewrite an exported file so that ONNX Runtime takes it, and check it.
@@ -69,7 +66,7 @@ def _name_ends(graph):
 
 
 def _free(graph):
-    for value, sides in ((graph.input[0], FREE_SIDES), (graph.output[0], {0: "batch", 1: "height", 2: "width"})):
-        for axis, name in sides.items():
+    for value, axes in ((graph.input[0], (0, 2, 3)), (graph.output[0], (0, 1, 2))):      # NCHW, NHWC
+        for axis, name in zip(axes, ("batch", "height", "width")):
             value.type.tensor_type.shape.dim[axis].dim_param = name
     del graph.value_info[:]

@@ -66,8 +66,10 @@ class OnnxNetwork:
         batch = np.concatenate([images, filling]) if len(filling) else images
         return self.session.run(None, {self._name: batch})[0][:len(images)]
 
-    def check_classes(self, num_classes):
-        """Raise UNetError unless the network has ``num_classes`` classes, as far as the file says."""
+    def check(self, num_channels, num_classes):
+        """Raise UNetError unless the network has ``num_channels`` and ``num_classes``, as far as the file says."""
+        if self.input_shape[1] not in (None, num_channels):
+            raise UNetError(f"{self.path}: takes {self.input_shape[1]} channel(s), num_channels is {num_channels}")
         if self.num_classes not in (None, num_classes):
             raise UNetError(f"{self.path}: has {self.num_classes} classes, num_classes is {num_classes}")
 

@@ -10,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from src.data.pictures import count_pages, list_pictures, read_pages
+from src.data.transforms import channels_first, to_unit_range
 from src.mask_files import MaskWriter
 from src.model_utils.errors import UNetError
 from src.onnx_cache import as_onnx
@@ -39,6 +40,10 @@ class Model:
     reach: Reach
     fixed: tuple | None
     scale: float
+
+    def run_on_pixels(self, pixels):
+        """``run`` for one window: (h, w, C) uint8 -> (h', w', classes) float32."""
+        return self.run(channels_first(to_unit_range(pixels))[None])[0]
 
 
 def predict(config):
@@ -101,7 +106,7 @@ def _probability_rows(pixels, model, config, note):
     if config.tta and window.input[0] != window.input[1]:
         raise UNetError(f"tta turns the windows, which must be square; the ONNX file takes {window.input[1]}x"
                         f"{window.input[0]}")
-    run = with_flips(model.run) if config.tta else model.run
+    run = with_flips(model.run_on_pixels) if config.tta else model.run_on_pixels
     resizer = None if scaled == size else RowResizer(scaled, size)
     with tqdm(total=count_windows(scaled, window), desc=note, unit="window", leave=False, disable=None,
               file=sys.stderr) as progress:
@@ -133,10 +138,7 @@ def load_model(config):
 
 def _onnx_model(networks, config):
     for network in networks:
-        network.check_classes(config.num_classes)
-        if network.input_shape[1] not in (None, config.num_channels):
-            raise UNetError(f"{network.path}: takes {network.input_shape[1]} channel(s), num_channels is "
-                            f"{config.num_channels}")
+        network.check(config.num_channels, config.num_classes)
     first = networks[0]
     fixed = first.input_shape[2:] if None not in first.input_shape[2:] else None
     lost = (fixed[0] - first.output_shape[1]) // 2 if fixed and first.output_shape[1] else 0

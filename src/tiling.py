@@ -83,7 +83,7 @@ def predict_rows(picture, window, run, on_window=lambda: None):
     Args:
         picture (np.ndarray or Resized): (H, W, C) uint8.
         window (Window): how to cut it.
-        run (callable): (1, C, h, w) float32 in [-1, 1] -> (1, h', w', classes) float32.
+        run (callable): a window, (h, w, C) uint8 -> its result, (h', w', classes) float32.
         on_window (callable): called after each window.
 
     Yields:
@@ -121,10 +121,9 @@ def _band(picture, top, lefts, window, run, on_window):
     width, ramp = picture.shape[1], _ramp(window.overlap)[:, None]
     band = None
     for left in lefts:
-        patch = _mirrored(picture, top - window.margin, left - window.margin, window.input)
-        image = np.ascontiguousarray(patch.transpose(2, 0, 1)[None], np.float32) / np.float32(127.5) - np.float32(1)
+        pixels = _mirrored(picture, top - window.margin, left - window.margin, window.input)
         first, (rows, columns) = window.offset, window.core
-        result = run(image)[0, first:first + rows, first:first + columns]      # (core height, core width, classes)
+        result = run(pixels)[first:first + rows, first:first + columns]        # (core height, core width, classes)
         on_window()
         if band is None:
             band = np.empty((rows, width, result.shape[2]), np.float32)
@@ -156,15 +155,13 @@ def _reflect(index, length):
 
 def with_flips(run):
     """``run`` averaged over the 8 flips and quarter turns of a square window."""
-    def averaged(image):
+    def averaged(pixels):
         total = None
         for turns in range(4):
             for flip in (False, True):
-                view = np.rot90(image, turns, axes=(2, 3))
-                view = view[..., ::-1] if flip else view
-                result = run(np.ascontiguousarray(view))
-                result = result[:, :, ::-1] if flip else result
-                result = np.rot90(result, -turns, axes=(1, 2))
+                view = np.rot90(pixels, turns)
+                result = run(view[:, ::-1] if flip else view)
+                result = np.rot90(result[:, ::-1] if flip else result, -turns)
                 total = result.copy() if total is None else np.add(total, result, out=total)
         return total / np.float32(8)
     return averaged
@@ -189,7 +186,6 @@ class Resized:
     def __getitem__(self, index):
         (top, bottom, down), (left, right, across) = (
             [tap[numbers] for tap in taps] for taps, numbers in zip((self.rows, self.columns), index))
-
         across, rest = _whole(across[..., None])
 
         def row(number):
@@ -212,7 +208,6 @@ class RowResizer:
     """
 
     def __init__(self, size, target):
-        self.source, self.target = size, target
         self.columns = _taps(size[1], target[1])
         self.rows = _taps(size[0], target[0])
         self.buffer = None

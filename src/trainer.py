@@ -187,10 +187,9 @@ def start_from_checkpoint(config, network, trainer):
     elif config.resume:
         path = config.resume_ckpt
         if path == "auto":
-            folder = checkpoint_folder(config)
-            path = checkpoint.newest_whole(folder, config.model_name)
+            path = checkpoint.newest_whole(trainer.folder, config.model_name)
             if path is None:
-                logger.warning("WARNING: no whole checkpoint in %s; the run starts at its beginning", folder)
+                logger.warning("WARNING: no whole checkpoint in %s; the run starts at its beginning", trainer.folder)
                 return
         trainer.restore(checkpoint.resume(trainer.train_network, network, path))
 

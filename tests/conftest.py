@@ -21,6 +21,8 @@ os.environ.setdefault("GLOG_v", "3")
 SCRIPT_ENVIRONMENT = dict(os.environ)
 cap_cpu_instruction_set()
 
+pytest_plugins = ["lite"]
+
 settings.register_profile("unet", deadline=None, max_examples=50)
 settings.load_profile("unet")
 

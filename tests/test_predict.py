@@ -101,7 +101,7 @@ def test_windows_agree_with_the_whole_and_mindspore_with_onnx(checkpoints, name)
                                 "--cpu_ops=off"], "")
         model = load_model(config)
         window = model.reach.window(picture.shape[:2], side, model.fixed)
-        parts = list(predict_rows(picture, window, model.run))
+        parts = list(predict_rows(picture, window, model.run_on_pixels))
         assert (window.core[1] < 300) == (side == sides[0])
         results.append(np.concatenate(parts))
     assert results[0].std() > 1e-3

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from src.data.transforms import channels_first, to_unit_range
 from src.tiling import Reach, Resized, RowResizer, Window, count_windows, mean_of, predict_rows, with_flips
 
 VALID = Reach(lost=6, context=0, grid=4)
@@ -42,8 +43,13 @@ def picture_of(height, width, channels=2, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
 
 
-def predict(picture, window, run):
-    return np.concatenate(list(predict_rows(picture, window, run)))
+def on_pixels(network):
+    """A network as ``predict_rows`` calls it."""
+    return lambda pixels: network(channels_first(to_unit_range(pixels))[None])[0]
+
+
+def predict(picture, window, network):
+    return np.concatenate(list(predict_rows(picture, window, on_pixels(network))))
 
 
 @settings(max_examples=60)
@@ -115,8 +121,8 @@ def test_memory_is_that_of_a_band():
     window = SAME.window(picture.shape[:2], 116)
     classes = 8
     tracemalloc.start()
-    rows = sum(len(part) for part in predict_rows(picture, window, lambda image: np.zeros(
-        (1, *image.shape[2:], classes), np.float32)))
+    rows = sum(len(part) for part in predict_rows(picture, window, lambda pixels: np.zeros(
+        (*pixels.shape[:2], classes), np.float32)))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     band = 4 * window.core[0] * picture.shape[1] * classes
@@ -137,20 +143,20 @@ def test_resized_is_what_opencv_resizes(size, target):
 def test_rows_come_band_by_band():
     picture = picture_of(100, 30)
     window = VALID.window((100, 30), 0, fixed=(28, 28))
-    shapes = [rows.shape for rows in predict_rows(picture, window, valid_network)]
+    shapes = [rows.shape for rows in predict_rows(picture, window, on_pixels(valid_network))]
     assert shapes == [(16, 30, 2)] * 6 + [(4, 30, 2)]
 
 
 def test_flips():
     """Averaged over flips and turns, a network that sees to the right alone sees in all eight directions alike."""
-    image = np.zeros((1, 1, 5, 5), np.float32)
-    image[0, 0, 2, 2] = 8
+    pixels = np.zeros((5, 5, 1), np.float32)
+    pixels[2, 2] = 8
 
     def shifted(view):
-        return np.roll(view, 1, axis=3).transpose(0, 2, 3, 1)
+        return np.roll(view, 1, axis=1)
     expected = np.zeros((5, 5))
     expected[[1, 3, 2, 2], [2, 2, 1, 3]] = 2
-    np.testing.assert_array_equal(with_flips(shifted)(image)[0, :, :, 0], expected)
+    np.testing.assert_array_equal(with_flips(shifted)(pixels)[:, :, 0], expected)
 
 
 def test_mean_leaves_the_results_of_its_parts_alone():

@@ -7,3 +7,8 @@ class UNetError(Exception):
     The message is one line: what was found, what was expected, where, and what to do. Scripts print it
     and exit with status 2.
     """
+
+
+def some(names, most=3):
+    """The first of ``names`` for a message: "a, b, c, ..."."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
