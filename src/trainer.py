@@ -10,6 +10,7 @@ from mindspore import Tensor, amp, nn
 from mindspore.train.loss_scale_manager import FixedLossScaleManager
 
 from src import checkpoint
+from src.accumulation import AccumulatedStep
 from src.callbacks import CheckpointSaver, EpochLossTimeMonitor, StepLossTimeMonitor
 from src.checkpoint import checkpoint_folder
 from src.cpu_ops import choose_layers
@@ -30,7 +31,7 @@ logger = logging.getLogger("unet")
 # Options that make another run of a run, beside its steps.
 WHAT_COUNTS = ("model_name", "seed", "dataset", "image_size", "crop", "cross_valid_ind", "split", "train_augment",
                "train_crop", "augment_rot90", "augment_elastic", "lr", "lr_schedule", "warmup_steps", "min_lr",
-               "weight_decay")
+               "weight_decay", "accumulate_steps")
 
 
 class Trainer:
@@ -230,14 +231,15 @@ def resolve_amp_level(option, device):
 
 
 def build_train_network(config, network, schedule, amp_level):
-    """Network, loss and Adam as one training step: (images, labels) -> loss."""
+    """Network, loss and Adam as one training step: (images, labels) -> loss; in parts with accumulate_steps."""
     if config.loss_scale != config.FixedLossScaleManager:
         raise UNetError(f"loss_scale {config.loss_scale} and FixedLossScaleManager {config.FixedLossScaleManager} "
                         f"differ; the gradients would be scaled by one and unscaled by the other")
     optimizer = nn.Adam(network.trainable_params(), learning_rate=build_learning_rate(config, schedule.total_steps),
                         weight_decay=config.weight_decay, loss_scale=config.loss_scale)
     manager = FixedLossScaleManager(config.FixedLossScaleManager, drop_overflow_update=False)
-    return amp.build_train_network(network, optimizer, build_loss(config), level=amp_level, loss_scale_manager=manager)
+    step = amp.build_train_network(network, optimizer, build_loss(config), level=amp_level, loss_scale_manager=manager)
+    return step if config.accumulate_steps == 1 else AccumulatedStep(step, config.accumulate_steps)
 
 
 def compile_step(train_network, batch_size, samples, context_mode):

@@ -65,6 +65,7 @@ def make_schedule(config, samples, group_size=1):
     epochs_option = "distribute_epochs" if config.run_distribute else "epochs"
     passes = config.distribute_epochs if config.run_distribute else config.epochs
     batch_size = (config.run_distribute and config.distribute_batchsize) or config.batch_size
+    batch_size *= config.accumulate_steps
     if passes < config.repeat:
         raise UNetError(f"{epochs_option} {passes} is less than repeat {config.repeat}, so the run would have no step; "
                         f"{epochs_option} counts passes over the data, {config.repeat} of which make one epoch: raise "

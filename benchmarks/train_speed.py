@@ -1,0 +1,149 @@
+"""Seconds of a training step and peak memory on this CPU: this project, MindSpore's own kernels, PyTorch.
+
+``python benchmarks/train_speed.py --rounds=7`` prints a Markdown table. Each path is a process of its own; they take
+turns step by step, so that other load on the machine meets all of them. PyTorch is needed in the interpreter that
+``--torch`` names (default: this one), and is left out without it.
+"""
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(PROJECT))
+
+import numpy as np  # noqa: E402
+
+from src.model_utils.runtime import peak_memory_gb  # noqa: E402
+
+# case -> options, batch, (channels, height, width) of the image, side of the label
+CASES = {
+    "unet_simple 256x256, batch 4": (["--model_name=unet_simple"], 4, (1, 256, 256), 256),
+    "unet_simple 256x256, batch 8": (["--model_name=unet_simple"], 8, (1, 256, 256), 256),
+    "unet_medical 572x572, batch 2": (["--model_name=unet_medical"], 2, (1, 572, 572), 388),
+    "unet_nested 96x96, batch 16": (["--model_name=unet_nested", "--num_channels=3", "--use_bn=False",
+                                     "--use_ds=False"], 16, (3, 96, 96), 96),
+}
+PATHS = ("compiled operators", "MindSpore's kernels", "PyTorch", "PyTorch channels-last")
+WARM_UP = 2
+
+
+def random_batch(batch, image, side):
+    """Images and one-hot labels of two classes, float32."""
+    rng = np.random.default_rng(0)
+    classes = rng.random((batch, 1, side, side)) > 0.5
+    return (rng.random((batch, *image), np.float32) * 2 - 1,
+            np.concatenate([classes, ~classes], axis=1).astype(np.float32))
+
+
+def mindspore_step(argv, batch, image, side, cpu_ops):
+    """One training step as train.py makes it, as a function."""
+    from mindspore import Tensor
+
+    from src.cpu_ops import choose_layers
+    from src.model_utils import runtime
+    from src.model_utils.config import parse_options
+    from src.networks import build_network
+    from src.trainer import build_train_network
+
+    runtime.quiet_mindspore()
+    config = parse_options([*argv, "--device_target=CPU", f"--cpu_ops={cpu_ops}"], "")
+    runtime.start(config)
+
+    class Schedule:
+        total_steps = 1000
+
+    network = build_network(config, choose_layers(config.cpu_ops, "CPU", "graph"))
+    train_network = build_train_network(config, network, Schedule, "O0")
+    train_network.set_train()
+    images, labels = map(Tensor, random_batch(batch, image, side))
+    return lambda: float(train_network(images, labels).asnumpy())
+
+
+def torch_step(argv, batch, image, side, channels_last):
+    """The same step in PyTorch."""
+    import torch
+    from torch_networks import NestedUNet, UNet
+
+    torch.manual_seed(0)
+    name = argv[0].partition("=")[2]
+    network = NestedUNet(image[0], 2) if name == "unet_nested" else UNet(image[0], 2, name == "unet_medical")
+    images, labels = map(torch.from_numpy, random_batch(batch, image, side))
+    if channels_last:
+        network = network.to(memory_format=torch.channels_last)
+        images = images.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(network.parameters(), 1e-4)
+
+    def step():
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(network(images), labels)
+        loss.backward()
+        optimizer.step()
+        return float(loss)
+    return step
+
+
+def work(path, case):
+    """Take a step and print its seconds for each line of standard input; the peak memory at its end."""
+    make, option = {"compiled operators": (mindspore_step, "on"), "MindSpore's kernels": (mindspore_step, "off"),
+                    "PyTorch": (torch_step, False), "PyTorch channels-last": (torch_step, True)}[path]
+    step = make(*CASES[case], option)
+    for _ in range(WARM_UP):
+        step()
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        started = time.perf_counter()
+        step()
+        print(time.perf_counter() - started, flush=True)
+    print(peak_memory_gb())
+
+
+class Worker:
+    """A process that takes steps when it is asked to."""
+
+    def __init__(self, python, path, case):
+        self.process = subprocess.Popen([python, __file__, "--work", path, case], text=True, bufsize=1,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.seconds = []
+        self.works = any(line == "ready\n" for line in self.process.stdout)
+
+    def step(self):
+        self.process.stdin.write("\n")
+        self.seconds.append(float(self.process.stdout.readline()))
+
+    def end(self):
+        """Peak memory in GB."""
+        return float(self.process.communicate()[0])
+
+
+def main():
+    """Print the table, case by case."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--torch", default=sys.executable, metavar="PYTHON")
+    parser.add_argument("--cases", nargs="*", default=list(CASES), metavar="CASE")
+    parser.add_argument("--work", nargs=2, metavar=("PATH", "CASE"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        work(*options.work)
+        return
+    print("| case | path | median s | images/s | compiled operators are faster by | peak memory GB |")
+    print("|---|---|---|---|---|---|")
+    for case in options.cases:
+        workers = {path: Worker(options.torch if "PyTorch" in path else sys.executable, path, case) for path in PATHS}
+        workers = {path: worker for path, worker in workers.items() if worker.works}
+        for _ in range(options.rounds):
+            for worker in workers.values():
+                worker.step()
+        own = workers[PATHS[0]].seconds
+        for path, worker in workers.items():
+            median = statistics.median(worker.seconds)
+            ratio = statistics.median(other / mine for other, mine in zip(worker.seconds, own))
+            print(f"| {case} | {path} | {median:.2f} | {CASES[case][1] / median:.2f} | {ratio:.2f} | "
+                  f"{worker.end():.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
