@@ -5,7 +5,8 @@ from functools import lru_cache
 import numpy as np
 
 from src.data import augment, border, transforms
-from src.data.folders import FolderReader, list_pairs
+from src.data.folders import list_pairs
+from src.data.pairs import PairReader
 from src.data.stacks import StackReader, fold_indices
 from src.model_utils.errors import UNetError
 
@@ -210,9 +211,9 @@ def stack_samples(data_dir, geometry, cross_val_ind=1, augmentation=Augmentation
 
 
 def folder_samples(data_dir, geometry, split=0.8, augmentation=Augmentation(), num_channels=3, num_classes=2,
-                   eval_resize=False, seed=1, shuffle=True, weighted=False):
-    """Training and validation samples of a folder data set."""
-    train, valid = (FolderReader(folders, num_channels, num_classes) for folders in list_pairs(data_dir, split))
+                   eval_resize=False, seed=1, shuffle=True, weighted=False, layout="folders"):
+    """Training and validation samples of pictures and masks; ``layout`` is one of ``src.data.folders.LAYOUTS``."""
+    train, valid = (PairReader(pairs, num_channels, num_classes) for pairs in list_pairs(data_dir, split, layout))
     transform = FolderTransform(geometry)
     return (TrainingSamples(train, range(len(train)), transform, num_classes, augmentation, seed, shuffle, weighted),
             ValidationSamples(valid, range(len(valid)), transform, num_classes, keep_label_size=eval_resize))
@@ -233,4 +234,5 @@ def create_samples(config):
         return stack_samples(config.data_path, geometry, config.cross_valid_ind, augmentation, config.num_classes,
                              config.seed, config.border_weight)
     return folder_samples(config.data_path, geometry, config.split, augmentation, config.num_channels,
-                          config.num_classes, config.eval_resize, config.seed, weighted=config.border_weight)
+                          config.num_classes, config.eval_resize, config.seed, weighted=config.border_weight,
+                          layout=config.dataset)
