@@ -14,9 +14,11 @@ from src.accumulation import AccumulatedStep
 from src.callbacks import CheckpointSaver, EpochLossTimeMonitor, StepLossTimeMonitor
 from src.checkpoint import checkpoint_folder
 from src.cpu_ops import choose_layers
+from src.data.check import check_dataset
 from src.data.pipeline import training_pipeline
-from src.data.samples import create_samples
+from src.data.samples import create_samples, entries
 from src.data.schedule import make_schedule
+from src.data.splits import write_splits
 from src.eval_callback import EvalCallBack
 from src.loss import build_loss
 from src.lr_schedule import build_learning_rate
@@ -172,6 +174,10 @@ def train(config, interrupted=lambda: False):
                 remove_leftovers(folder)
             # The file is there to resume with, not to transfer once more.
             config.replace(transfer_training=False).save(Path(config.output_path) / "config.yaml")
+            write_splits(Path(config.output_path) / "splits.json", entries(samples, config.data_path),
+                         entries(validation, config.data_path))
+            if config.check_dataset:
+                check_dataset(samples, validation, Path(config.output_path) / "dataset.json", quick=True)
         return run(config, trainer, samples, place, interrupted)
 
 

@@ -9,7 +9,6 @@ IMAGE_FILE = "image.png"
 MASK_FILE = "mask.png"
 
 IMAGE_ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
-LOSSY = {".jpg", ".jpeg"}
 
 
 def list_pairs(data_dir, split, layout="folders"):
@@ -61,10 +60,6 @@ def _side_by_side(masks):
             if alone:
                 raise UNetError(f"{alone[0]}: no file of that name in {folder / other}; each picture has its mask "
                                 f"({len(alone)} without partner: {some([path.name for path in alone])})")
-        for path in labels.values():
-            if path.suffix.lower() in LOSSY:
-                raise UNetError(f"{path}: a JPEG file; masks that were saved with loss cannot be used, make them again "
-                                f"as PNG")
         return [Pair(stem, images[stem], labels[stem]) for stem in sorted(images, key=natural)]
     return pairs_in
 

@@ -17,6 +17,10 @@ class Pair:
     image: Path
     mask: Path
 
+    def path_below(self, root):
+        """The picture's path below the data set's folder, which tells it from all others."""
+        return self.image.relative_to(root).as_posix()
+
 
 class PairReader:
     """Pictures and masks, read when they are asked for.
@@ -28,10 +32,12 @@ class PairReader:
         pairs (list[Pair]): the files.
         num_channels (int): 1 or 3.
         num_classes (int): classes, the background included.
+        cache_mb (int): memory in MB (10^6 bytes) in which decoded pairs are kept, the first that come.
     """
 
-    def __init__(self, pairs, num_channels, num_classes):
+    def __init__(self, pairs, num_channels, num_classes, cache_mb=0):
         self.pairs = pairs
+        self.kept, self.free = {}, cache_mb * 10**6
         self.num_channels = num_channels
         self.num_classes = num_classes
 
@@ -39,6 +45,16 @@ class PairReader:
         return len(self.pairs)
 
     def __getitem__(self, index):
+        index = int(index)
+        if index not in self.kept:
+            item = self._read(index)
+            size = item[0].nbytes + item[1].nbytes
+            if self.free < size:
+                return item
+            self.kept[index], self.free = item, self.free - size
+        return self.kept[index]
+
+    def _read(self, index):
         pair = self.pairs[index]
         with open_image(pair.image) as file:
             image = to_channels(read_pixels(file), self.num_channels)
@@ -66,6 +82,19 @@ class PairReader:
     def name(self, index):
         """Name of an image, for messages and tables."""
         return self.pairs[index].name
+
+    def entry(self, index, root):
+        """Name of an image in splits.json: its path below ``root``, the data set's folder."""
+        return self.pairs[index].path_below(root)
+
+    def kind(self, index):
+        """How the image is stored: Pillow's mode, such as RGB."""
+        with open_image(self.pairs[index].image) as file:
+            return file.mode
+
+    def levels(self, index):
+        """The values in its mask's file."""
+        return np.unique(_read_mask(self.pairs[index].mask))
 
 
 @contextmanager
@@ -102,6 +131,9 @@ def to_channels(pixels, num_channels):
 def _read_mask(path):
     """(H, W) uint8: gray values, or the numbers of a palette's colours."""
     with open_image(path) as image:
+        if image.format == "JPEG":
+            raise UNetError(f"{path}: a JPEG file; masks that were saved with loss cannot be used, make them again as "
+                            f"PNG")
         if image.mode.startswith(("I", "F")):
             raise UNetError(f"{path}: pixels of kind {image.mode!r} found; masks have 8 bits")
         return np.asarray(image if image.mode == "P" else image.convert("L"))

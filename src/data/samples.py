@@ -7,6 +7,7 @@ import numpy as np
 from src.data import augment, border, transforms
 from src.data.folders import list_pairs
 from src.data.pairs import PairReader
+from src.data.splits import choose
 from src.data.stacks import StackReader, fold_indices
 from src.model_utils.errors import UNetError
 
@@ -201,22 +202,35 @@ class ValidationSamples:
 
 
 def stack_samples(data_dir, geometry, cross_val_ind=1, augmentation=Augmentation(), num_classes=2, seed=1,
-                  weighted=False):
-    """Training and validation samples of one ISBI fold."""
+                  weighted=False, splits=""):
+    """Training and validation samples of one ISBI fold, or of a file of ``src.data.splits``."""
     reader = StackReader(data_dir)
-    train, valid = fold_indices(len(reader), cross_val_ind)
+    if splits:
+        train, valid = choose([reader.name(index) for index in range(len(reader))], splits)
+    else:
+        train, valid = fold_indices(len(reader), cross_val_ind)
     transform = StackTransform(geometry)
     return (TrainingSamples(reader, train, transform, num_classes, augmentation, seed, weighted=weighted),
             ValidationSamples(reader, valid, transform, num_classes))
 
 
 def folder_samples(data_dir, geometry, split=0.8, augmentation=Augmentation(), num_channels=3, num_classes=2,
-                   eval_resize=False, seed=1, shuffle=True, weighted=False, layout="folders"):
+                   eval_resize=False, seed=1, shuffle=True, weighted=False, layout="folders", splits="", cache_mb=0):
     """Training and validation samples of pictures and masks; ``layout`` is one of ``src.data.folders.LAYOUTS``."""
-    train, valid = (PairReader(pairs, num_channels, num_classes) for pairs in list_pairs(data_dir, split, layout))
+    parts = list_pairs(data_dir, split, layout)
+    if splits:
+        pairs = [pair for part in parts for pair in part]
+        chosen = choose([pair.path_below(data_dir) for pair in pairs], splits)
+        parts = [[pairs[index] for index in part] for part in chosen]
+    train, valid = (PairReader(pairs, num_channels, num_classes, cache_mb) for pairs in parts)
     transform = FolderTransform(geometry)
     return (TrainingSamples(train, range(len(train)), transform, num_classes, augmentation, seed, shuffle, weighted),
             ValidationSamples(valid, range(len(valid)), transform, num_classes, keep_label_size=eval_resize))
+
+
+def entries(samples, root):
+    """Names of training or validation samples in splits.json; ``root`` is the data set's folder."""
+    return [samples.reader.entry(index, root) for index in samples.indices]
 
 
 def create_samples(config):
@@ -226,13 +240,14 @@ def create_samples(config):
         tuple: (TrainingSamples, ValidationSamples).
     """
     augmentation = Augmentation(config.train_augment, config.train_crop, config.augment_rot90, config.augment_elastic)
+    more = {"seed": config.seed, "weighted": config.border_weight, "splits": config.splits}
     is_stack = config.dataset == "ISBI"
     geometry = Geometry.from_options(config.image_size, config.crop, swap=not is_stack)
     if is_stack:
         if config.num_channels != 1:
             raise UNetError(f"num_channels {config.num_channels}: ISBI stacks are gray; set num_channels to 1")
         return stack_samples(config.data_path, geometry, config.cross_valid_ind, augmentation, config.num_classes,
-                             config.seed, config.border_weight)
+                             **more)
     return folder_samples(config.data_path, geometry, config.split, augmentation, config.num_channels,
-                          config.num_classes, config.eval_resize, config.seed, weighted=config.border_weight,
-                          layout=config.dataset)
+                          config.num_classes, config.eval_resize, layout=config.dataset, cache_mb=config.cache_mb,
+                          **more)

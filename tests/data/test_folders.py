@@ -186,5 +186,6 @@ def test_masks_saved_with_loss(slices):
     with pytest.raises(UNetError, match="3.png: 3.jpg has the same name"):
         list_pairs(slices, 0.8, "membrane")
     path.unlink()
+    pairs = PairReader(list_pairs(slices, 1 / 3, "membrane")[0], 1, 2)
     with pytest.raises(UNetError, match="3.jpg: a JPEG file; masks that were saved with loss"):
-        list_pairs(slices, 0.8, "membrane")
+        _ = pairs[3]
