@@ -57,7 +57,7 @@ class EvalCallBack(Callback):
 
     def _evaluate(self, trainer):
         epoch, step = trainer.epoch_and_step
-        value = evaluate(self.predict, self.samples, self.options).metric(self.metric_name)
+        value = evaluate(trainer.ranks.at_work(self.predict), self.samples, self.options).metric(self.metric_name)
         self.evaluated_step = trainer.step
         at = f"epoch: {epoch}, step: {step}" if self.steps else f"epoch: {epoch}"
         logger.info("%s, %s: %s", at, self.metric_name, value)

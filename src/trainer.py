@@ -2,7 +2,7 @@
 import logging
 import shlex
 import time
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +23,10 @@ from src.eval_callback import EvalCallBack
 from src.loss import build_loss
 from src.lr_schedule import build_learning_rate
 from src.model_utils import runtime
-from src.model_utils.errors import UNetError
+from src.model_utils.errors import UNetError, some
 from src.model_utils.files import remove_leftovers
 from src.model_utils.lock import FolderLock
+from src.model_utils.ranks import Ranks
 from src.networks import build_network, check_sizes
 
 logger = logging.getLogger("unet")
@@ -45,17 +46,19 @@ class Trainer:
         callbacks (list[Callback]): what happens beside the steps.
         about (dict): what the run depends on, for the checkpoints.
         folder (Path): where the checkpoints are.
+        ranks (Ranks): the ranks that train together.
         step (int): steps done.
-        loss (float): loss of the last step.
+        loss (float): loss of the last step, the mean over the ranks.
         wait_seconds, step_seconds (float): time of the last step spent waiting for its batch, and computing.
     """
 
-    def __init__(self, train_network, schedule, callbacks, about, folder):
+    def __init__(self, train_network, schedule, callbacks, about, folder, ranks):
         self.train_network = train_network
         self.schedule = schedule
         self.callbacks = callbacks
         self.about = about
         self.folder = folder
+        self.ranks = ranks
         self.step = 0
         self.loss = None
         self.wait_seconds = self.step_seconds = 0.0
@@ -96,24 +99,37 @@ class Trainer:
     def run(self, batches, interrupted):
         """Train on ``batches`` (those from ``step`` on) to the end of the schedule, or until ``interrupted()``.
 
+        All ranks stop behind the same step, and leave when the last one has done what is left to do.
+
         Raises:
-            UNetError: a damaged image, or a loss that is not finite.
+            UNetError: a damaged image, a loss that is not finite, or another rank that has failed.
         """
         iterator = batches.create_tuple_iterator(num_epochs=1)
-        while not self.finished and not interrupted():
+        while not self.finished:
             started = time.perf_counter()
-            images, labels = self._next_batch(iterator)
+            with self.ranks.reporting():
+                images, labels = self._next_batch(iterator)
             self.wait_seconds = time.perf_counter() - started
+            if self.ranks.agree(stop=bool(interrupted())):
+                break
+            started = time.perf_counter()
             # Evaluation in a callback leaves the network in evaluation mode.
             self.train_network.set_train()
-            self.loss = float(self.train_network(images, labels).asnumpy())
-            self.step_seconds = time.perf_counter() - started - self.wait_seconds
+            loss = float(self.train_network(images, labels).asnumpy())
+            self.step_seconds = time.perf_counter() - started
+            self.loss = float(self.ranks.values(loss).mean())
             self.step += 1
-            self._notify("on_step_end")
-            if self.at_epoch_end:
-                self._notify("on_epoch_end")
-            self._notify("on_step_done")
-        self.end()
+            with self.ranks.reporting():
+                self._after_step()
+        with self.ranks.reporting():
+            self.end()
+        self.ranks.agree()
+
+    def _after_step(self):
+        self._notify("on_step_end")
+        if self.at_epoch_end:
+            self._notify("on_epoch_end")
+        self._notify("on_step_done")
 
     def end(self):
         """Do what is left to do at the end of a run, or of its last step."""
@@ -156,6 +172,23 @@ def train(config, interrupted=lambda: False):
         raise UNetError("resume and transfer_training are both True; resume continues a run, transfer_training starts "
                         "a new one from its weights")
     place = runtime.start(config)
+    ranks = Ranks(place.rank, place.group_size)
+    with ExitStack() as held:
+        with ranks.reporting():
+            network, trainer, samples, validation = build(config, place, ranks)
+            if place.rank == 0:
+                held.enter_context(FolderLock(config.output_path))
+            start_from_checkpoint(config, network, trainer)
+            if trainer.folder == checkpoint_folder(config, place.rank):
+                remove_leftovers(trainer.folder)
+            if place.rank == 0:
+                fill_output_folder(config, samples, validation)
+        check_same_step(trainer)
+        return run(config, trainer, samples, place, interrupted)
+
+
+def build(config, place, ranks):
+    """Everything that a run needs: (network, Trainer, TrainingSamples, ValidationSamples)."""
     samples, validation = create_samples(config)
     schedule = make_schedule(config, len(samples), place.group_size)
     check_sizes(config, samples.image_shape[1:], samples.label_shape[1:])
@@ -165,20 +198,29 @@ def train(config, interrupted=lambda: False):
     network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode, amp_level))
     loss = build_loss(config, samples.class_counts)
     train_network = build_train_network(config, network, loss, schedule.total_steps, amp_level)
-    trainer = Trainer(train_network, schedule, build_callbacks(config, network, validation, place),
-                      describe(config, schedule, samples.scale()), checkpoint_folder(config))
-    with FolderLock(config.output_path) if place.rank == 0 else nullcontext():
-        start_from_checkpoint(config, network, trainer)
-        if place.rank == 0:
-            for folder in (Path(config.output_path), trainer.folder):
-                remove_leftovers(folder)
-            # The file is there to resume with, not to transfer once more.
-            config.replace(transfer_training=False).save(Path(config.output_path) / "config.yaml")
-            write_splits(Path(config.output_path) / "splits.json", entries(samples, config.data_path),
-                         entries(validation, config.data_path))
-            if config.check_dataset:
-                check_dataset(samples, validation, Path(config.output_path) / "dataset.json", quick=True)
-        return run(config, trainer, samples, place, interrupted)
+    folder = checkpoint_folder(config, 0 if config.is_save_on_master else place.rank)
+    callbacks = build_callbacks(config, network, validation, place, folder)
+    return (network, Trainer(train_network, schedule, callbacks, describe(config, schedule, samples.scale()), folder,
+                             ranks), samples, validation)
+
+
+def fill_output_folder(config, samples, validation):
+    """Write what is known before the first step: options, split, and what the data set looks like."""
+    output = Path(config.output_path)
+    remove_leftovers(output)
+    # The file is there to resume with, not to transfer once more.
+    config.replace(transfer_training=False).save(output / "config.yaml")
+    write_splits(output / "splits.json", entries(samples, config.data_path), entries(validation, config.data_path))
+    if config.check_dataset:
+        check_dataset(samples, validation, output / "dataset.json", quick=True)
+
+
+def check_same_step(trainer):
+    """Raise UNetError unless all ranks go on behind the same step: servers may not share their checkpoints."""
+    steps = trainer.ranks.values(trainer.step)
+    if len(set(steps)) > 1:
+        raise UNetError(f"the ranks would go on behind different steps: {some([f'{step:.0f}' for step in steps], 16)}; "
+                        f"give all of them the same checkpoint with --resume_ckpt, or output_path on a shared disk")
 
 
 def describe(config, schedule, scale):
@@ -260,13 +302,12 @@ def compile_step(train_network, batch_size, samples, context_mode):
     logger.info("training graph compiled in %.1f s", time.perf_counter() - started)
 
 
-def build_callbacks(config, network, validation, place):
+def build_callbacks(config, network, validation, place, folder):
     """What happens beside the steps, in this order: log, evaluate, save."""
     callbacks = [StepLossTimeMonitor(config.log_interval), EpochLossTimeMonitor()]
-    if place.rank == 0:
-        folder = checkpoint_folder(config, place.rank)
-        if config.run_eval:
-            callbacks.append(EvalCallBack(config, network, validation, folder))
+    if place.rank == 0 and config.run_eval:
+        callbacks.append(EvalCallBack(config, network, validation, folder))
+    if place.rank == 0 or not config.is_save_on_master:
         callbacks.append(CheckpointSaver(folder, config.model_name, config.save_checkpoint_steps,
                                          config.keep_checkpoint_max))
     return callbacks
