@@ -97,7 +97,7 @@ def main(folder, sample, nuclei, damaged):
 
     def not_a_number(run):
         if second and run.step == 2:
-            return ms.Tensor(np.full((2, 1, 96, 96), np.nan, np.float32)), ms.Tensor(np.zeros((2, 2, 96, 96), np.float32))
+            return [ms.Tensor(np.full((2, channels, 96, 96), np.nan, np.float32)) for channels in (1, 2)]
         return None
     tell("not finite", *TINY, "--batch_size=2", at_step=not_a_number)
     tell("damaged", *TINY, "--dataset=folders", "--num_channels=3", "--image_size=[48,32]", "--batch_size=2",
