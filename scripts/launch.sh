@@ -161,7 +161,10 @@ ends() {
 
 kill_all() {
   local pid file
-  for pid in "${PIDS[@]}"; do kill -KILL -- "-$pid" 2>/dev/null || true; done
+  for pid in "${PIDS[@]}"; do
+    # Waited for at once, so that the shell has no line of its own to say about it.
+    { kill -KILL -- "-$pid" && wait "$pid"; } 2>/dev/null || true
+  done
   # msrun and mpirun give their processes sessions of their own.
   for file in "$RUN"/pid "$RUN"/*/pid; do
     if [ -s "$file" ] && [ ! -s "${file%pid}status" ]; then kill -KILL "$(<"$file")" 2>/dev/null || true; fi
