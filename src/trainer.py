@@ -265,11 +265,19 @@ def run(config, trainer, samples, place, interrupted):
     if trainer.finished:
         logger.info("============== End Training ==============")
     else:
-        logger.info("stopped behind step %d of %d; to go on: python train.py --config_path=%s --resume=True "
-                    "--resume_ckpt=auto", trainer.step, schedule.total_steps,
-                    shlex.quote(str(Path(config.output_path) / "config.yaml")))
+        logger.info("stopped behind step %d of %d; to go on: %s --resume=True --resume_ckpt=auto", trainer.step,
+                    schedule.total_steps, _same_run(config))
     logger.info("peak memory: %.2f GB", runtime.peak_memory_gb())
     return trainer
+
+
+def _same_run(config):
+    """The command that takes up this run, but for its options on resuming."""
+    output = shlex.quote(config.output_path)
+    options = shlex.quote(str(Path(config.output_path) / "config.yaml"))
+    if config.run_distribute:
+        return f"the same launcher with CONFIG_PATH {options} and --output_path={output}"
+    return f"python train.py --config_path={options}"
 
 
 def resolve_amp_level(option, device):

@@ -19,8 +19,8 @@ from src.model_utils.config import parse_options  # noqa: E402
 from src.model_utils.errors import UNetError  # noqa: E402
 
 # 8 training samples, twice: 8 steps of 2 images; without batch norm, whose statistics are those of a batch.
-CURVE = ["--model_name=unet_nested", "--use_bn=False", "--image_size=[96,96]", "--train_crop=32", "--repeat=2",
-         "--weight_init=he_uniform", "--lr=0.001", "--augment_rot90=True", "--device_target=CPU"]
+CURVE = ["--model_name=unet_nested", "--use_bn=False", "--use_ds=False", "--image_size=[96,96]", "--train_crop=32",
+         "--repeat=2", "--weight_init=he_uniform", "--lr=0.001", "--augment_rot90=True", "--device_target=CPU"]
 TINY = ["--image_size=[96,96]", "--repeat=2", "--distribute_epochs=2", "--device_target=CPU", "--lr=0.01"]
 
 
@@ -82,12 +82,11 @@ def main(folder, sample, nuclei, damaged):
         results[name] = train([*argv, "--run_distribute=True", f"--data_path={data}", f"--output_path={folder / name}"],
                               **options)
 
-    ranks.HEARTBEAT = 0     # a message at each image that rank 0 evaluates
-    tell("curve", *CURVE, "--batch_size=3", "--distribute_batchsize=1", "--distribute_epochs=2", "--run_eval=True",
-         "--eval_steps=4")
+    tell("curve", *CURVE, "--batch_size=3", "--distribute_batchsize=1", "--distribute_epochs=2")
 
     trainer.build_network = lambda config, layers: TinyNetwork(config.num_channels)
-    tell("whole", *TINY, "--batch_size=2")
+    ranks.HEARTBEAT = 0     # a message at each image that rank 0 evaluates
+    tell("whole", *TINY, "--batch_size=2", "--run_eval=True", "--eval_steps=2")
     # One rank alone sees a signal behind its third step.
     both = ["--batch_size=2", "--is_save_on_master=False"]
     tell("stopped", *TINY, *both, stop=lambda run: second and run.step == 3)
