@@ -1,7 +1,7 @@
 """Images per second that the data pipeline delivers by itself, in its first and its second pass over the data.
 
-``python benchmarks/pipeline_speed.py --config_path=FILE.yaml --data_path=DIR``: options as for train.py. The second pass
-finds decoded pictures in the memory, up to ``cache_mb``.
+``python benchmarks/pipeline_speed.py --config_path=FILE.yaml --data_path=DIR``: options as for train.py. The second
+pass finds decoded pictures in the memory, up to ``cache_mb``.
 """
 import sys
 import time
