@@ -12,7 +12,8 @@ fail() {
   exit "$status"
 }
 
-# find_python: sets PYTHON to the interpreter that the project's scripts run with, unless the user has set it.
+# find_python: sets PYTHON to the path of the interpreter that the project's scripts run with, which is the user's
+# PYTHON if that is set.
 find_python() {
   if [ -z "${PYTHON:-}" ]; then
     if [ -n "${VIRTUAL_ENV:-}" ]; then
@@ -24,6 +25,8 @@ find_python() {
     fi
   fi
   command -v "$PYTHON" >/dev/null || fail 2 "no Python: $PYTHON; set PYTHON to an interpreter"
+  PYTHON=$(command -v "$PYTHON")
+  if [[ "$PYTHON" != /* ]]; then PYTHON="$PWD/$PYTHON"; fi
 }
 
 # use_environment FILE...: puts .venv/bin first on the PATH, with the requirements of FILE... installed.

@@ -20,8 +20,10 @@ from src.model_utils.errors import UNetError  # noqa: E402
 
 # 8 training samples, twice: 8 steps of 2 images; without batch norm, whose statistics are those of a batch.
 CURVE = ["--model_name=unet_nested", "--use_bn=False", "--use_ds=False", "--image_size=[96,96]", "--train_crop=32",
-         "--repeat=2", "--weight_init=he_uniform", "--lr=0.001", "--augment_rot90=True", "--device_target=CPU"]
-TINY = ["--image_size=[96,96]", "--repeat=2", "--distribute_epochs=2", "--device_target=CPU", "--lr=0.01"]
+         "--repeat=2", "--weight_init=he_uniform", "--lr=0.001", "--augment_rot90=True", "--device_target=CPU",
+         "--cpu_ops=off"]
+TINY = ["--image_size=[96,96]", "--repeat=2", "--distribute_epochs=2", "--device_target=CPU", "--lr=0.01",
+        "--cpu_ops=off"]
 
 
 class TinyNetwork(ms.nn.Cell):

@@ -46,12 +46,11 @@ def test_ranks_are_two(ranks):
 def test_two_ranks_are_one_process_with_the_double_batch(ranks, sample, tmp_path):
     """The mean gradient of two batches of 1 is that of one batch of 2, and every rank has its own samples."""
     _, first, second = ranks
-    alone = train([*CURVE, "--batch_size=2", "--epochs=2", "--cpu_ops=off", f"--data_path={sample}",
+    alone = train([*CURVE, "--batch_size=2", "--epochs=2", f"--data_path={sample}",
                    f"--output_path={tmp_path}"])
     assert len(alone["losses"]) == 8
     assert alone["losses"][0] > 1.2 * alone["losses"][-1]      # it learns, so later losses depend on earlier steps
-    np.testing.assert_allclose(first["curve"]["losses"], alone["losses"], rtol=1e-3)
-    print(np.abs(np.array(first["curve"]["losses"]) / alone["losses"] - 1))
+    np.testing.assert_allclose(first["curve"]["losses"], alone["losses"], rtol=1e-4)
 
 
 def test_weights_are_equal(ranks):
