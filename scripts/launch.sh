@@ -200,7 +200,7 @@ conclude() {
 
 # follows STATUS_FILE: whether that rank ended because of another one.
 follows() {
-  tail -n 3 "$(log_beside "$1")" | grep -qE 'has failed, so rank|has lost the other ranks'
+  last_lines "$(log_beside "$1")" | grep -qE 'has failed, so rank|has lost the other ranks'
 }
 
 log_beside() {
@@ -212,13 +212,18 @@ log_beside() {
 
 # report NAME STATUS LOG: says how it ended, shows its last lines, and exits with its status.
 report() {
-  local how="with status $2"
-  if [ "$2" -gt 128 ]; then how="by SIG$(kill -l "$(($2 - 128))") (status $2)"; fi
+  local how="with status $2" name
+  if [ "$2" -gt 128 ] && name=$(kill -l "$(($2 - 128))" 2>/dev/null); then how="by SIG$name (status $2)"; fi
   {
     echo "error: $1 ended $how; the last lines of $3:"
-    tail -n 5 "$3" | sed 's/^/  /'
+    last_lines "$3" | sed 's/^/  /'
   } >&2
   exit "$2"
+}
+
+# last_lines LOG: but for what MindSpore says at its end.
+last_lines() {
+  { grep -av '^\[INFO\]' "$1" || true; } | tail -n 5
 }
 
 # standalone train|eval Ascend|GPU ARGUMENT...: what the four launchers for one device do.

@@ -115,7 +115,8 @@ class Trainer:
             started = time.perf_counter()
             # Evaluation in a callback leaves the network in evaluation mode.
             self.train_network.set_train()
-            loss = float(self.train_network(images, labels).asnumpy())
+            with self.ranks.together():
+                loss = float(self.train_network(images, labels).asnumpy())
             self.step_seconds = time.perf_counter() - started
             self.loss = float(self.ranks.values(loss).mean())
             self.step += 1

@@ -1,6 +1,6 @@
 """One rank of the tests in test_ranks.py, started by msrun: trains several runs in one process group.
 
-``ranks_worker.py FOLDER SAMPLE NUCLEI DAMAGED`` leaves what each run came to in FOLDER/rank_N.json.
+``ranks_worker.py FOLDER SAMPLE NUCLEI DAMAGED`` leaves what each run came to in rank_N.json beside FOLDER.
 """
 import hashlib
 import json
@@ -65,6 +65,8 @@ def train(argv, at_step=lambda run: None, stop=lambda run: False):
     try:
         done = trainer.train(parse_options(argv, ""), lambda: stop(current[0]))
     except UNetError as error:
+        if "has lost the other ranks" in str(error):
+            raise
         return {"error": str(error), "losses": notes.losses}
     finally:
         trainer.Trainer.run, trainer.Trainer._next_batch = real_run, staticmethod(real_batch)
@@ -76,6 +78,7 @@ def train(argv, at_step=lambda run: None, stop=lambda run: False):
 
 def main(folder, sample, nuclei, damaged):
     """All runs, in this order on each rank."""
+    folder.mkdir(exist_ok=True)
     place = runtime.start(parse_options(["--device_target=CPU", "--run_distribute=True"], ""))
     second = place.rank == 1
     results = {"rank": place.rank, "size": place.group_size}
@@ -111,7 +114,7 @@ def main(folder, sample, nuclei, damaged):
     checkpoint.save = full_disk
     tell("full disk", *TINY, "--batch_size=2", "--save_checkpoint_steps=2")
     checkpoint.save = save
-    (folder / f"rank_{place.rank}.json").write_text(json.dumps(results))
+    (folder.parent / f"rank_{place.rank}.json").write_text(json.dumps(results))
 
 
 def newest(output, rank):

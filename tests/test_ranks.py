@@ -23,20 +23,24 @@ def free_port():
 
 @pytest.fixture(scope="module")
 def ranks(sample, nuclei, tmp_path_factory):
-    """(folder, what rank 0 came to, what rank 1 came to)."""
+    """(folder of the runs, what rank 0 came to, what rank 1 came to)."""
     folder = tmp_path_factory.mktemp("ranks")
     damaged = shutil.copytree(nuclei, folder / "damaged")
     for picture in list(damaged.glob("*/image.png"))[1:]:      # the first one is looked at before the start
         picture.write_bytes(picture.read_bytes()[:-500])
-    logs = folder / "logs"
-    result = call(Path(sys.executable).with_name("msrun"), "--worker_num=2", "--local_worker_num=2", "--join=True",
-                  f"--master_port={free_port()}", f"--log_dir={logs}", PROJECT / "tests" / "ranks_worker.py", folder,
-                  sample, nuclei, damaged, cwd=folder,
-                  PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", GLOG_v="3")
     results = [folder / f"rank_{rank}.json" for rank in range(2)]
-    assert all(path.exists() for path in results), result.stderr[-500:] + "".join(
-        path.read_text()[-3000:] for path in logs.glob("worker_*.log"))
-    return folder, *(json.loads(path.read_text()) for path in results)
+    for attempt in range(2):
+        logs = folder / f"logs{attempt}"
+        result = call(Path(sys.executable).with_name("msrun"), "--worker_num=2", "--local_worker_num=2", "--join=True",
+                      f"--master_port={free_port()}", f"--log_dir={logs}", PROJECT / "tests" / "ranks_worker.py",
+                      folder / f"runs{attempt}", sample, nuclei, damaged, cwd=folder,
+                      PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", GLOG_v="3")
+        said = "".join(path.read_text() for path in logs.glob("worker_*.log"))
+        # Sums on CPUs give up after 30 s, which one rank may be late on a machine that does much else.
+        if all(path.exists() for path in results) or "AllReduce" not in said:
+            break
+    assert all(path.exists() for path in results), result.stderr[-500:] + said[-5000:]
+    return folder / f"runs{attempt}", *(json.loads(path.read_text()) for path in results)
 
 
 def test_ranks_are_two(ranks):
