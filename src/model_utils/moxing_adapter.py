@@ -52,6 +52,9 @@ def on_modelarts(main, config):
         UNetError: no moxing package, or a copy that failed, here or in the process that the others waited for.
     """
     _check(config)
+    # msrun's scheduler is a process of the same script that ends inside MindSpore, before it needs any file.
+    if os.environ.get("MS_ROLE") == "MS_SCHED":
+        return main(config)
     # By the places, not by the job: processes that use folders of their own have copies of their own to make.
     places = [str(Path(path).resolve()) for path in (config.data_path, config.load_path, config.output_path)]
     name = hashlib.sha256("\0".join([get_job_id(), *places]).encode()).hexdigest()[:16]
@@ -83,7 +86,10 @@ def _bring(config):
     """Bring data and checkpoints to this server; an archive is unpacked."""
     for option, target in (("data_url", config.data_path), ("checkpoint_url", config.load_path)):
         if getattr(config, option):
-            Path(target).mkdir(parents=True, exist_ok=True)
+            try:
+                Path(target).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UNetError(f"{option}: cannot make the folder {target}: {error.strerror}") from None
             _copy(getattr(config, option), target, option, config.modelarts_timeout)
     if config.need_modelarts_dataset_unzip:
         folder = _unpacked(config)
