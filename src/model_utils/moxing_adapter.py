@@ -73,6 +73,11 @@ def on_modelarts(main, config):
     return status
 
 
+def kept(config, path):
+    """Where a script puts ``path`` so that it outlives the run: on ModelArts inside output_path, else where it says."""
+    return os.path.join(config.output_path, path) if config.enable_modelarts else path
+
+
 def _check(config):
     if importlib.util.find_spec("moxing") is None:
         raise UNetError("enable_modelarts is True, but there is no Python package moxing here; it comes with the "

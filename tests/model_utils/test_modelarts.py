@@ -1,5 +1,6 @@
 """ModelArts: copies once per server, whatever happens, against a stand-in for moxing that copies folders."""
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -216,6 +217,14 @@ def test_training_and_export(store, sample):
                  cwd=store.parent, env=environment(store))
     assert result.returncode == 0, result.stdout + result.stderr
     assert (store / "out" / "unet.mindir").is_file()
+
+
+def test_preprocess(store, sample):
+    shutil.copytree(sample, store / "isbi")
+    result = run("preprocess.py", *OPTIONS, "--data_url=obs://isbi", "--image_size=[96,96]", cwd=store.parent,
+                 env=environment(store))
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (store / "out" / "preprocess_Result" / "label.npy").is_file()
 
 
 # ---- the parts, in this process
