@@ -3,7 +3,9 @@ import logging
 import time
 
 from src.model_utils.errors import UNetError
+from src.preparation.coco import coco_tasks
 from src.preparation.nuclei import nuclei_tasks
+from src.preparation.slices import IMAGE_MASK, MEMBRANE, slice_tasks, stack_tasks
 from src.preparation.work import carry_out
 
 logger = logging.getLogger("unet")
@@ -33,13 +35,23 @@ def prepare(config, stopped=lambda: False):
     return len(tally.bad)
 
 
-_TASKS = {
-    "Cell_nuclei": lambda config: nuclei_tasks(config.data_path, config.save_path or config.data_path),
-}
-
-
 def create_tasks(config):
     """The tasks of the data set that the options name."""
     if config.dataset not in _TASKS:
         raise UNetError(f"dataset {config.dataset}: nothing to prepare; this script takes {', '.join(_TASKS)}")
+    if config.to_stack and config.dataset not in _LAYOUTS:
+        raise UNetError(f"to_stack: {config.dataset} has no stacks; it goes with {', '.join(_LAYOUTS)}")
     return _TASKS[config.dataset](config)
+
+
+def _nuclei(config):
+    return nuclei_tasks(config.data_path, config.save_path or config.data_path)
+
+
+def _slices(config):
+    make = stack_tasks if config.to_stack else slice_tasks
+    return make(config.data_path, config.save_path or config.data_path, _LAYOUTS[config.dataset])
+
+
+_LAYOUTS = {"ISBI": IMAGE_MASK, "image_mask": IMAGE_MASK, "membrane": MEMBRANE}
+_TASKS = {"Cell_nuclei": _nuclei, "COCO": coco_tasks, **dict.fromkeys(_LAYOUTS, _slices)}

@@ -1,6 +1,7 @@
 """Tasks that make files, done in several processes; what is finished is kept, what is bad is named."""
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
+from multiprocessing import resource_tracker
 
 import cv2
 from tqdm import tqdm
@@ -17,7 +19,7 @@ from src.model_utils.errors import UNetError, some
 from src.model_utils.files import remove_leftovers, write_atomically
 
 PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
-PNG_COMPRESSION = 3     # half the time of the usual 6, for files 3 % larger
+PNG_COMPRESSION = 1     # a third of the time of the usual 6, for files 18 % larger
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,9 @@ def _results(tasks, workers, stopped):
                 return
             yield _do(task)
         return
-    # Spawned, not forked: a new process has none of this one's threads and locks, and leaves signals to this one.
+    # Spawned, not forked: a new process has none of this one's threads and locks, but its blocked signals.
     context = multiprocessing.get_context("spawn")
+    _start_tracker()
     with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
         waiting, running = iter(tasks), {}
         while not stopped():
@@ -115,6 +118,13 @@ def _results(tasks, workers, stopped):
             yield from _finished(running)
         while running:
             yield from _finished(running)
+
+
+def _start_tracker():
+    """Start what multiprocessing starts with the first process, and keep blocked signals blocked, which it does not."""
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    resource_tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _finished(running):
