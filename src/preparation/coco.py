@@ -121,6 +121,8 @@ def draw_instances(path, size, instances):
     Returns:
         tuple: ((H, W, 3) uint8 blue, green, red; (H, W) uint8 class numbers), and the number of instances.
     """
+    from src.preparation.segmentation import area  # loads pycocotools, which other data sets do without
+
     if not path.is_file():
         raise UNetError(f"{path} is missing; the annotation file names it")
     with open_image(path) as file:
@@ -130,63 +132,7 @@ def draw_instances(path, size, instances):
     mask = np.zeros(size, np.uint8)
     for identity, number, segmentation in reversed(instances):
         try:
-            mask[_area(segmentation, *size)] = number
+            mask[area(segmentation, *size)] = number
         except Exception as error:      # pycocotools has no common base for what it raises
             raise UNetError(f"{path}: annotation {identity} cannot be drawn ({str(error)[:100]})") from None
     return (image, mask), len(instances)
-
-
-def _area(segmentation, height, width):
-    """(height, width) bool: where a segmentation is."""
-    from pycocotools import mask as coder
-
-    if isinstance(segmentation, list):
-        _check_polygons(segmentation, 4 * max(height, width))
-        code = coder.merge(coder.frPyObjects(segmentation, height, width))
-    else:
-        code = coder.frPyObjects({"size": [height, width], "counts": _counts(segmentation, height, width)}, height, width)
-    return coder.decode(code).astype(bool)
-
-
-# The C code of pycocotools checks little: it takes four numbers as a box and large ones as memory, and reads beyond
-# the end of a run-length code that is cut off.
-
-def _check_polygons(polygons, most):
-    if not polygons:
-        raise ValueError("no polygons and no run-length code")
-    for polygon in polygons:
-        points = np.asarray(polygon, float)
-        if points.ndim != 1 or len(points) < 6 or len(points) % 2:
-            raise ValueError(f"a polygon of {points.size} numbers; expected x, y of at least 3 points")
-        if not (np.abs(points) <= most).all():
-            raise ValueError("a polygon far outside the picture")
-
-
-def _counts(code, height, width):
-    """The lengths of the runs of 0, 1, 0, ... that a run-length code stands for."""
-    if not isinstance(code, dict) or code.get("size") != [height, width]:
-        raise ValueError(f"expected polygons or a run-length code of the size {[height, width]}")
-    counts = _decompress(code["counts"]) if isinstance(code["counts"], str) else code["counts"]
-    if not all(isinstance(count, int) and count >= 0 for count in counts) or sum(counts) != height * width:
-        raise ValueError(f"a run-length code that does not count {height * width} pixels")
-    return counts
-
-
-def _decompress(text):
-    """Counts from COCO's compressed form: five bits a character, each count from the fourth on less the one before last.
-
-    Bit 5 of a character says that more follow, bit 4 of the last one is the sign.
-    """
-    counts, value, shift = [], 0, 0
-    for character in text:
-        bits = ord(character) - 48
-        value |= (bits & 31) << shift
-        shift += 5
-        if not bits & 32:
-            if bits & 16:
-                value -= 1 << shift
-            counts.append(value + (counts[-2] if len(counts) > 2 else 0))
-            value = shift = 0
-    if shift:
-        raise ValueError("a run-length code that is cut off")
-    return counts
