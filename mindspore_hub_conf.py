@@ -2,7 +2,8 @@
 
 # Name -> model_name of the options.
 MODELS = {"unet2d": "unet_medical", "unet_medical": "unet_medical", "unet_simple": "unet_simple",
-          "unet_nested": "unet_nested", "unetplusplus": "unet_nested"}
+          "unet_nested": "unet_nested", "unetplusplus": "unet_nested", "unet_bilinear": "unet_bilinear",
+          "unet_keras": "unet_keras"}
 
 # The networks' own arguments, as the model zoo names them, and the options they stand for.
 ARGUMENTS = {"n_channels": "num_channels", "in_channel": "num_channels",
@@ -14,7 +15,8 @@ def create_network(name, *args, checkpoint_file_path="", **kwargs):
     """Build a network, with fresh weights or with those of a checkpoint.
 
     Args:
-        name (str): unet2d or unet_medical, unet_simple, unet_nested or unetplusplus.
+        name (str): unet2d or unet_medical, unet_simple, unet_nested or unetplusplus,
+            unet_bilinear, unet_keras.
         args: num_channels and num_classes.
         checkpoint_file_path (str): checkpoint to load the weights from; none if empty.
         kwargs: the network's options as in default_config.yaml (num_channels, num_classes, weight_init; for
@@ -22,7 +24,8 @@ def create_network(name, *args, checkpoint_file_path="", **kwargs):
             in_channel, n_class. The defaults are those of default_config.yaml.
 
     Returns:
-        nn.Cell: (N, num_channels, H, W) float32 -> logits (N, num_classes, h, w) float32.
+        nn.Cell: (N, num_channels, H, W) float32 -> logits (N, num_classes, h, w) float32; of
+            unet_bilinear and unet_keras (N, 1, h, w).
 
     Raises:
         UNetError: unknown name, unknown or wrong option, or a checkpoint that is missing, damaged or of another
@@ -50,7 +53,7 @@ def _options(name, config, args, kwargs):
     from src.model_utils.errors import UNetError
     from src.networks import NETWORKS
 
-    _, arguments = NETWORKS[config.model_name]
+    _, arguments, _ = NETWORKS[config.model_name]
     known = [*(ARGUMENTS.get(argument, argument) for argument in arguments(config)), "weight_init"]
     if len(args) > len(POSITIONAL):
         raise UNetError(f"{name}: {len(args)} positional arguments found, expected at most {', '.join(POSITIONAL)}")

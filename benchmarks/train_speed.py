@@ -43,6 +43,7 @@ def mindspore_step(argv, batch, image, side, cpu_ops):
     from mindspore import Tensor
 
     from src.cpu_ops import choose_layers
+    from src.loss import build_loss
     from src.model_utils import runtime
     from src.model_utils.config import parse_options
     from src.networks import build_network
@@ -51,12 +52,8 @@ def mindspore_step(argv, batch, image, side, cpu_ops):
     runtime.quiet_mindspore()
     config = parse_options([*argv, "--device_target=CPU", f"--cpu_ops={cpu_ops}"], "")
     runtime.start(config)
-
-    class Schedule:
-        total_steps = 1000
-
     network = build_network(config, choose_layers(config.cpu_ops, "CPU", "graph"))
-    train_network = build_train_network(config, network, Schedule, "O0")
+    train_network = build_train_network(config, network, build_loss(config), total_steps=1000, amp_level="O0")
     train_network.set_train()
     images, labels = map(Tensor, random_batch(batch, image, side))
     return lambda: float(train_network(images, labels).asnumpy())

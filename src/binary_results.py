@@ -118,11 +118,12 @@ def result_predictor(folder, samples, is_stack, activate):
     All files are looked for before the first is read.
 
     Args:
-        folder (str): holds NAME_0.bin: (1, h, w, num_classes) float32 probabilities (Softmax) or (1, h, w)
-            int32 class numbers (Argmax), little-endian, of the size that the network gives back.
+        folder (str): holds NAME_0.bin: (1, h, w, num_classes) float32 probabilities (Softmax), (1, h, w, 1)
+            float32 probabilities of class 1 (Sigmoid) or (1, h, w) int32 class numbers (Argmax), little-endian, of
+            the size that the network gives back.
         samples (ValidationSamples): the images that the results belong to.
         is_stack (bool): whether they come from ISBI stacks.
-        activate (str): Softmax or Argmax.
+        activate (str): Softmax, Sigmoid or Argmax.
 
     Returns:
         callable: the k-th call gives the k-th result; its argument, the image, is not used.
@@ -132,8 +133,8 @@ def result_predictor(folder, samples, is_stack, activate):
             ``activate`` says.
     """
     shape, dtype = (1, *samples.transform.geometry.content), np.dtype("<i4")
-    if activate == "Softmax":
-        shape, dtype = (*shape, samples.num_classes), np.dtype("<f4")
+    if activate != "Argmax":
+        shape, dtype = (*shape, 1 if activate == "Sigmoid" else samples.num_classes), np.dtype("<f4")
     paths = [Path(folder) / f"{name}{RESULT_ENDING}" for name in stems(samples, is_stack)]
     _check_files(Path(folder), paths, shape, dtype)
     results = (_read_result(path, shape, dtype, samples.num_classes) for path in paths)
@@ -169,6 +170,10 @@ def _read_result(path, shape, dtype, num_classes):
             raise UNetError(f"{path}: values from {result.min()} to {result.max()} found, expected class numbers 0 to "
                             f"{num_classes - 1} as int32")
     # "not all within" rather than its opposite, so that NaN is refused too.
+    elif shape[-1] == 1:
+        if not ((result >= 0) & (result <= 1)).all():
+            raise UNetError(f"{path}: not probabilities: values from {result.min()} to {result.max()} found, expected "
+                            f"the sigmoid as float32, 0 to 1")
     elif not (np.abs(result.sum(axis=-1) - 1) <= SUM_TOLERANCE).all() or result.min() < -SUM_TOLERANCE:
         raise UNetError(f"{path}: not probabilities: those of a pixel must sum to 1; expected the softmax as float32 "
                         f"with the classes last (N, height, width, classes)")

@@ -1,7 +1,7 @@
 """One evaluation for every way to predict: a checkpoint, an ONNX file, evaluation while training.
 
 Without MindSpore. A predictor is a function: (1, C, H, W) float32 image -> (1, h, w, classes) probabilities
-(Softmax) or (1, h, w) class numbers (Argmax).
+(Softmax), (1, h, w, 1) probabilities of class 1 of two (Sigmoid), or (1, h, w) class numbers (Argmax).
 """
 import json
 import logging
@@ -111,7 +111,7 @@ class ScoreOptions:
     """How predictions are scored.
 
     Attributes:
-        activate: Softmax (probabilities) or Argmax (class numbers), what the predictor gives.
+        activate: Softmax, Sigmoid or Argmax, what the predictor gives.
         include_background: count class 0 in the soft metrics.
     """
     activate: str = "Softmax"
@@ -132,9 +132,17 @@ def to_volume(output, size, num_classes, options):
     if options.activate == "Argmax":
         maps = (np.arange(num_classes) == output[..., None]).astype(np.uint8)     # (h, w, C)
         return _resize(maps, size, cv2.INTER_NEAREST).astype(np.float32)
+    output = with_both_classes(output)
     if output.shape[:2] == tuple(size):
         return output
     return _resize(np.uint8(output * 255), size, cv2.INTER_LINEAR).astype(np.float32) / 255
+
+
+def with_both_classes(probabilities):
+    """(..., 1) probabilities of class 1 -> (..., 2) of both classes; those of more classes as they are."""
+    if probabilities.shape[-1] > 1:
+        return probabilities
+    return np.concatenate([1 - probabilities, probabilities], axis=-1)
 
 
 def _resize(maps, size, interpolation):

@@ -11,7 +11,7 @@ from src.model_utils import runtime
 from src.model_utils.errors import UNetError
 from src.model_utils.files import replacing, with_ending
 from src.model_utils.runtime import cap_cpu_instruction_set
-from src.networks import build_network, output_size, reach, smallest_size
+from src.networks import build_network, output_channels, output_size, probabilities, reach, smallest_size, upsampling
 from src.onnx_graph import mend
 from src.onnx_model import OnnxNetwork
 from src.utils import UnetEval, predictor
@@ -46,9 +46,10 @@ def export(config):
     shape = (config.batch_size, config.num_channels, *size)
     write = {"MINDIR": write_mindir, "ONNX": write_onnx, "AIR": write_air}[config.file_format]
     write(config, Contents(config.checkpoint_file_path), path, shape)
-    result_shape = (shape[0], *result_size, *((config.num_classes,) if config.eval_activate == "Softmax" else ()))
+    is_argmax = config.eval_activate == "Argmax"
+    result_shape = (shape[0], *result_size, *(() if is_argmax else (output_channels(config),)))
     logger.info("exported: %s, %.1f MB; input %s float32, output %s %s%s", path.resolve(), path.stat().st_size / 1e6,
-                shape, result_shape, "float32" if config.eval_activate == "Softmax" else "int32",
+                shape, result_shape, "int32" if is_argmax else "float32",
                 "; batch, height and width are free" if config.dynamic else "")
 
 
@@ -75,7 +76,7 @@ def write_onnx(config, contents, path, shape):
         shapes += [(shape[0] + 1, shape[1], 2 * step, 5 * step), (1, shape[1], 7 * step, 4 * step)]
     with replacing(path) as temporary:
         ms.onnx.export(_cell(config, contents, ExportLayers()), _zeros(shape), file_name=str(temporary))
-        mend(temporary, config.dynamic, metadata)
+        mend(temporary, upsampling(config), config.dynamic, metadata)
         _compare(OnnxNetwork(temporary), config, contents, shapes)
 
 
@@ -88,8 +89,8 @@ def write_air(config, contents, path, shape):
 class ExportLayers(Layers):
     """The stock layers, but for what MindSpore cannot write to ONNX."""
 
-    def upsample(self):
-        """Nearest neighbour in the place of bilinear, which ``mend`` makes of it."""
+    def upsample(self, mode="bilinear"):
+        """Nearest neighbour in the place of either; ``mend`` makes the right one of it."""
         return _NearestUpsample()
 
 
@@ -122,7 +123,7 @@ def _compare(run, config, contents, shapes):
         UNetError: it is larger than LARGEST_DIFFERENCE.
     """
     cap_cpu_instruction_set()       # the network runs on MindSpore's own kernels here
-    reference = predictor(_network(config, contents, STOCK), "Softmax")
+    reference = predictor(_network(config, contents, STOCK), probabilities(config))
     rng = np.random.default_rng(0)
     differences = []
     for shape in shapes:

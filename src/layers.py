@@ -44,9 +44,9 @@ class Layers:
         """2x2 maximum with stride 2."""
         return nn.MaxPool2d(kernel_size=2, stride=2)
 
-    def upsample(self):
-        """Bilinear by 2."""
-        return Upsample()
+    def upsample(self, mode="bilinear"):
+        """Upsampling by 2, bilinear or nearest."""
+        return Upsample(mode)
 
     def concat(self, count):
         """Channels of ``count`` tensors side by side: (x, skip, ...); of larger skips the centre."""
@@ -54,10 +54,16 @@ class Layers:
 
 
 class Upsample(nn.Cell):
-    """Bilinear upsampling: (N, C, H, W) -> (N, C, 2H, 2W)."""
+    """Upsampling, bilinear or nearest: (N, C, H, W) -> (N, C, 2H, 2W)."""
+
+    def __init__(self, mode):
+        super().__init__()
+        self.mode = mode
 
     def construct(self, x):
         height, width = x.shape[2:]
+        if self.mode == "nearest":
+            return ops.interpolate(x, size=(2 * height, 2 * width), mode="nearest")
         return ops.interpolate(x, size=(2 * height, 2 * width), mode="bilinear", align_corners=False)
 
 

@@ -4,16 +4,28 @@ from mindspore.common.initializer import HeNormal, HeUniform, initializer
 from src.layers import STOCK
 from src.model_utils.errors import UNetError
 from src.tiling import Reach
+from src.unet_bilinear import UNetBilinear
+from src.unet_keras import UNetKeras
 from src.unet_medical import UNetMedical
-from src.unet_nested import LEVELS, NestedUNet, UNet, context
+from src.unet_nested import NestedUNet, UNet
 
-# model_name -> class, and how the options become its arguments.
+# model_name -> class, how the options become its arguments, and how it goes up a level: a name in REACH_UP.
 NETWORKS = {
-    "unet_medical": (UNetMedical, lambda c: {"n_channels": c.num_channels, "n_classes": c.num_classes}),
-    "unet_simple": (UNet, lambda c: {"in_channel": c.num_channels, "n_class": c.num_classes}),
+    "unet_medical": (UNetMedical, lambda c: {"n_channels": c.num_channels, "n_classes": c.num_classes},
+                     lambda c: "deconv"),
+    "unet_simple": (UNet, lambda c: {"in_channel": c.num_channels, "n_class": c.num_classes}, lambda c: "deconv"),
     "unet_nested": (NestedUNet, lambda c: {"in_channel": c.num_channels, "n_class": c.num_classes,
-                                           "use_deconv": c.use_deconv, "use_bn": c.use_bn, "use_ds": c.use_ds}),
+                                           "use_deconv": c.use_deconv, "use_bn": c.use_bn, "use_ds": c.use_ds},
+                    lambda c: "deconv" if c.use_deconv else "bilinear"),
+    "unet_bilinear": (UNetBilinear, lambda c: {"in_channel": c.num_channels}, lambda c: "bilinear"),
+    "unet_keras": (UNetKeras, lambda c: {"in_channel": c.num_channels}, lambda c: "nearest"),
 }
+
+LEVELS = 4      # of all these networks: poolings on the way down
+
+# How far a step up a level reaches, in pixels of the upper level: bilinear upsampling to the next pixel of the lower
+# one, the 2x2 convolution behind nearest upsampling to one neighbour.
+REACH_UP = {"deconv": 0, "bilinear": 2, "nearest": 1}
 
 # Gain of ReLU, after He et al. 2015, arXiv:1502.01852.
 INITIALIZERS = {"he_normal": HeNormal, "he_uniform": HeUniform}
@@ -27,15 +39,36 @@ def build_network(config, layers=STOCK):
         layers (Layers): the layer set to build from.
 
     Returns:
-        nn.Cell: (N, num_channels, H, W) float32 -> logits (N, num_classes, h, w); see the class.
+        nn.Cell: (N, num_channels, H, W) float32 -> logits (N, output_channels, h, w); see the class.
+
+    Raises:
+        UNetError: more classes than a network of one output channel can tell apart.
     """
-    network_class, arguments = _entry(config.model_name)
+    network_class, arguments, _ = _entry(config.model_name)
+    if output_channels(config) == 1 and config.num_classes != 2:
+        raise UNetError(f"{config.model_name} has one output channel, for class 1 of two; num_classes is "
+                        f"{config.num_classes}: set it to 2, or take another network")
     network = network_class(**arguments(config), layers=layers)
     if config.weight_init != "default":
         for parameter in network.trainable_params():
             if parameter.ndim == 4:
                 parameter.set_data(initializer(INITIALIZERS[config.weight_init](), parameter.shape, parameter.dtype))
     return network
+
+
+def output_channels(config):
+    """Channels of the logits: one for a network that ends in a sigmoid, else one a class."""
+    return getattr(_entry(config.model_name)[0], "output_channels", config.num_classes)
+
+
+def probabilities(config):
+    """The ``eval_activate`` that makes probabilities of the logits: Sigmoid for one output channel, else Softmax."""
+    return "Sigmoid" if output_channels(config) == 1 else "Softmax"
+
+
+def upsampling(config):
+    """How the network goes up a level: deconv, bilinear or nearest."""
+    return _entry(config.model_name)[2](config)
 
 
 def output_size(model_name, size):
@@ -77,7 +110,18 @@ def reach(config):
     """
     size = smallest_size(config.model_name)
     lost = (size - output_size(config.model_name, (size, size))[0]) // 2
-    return Reach(lost, 0 if lost else context(config.model_name == "unet_simple" or config.use_deconv), 2 ** LEVELS)
+    return Reach(lost, 0 if lost else _context(REACH_UP[upsampling(config)]), 2 ** LEVELS)
+
+
+def _context(up):
+    """Pixels around a pixel that its logits depend on, up to a whole number of the coarsest level's pixels.
+
+    A pixel of level l is 2**l wide. The two 3x3 convolutions of a level reach 2 of its pixels to each side, on the way
+    down and on the way up, and a step up to it ``up`` more; a last convolution may reach one more at level 0.
+    """
+    reach_of_all = 1 + sum(2 * 2 ** level for level in range(LEVELS + 1)) + sum(
+        (2 + up) * 2 ** level for level in range(LEVELS))
+    return -(-reach_of_all // 2 ** LEVELS) * 2 ** LEVELS
 
 
 def window_size(config):

@@ -82,7 +82,7 @@ def _export(options, paths, files):
     from src.checkpoint import Contents
     from src.export import write_onnx
     from src.model_utils import runtime
-    from src.networks import smallest_size, window_size
+    from src.networks import probabilities, smallest_size, window_size
 
     runtime.quiet_mindspore()
     config = Config(options)
@@ -92,7 +92,7 @@ def _export(options, paths, files):
     shape = (1, config.num_channels, *(size or (smallest_size(config.model_name),) * 2))
     for path, file in zip(paths, files):
         if not Path(file).is_file():
-            write_onnx(config.replace(dynamic=size is None, eval_activate="Softmax",
+            write_onnx(config.replace(dynamic=size is None, eval_activate=probabilities(config),
                                       checkpoint_file_path=str(path)), Contents(path), Path(file), shape)
     return DONE
 

@@ -3,13 +3,18 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+# How ONNX calls upsampling by 2, pixel centres on pixel centres.
+RESIZE = {"bilinear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
+          "nearest": {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}}
 
-def mend(path, dynamic=False, metadata=None):
+
+def mend(path, upsampling, dynamic=False, metadata=None):
     """Rewrite an exported file so that ONNX Runtime takes it, and check it.
 
     - A transposed convolution's ``output_shape`` holds four numbers where ONNX wants two; it goes, since
       kernel 2, stride 2 and no padding say the same.
-    - Resize by nearest neighbour stands for bilinear upsampling by 2 (see ``src.export.ExportLayers``).
+    - Resize stands for upsampling by 2 (see ``src.export.ExportLayers``); it becomes what ``upsampling`` says,
+      bilinear or nearest, for images of any size.
     - With ``dynamic``, batch, height and width of input and output become free.
 
     Raises:
@@ -20,7 +25,7 @@ def mend(path, dynamic=False, metadata=None):
     for node in model.graph.node:
         if node.op_type == "ConvTranspose":
             _drop_output_shape(node)
-    _make_bilinear(model.graph)
+    _mend_upsampling(model.graph, upsampling)
     _name_ends(model.graph)
     if dynamic:
         _free(model.graph)
@@ -39,7 +44,7 @@ def _drop_output_shape(node):
     node.attribute.extend(helper.make_attribute(name, value) for name, value in attributes.items())
 
 
-def _make_bilinear(graph):
+def _mend_upsampling(graph, upsampling):
     nodes = [node for node in graph.node if node.op_type == "Resize"]
     if not nodes:
         return
@@ -49,8 +54,7 @@ def _make_bilinear(graph):
     for node in nodes:
         node.input[:] = [node.input[0], "no_roi", "twice"]
         del node.attribute[:]
-        node.attribute.extend([helper.make_attribute("mode", "linear"),
-                               helper.make_attribute("coordinate_transformation_mode", "half_pixel")])
+        node.attribute.extend(helper.make_attribute(name, value) for name, value in RESIZE[upsampling].items())
     # The sizes that the resizes had are constants that nothing asks for any more.
     for node in [node for node in graph.node if node.op_type == "Constant" and node.output[0] in sizes]:
         graph.node.remove(node)

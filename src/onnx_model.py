@@ -11,13 +11,14 @@ PROVIDERS = {"CPU": "CPUExecutionProvider", "GPU": "CUDAExecutionProvider", "Asc
 
 
 class OnnxNetwork:
-    """An exported network as a function: (N, C, H, W) float32 -> NHWC probabilities or NHW class numbers.
+    """An exported network as a function: (N, C, H, W) float32 -> NHWC probabilities (one
+    channel: of class 1 of two) or NHW class numbers.
 
     Attributes:
         path (Path): the file.
         input_shape (tuple): (N, C, H, W); None where the file leaves a side free.
         output_shape (tuple): (N, h, w, classes) or (N, h, w), likewise.
-        activate (str): Softmax (probabilities) or Argmax (class numbers), by the shape of the output.
+        activate (str): Softmax or Sigmoid (probabilities) or Argmax (class numbers), by the shape of the output.
         metadata (dict): what export.py noted: model_name, num_classes, and scale where training noted it.
 
     Raises:
@@ -44,14 +45,15 @@ class OnnxNetwork:
                             f"classes), found {[node.shape for node in inputs]} and {[node.shape for node in outputs]}")
         self._name = inputs[0].name
         self.input_shape, self.output_shape = _fixed(inputs[0].shape), _fixed(outputs[0].shape)
-        self.activate = "Softmax" if len(self.output_shape) == 4 else "Argmax"
+        self.activate = ("Argmax" if len(self.output_shape) == 3 else
+                         "Sigmoid" if self.output_shape[3] == 1 else "Softmax")
         self.metadata = dict(self.session.get_modelmeta().custom_metadata_map)
 
     @property
     def num_classes(self):
         """Number of classes; None for a file of class numbers that does not say."""
-        if self.activate == "Softmax":
-            return self.output_shape[3]
+        if self.activate != "Argmax":
+            return max(2, self.output_shape[3])
         return int(self.metadata["num_classes"]) if "num_classes" in self.metadata else None
 
     def __call__(self, images):

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from src.data.pictures import count_pages, list_pictures, read_pages
 from src.data.transforms import channels_first, to_unit_range
+from src.evaluation import with_both_classes
 from src.mask_files import MaskWriter
 from src.model_utils.errors import UNetError
 from src.onnx_cache import as_onnx
@@ -31,7 +32,8 @@ class Model:
     """What predicts.
 
     Attributes:
-        run: (1, C, h, w) float32 in [-1, 1] -> (1, h', w', classes) float32 probabilities.
+        run: (1, C, h, w) float32 in [-1, 1] -> (1, h', w', classes) float32 probabilities, or
+            (1, h', w', 1) of class 1 of two.
         reach: how it maps input to output.
         fixed: (height, width) of its input, where it takes no other, or valid convolutions make all windows alike.
         scale: factor by which pictures are resized for it.
@@ -43,7 +45,7 @@ class Model:
 
     def run_on_pixels(self, pixels):
         """``run`` for one window: (h, w, C) uint8 -> (h', w', classes) float32."""
-        return self.run(channels_first(to_unit_range(pixels))[None])[0]
+        return with_both_classes(self.run(channels_first(to_unit_range(pixels))[None])[0])
 
 
 def predict(config):
@@ -143,7 +145,7 @@ def _onnx_model(networks, config):
     fixed = first.input_shape[2:] if None not in first.input_shape[2:] else None
     lost = (fixed[0] - first.output_shape[1]) // 2 if fixed and first.output_shape[1] else 0
     reach = Reach(lost, int(first.metadata.get("context", CONTEXT)), int(first.metadata.get("grid", GRID)))
-    runs = [network if network.activate == "Softmax" else _one_hot(network, config.num_classes)
+    runs = [_one_hot(network, config.num_classes) if network.activate == "Argmax" else network
             for network in networks]
     return Model(mean_of(runs), reach, fixed, _scale(config, [network.metadata for network in networks]))
 
@@ -167,7 +169,7 @@ def _mindspore_model(config, paths):
     from src.checkpoint import Contents
     from src.cpu_ops import choose_layers
     from src.model_utils import runtime
-    from src.networks import build_network, reach, window_size
+    from src.networks import build_network, probabilities, reach, window_size
     from src.utils import predictor
 
     device = runtime.start(config).device
@@ -178,6 +180,6 @@ def _mindspore_model(config, paths):
         contents = Contents(path)
         network = build_network(config, layers)
         contents.load_into(network)
-        runs.append(predictor(network, "Softmax"))
+        runs.append(predictor(network, probabilities(config)))
         notes.append(contents.state or {})
     return Model(mean_of(runs), reach(config), size, _scale(config, notes))

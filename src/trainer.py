@@ -14,9 +14,11 @@ from src.accumulation import AccumulatedStep
 from src.callbacks import CheckpointSaver, EpochLossTimeMonitor, StepLossTimeMonitor
 from src.checkpoint import checkpoint_folder
 from src.cpu_ops import choose_layers
+from src.data.check import check_dataset
 from src.data.pipeline import training_pipeline
-from src.data.samples import create_samples
+from src.data.samples import create_samples, entries
 from src.data.schedule import make_schedule
+from src.data.splits import write_splits
 from src.eval_callback import EvalCallBack
 from src.loss import build_loss
 from src.lr_schedule import build_learning_rate
@@ -31,7 +33,7 @@ logger = logging.getLogger("unet")
 # Options that make another run of a run, beside its steps.
 WHAT_COUNTS = ("model_name", "seed", "dataset", "image_size", "crop", "cross_valid_ind", "split", "train_augment",
                "train_crop", "augment_rot90", "augment_elastic", "lr", "lr_schedule", "warmup_steps", "min_lr",
-               "weight_decay", "accumulate_steps")
+               "weight_decay", "accumulate_steps", "loss", "class_weights", "border_weight", "ds_weights")
 
 
 class Trainer:
@@ -161,7 +163,8 @@ def train(config, interrupted=lambda: False):
         raise UNetError("run_eval is True, but there is no validation image; lower split, or put images into val/")
     amp_level = resolve_amp_level(config.amp_level, place.device)
     network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode, amp_level))
-    train_network = build_train_network(config, network, schedule, amp_level)
+    loss = build_loss(config, samples.class_counts)
+    train_network = build_train_network(config, network, loss, schedule.total_steps, amp_level)
     trainer = Trainer(train_network, schedule, build_callbacks(config, network, validation, place),
                       describe(config, schedule, samples.scale()), checkpoint_folder(config))
     with FolderLock(config.output_path) if place.rank == 0 else nullcontext():
@@ -171,6 +174,10 @@ def train(config, interrupted=lambda: False):
                 remove_leftovers(folder)
             # The file is there to resume with, not to transfer once more.
             config.replace(transfer_training=False).save(Path(config.output_path) / "config.yaml")
+            write_splits(Path(config.output_path) / "splits.json", entries(samples, config.data_path),
+                         entries(validation, config.data_path))
+            if config.check_dataset:
+                check_dataset(samples, validation, Path(config.output_path) / "dataset.json", quick=True)
         return run(config, trainer, samples, place, interrupted)
 
 
@@ -230,15 +237,15 @@ def resolve_amp_level(option, device):
     return "O3" if device == "Ascend" else "O0"
 
 
-def build_train_network(config, network, schedule, amp_level):
+def build_train_network(config, network, loss, total_steps, amp_level):
     """Network, loss and Adam as one training step: (images, labels) -> loss; in parts with accumulate_steps."""
     if config.loss_scale != config.FixedLossScaleManager:
         raise UNetError(f"loss_scale {config.loss_scale} and FixedLossScaleManager {config.FixedLossScaleManager} "
                         f"differ; the gradients would be scaled by one and unscaled by the other")
-    optimizer = nn.Adam(network.trainable_params(), learning_rate=build_learning_rate(config, schedule.total_steps),
+    optimizer = nn.Adam(network.trainable_params(), learning_rate=build_learning_rate(config, total_steps),
                         weight_decay=config.weight_decay, loss_scale=config.loss_scale)
     manager = FixedLossScaleManager(config.FixedLossScaleManager, drop_overflow_update=False)
-    step = amp.build_train_network(network, optimizer, build_loss(config), level=amp_level, loss_scale_manager=manager)
+    step = amp.build_train_network(network, optimizer, loss, level=amp_level, loss_scale_manager=manager)
     return step if config.accumulate_steps == 1 else AccumulatedStep(step, config.accumulate_steps)
 
 

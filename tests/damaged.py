@@ -21,7 +21,7 @@ from mindspore import nn
 from PIL import Image
 
 from src import checkpoint
-from src.data.folders import FolderReader
+from src.data.pairs import Pair, PairReader
 from src.data.stacks import StackReader, fold_indices
 from src.data.synthetic import make_stacks
 from src.model_utils.config import parse_options
@@ -156,7 +156,8 @@ def picture_cases(folder):
         for name, damaged in cases:
             for back, whole in good.items():
                 (place / back).write_bytes(whole)
-            yield f"{file}: {name}", place / file, damaged, lambda: FolderReader([place], 3, 2)[0]
+            yield f"{file}: {name}", place / file, damaged, lambda: PairReader([Pair(
+                place.name, place / "image.png", place / "mask.png")], 3, 2)[0]
 
 
 def config_cases(folder):

@@ -15,8 +15,8 @@ ARGV = ["--model_name=unet_simple", "--dataset=folders", "--num_channels=3", "--
 @pytest.fixture
 def losses_of(nuclei, tmp_path, caplog, monkeypatch):
     """Trains a narrow U-Net without batch norm, at most ``steps`` steps, and gives the trainer and the losses."""
-    monkeypatch.setitem(NETWORKS, "unet_simple", (UNet, lambda config: {
-        "in_channel": config.num_channels, "n_class": 2, "feature_scale": 16, "use_bn": False}))
+    arguments = {"in_channel": 3, "n_class": 2, "feature_scale": 16, "use_bn": False}
+    monkeypatch.setitem(NETWORKS, "unet_simple", (UNet, lambda config: arguments, lambda config: "deconv"))
 
     def run(name, *argv, steps=100):
         caplog.clear()

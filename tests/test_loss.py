@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 from mindspore import Tensor, ops
 
-from src.loss import CrossEntropyWithLogits, MultiCrossEntropyWithLogits, build_loss
+from src.loss import (
+    CrossEntropyWithLogits,
+    DiceLoss,
+    FocalLoss,
+    MultiCrossEntropyWithLogits,
+    build_loss,
+    class_weights,
+)
 from src.model_utils.config import parse_options
+from src.model_utils.errors import UNetError
 
 
 def tensor(values):
@@ -53,3 +61,91 @@ def test_large_and_half_precision_logits():
     (["--model_name=unet_simple", "--use_ds=True"], CrossEntropyWithLogits)])
 def test_build_loss(argv, expected):
     assert isinstance(build_loss(parse_options(argv, "")), expected)
+
+
+# ---- losses for real data; p of the pixels' own classes is 1/2 and 1/4
+
+
+def test_focal():
+    expected = (0.5 ** 2 * math.log(2) + 0.75 ** 2 * math.log(4)) / 2
+    assert float(FocalLoss()(tensor(LOGITS), tensor(LABEL))) == pytest.approx(expected, rel=1e-5)
+
+
+def test_dice():
+    # sum(p y) = 1/2 + 1/4; sum(p^2) = 1/4 + 1/4 + 9/16 + 1/16; sum(y^2) = 2.
+    expected = 1 - 2 * 0.75 / (0.5 + 0.625 + 2)
+    assert float(DiceLoss()(tensor(LOGITS), tensor(LABEL))) == pytest.approx(expected, rel=1e-5)
+    # The mean over images, each by itself: a second image that is right has no loss.
+    right = [[[40.0, -40.0]], [[-40.0, 40.0]]]
+    value = DiceLoss()(tensor([LOGITS[0], right]), tensor([LABEL[0], LABEL[0]]))
+    assert float(value) == pytest.approx(expected / 2, rel=1e-5)
+
+
+def test_dice_loss_is_one_minus_the_metric():
+    from src.metrics import soft_dice_iou
+
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(1, 3, 5, 4)).astype(np.float32)
+    label = np.eye(3, dtype=np.float32)[rng.integers(0, 3, (5, 4))]
+    probability = np.exp(logits[0]) / np.exp(logits[0]).sum(axis=0)
+    dice, _ = soft_dice_iou(probability.transpose(1, 2, 0), label)
+    value = float(DiceLoss()(tensor(logits), tensor(label.transpose(2, 0, 1)[None])))
+    assert value == pytest.approx(1 - dice, abs=1e-6)
+
+
+@pytest.mark.parametrize("loss", [CrossEntropyWithLogits, FocalLoss, DiceLoss])
+def test_one_output_channel_is_two_classes(loss):
+    """x stands for the logits (0, x)."""
+    x = np.array([[[[0.0, -math.log(3)]]]], np.float32)
+    two = np.concatenate([np.zeros_like(x), x], axis=1)
+    assert float(loss()(tensor(x), tensor(LABEL))) == float(loss()(tensor(two), tensor(LABEL)))
+
+
+def test_binary_cross_entropy():
+    """-mean(y ln s + (1 - y) ln(1 - s)) with s = 1/2, 1/4 and y = 0, 1; and where a sigmoid would be 1 in float32."""
+    x = tensor([[[[0.0, -math.log(3)]]]])
+    assert float(CrossEntropyWithLogits()(x, tensor(LABEL))) == pytest.approx(EXPECTED, rel=1e-5)
+    gradient = ops.GradOperation()(CrossEntropyWithLogits())(x, tensor(LABEL)).asnumpy()
+    np.testing.assert_allclose(gradient, [[[[0.25, -0.375]]]], atol=1e-6)       # (s - y) / 2
+    far = CrossEntropyWithLogits()(tensor([[[[200.0]]]]), tensor([[[[1.0]], [[0.0]]]]))
+    assert float(far) == pytest.approx(200)
+
+
+@pytest.mark.parametrize("loss, expected", [
+    (CrossEntropyWithLogits, (3 * math.log(2) + 8 * math.log(4)) / 2),
+    (FocalLoss, (3 * 0.25 * math.log(2) + 8 * 0.5625 * math.log(4)) / 2),
+    # 2 (3/2 + 8/4) / (3 (1/2 + 1) + 8 (5/8 + 1))
+    (DiceLoss, 1 - 7 / 17.5)])
+def test_weights_of_classes_and_pixels(loss, expected):
+    """Class weights 3 and 4; the second pixel weighs twice as much."""
+    label = np.concatenate([np.array(LABEL), [[[[1.0, 2.0]]]]], axis=1)
+    assert float(loss([3, 4])(tensor(LOGITS), tensor(label))) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", [CrossEntropyWithLogits, FocalLoss, DiceLoss])
+def test_gradients_are_finite(loss):
+    logits = tensor([[[[300.0, -300.0, 0.0]], [[-300.0, 300.0, 0.0]]]])
+    for label in ([[[[1.0, 1.0, 1.0]], [[0.0, 0.0, 0.0]]]], [[[[0.0, 0.0, 0.0]], [[1.0, 1.0, 1.0]]]]):
+        assert np.isfinite(ops.GradOperation()(loss())(logits, tensor(label)).asnumpy()).all()
+
+
+def test_sum_and_weights_of_the_heads():
+    config = parse_options(["--model_name=unet_nested", "--loss=cross_entropy + dice", "--ds_weights=[0,0.5,0,2]"], "")
+    value = build_loss(config)(tensor([LOGITS] * 4), tensor(LABEL))
+    assert float(value) == pytest.approx(2.5 * (EXPECTED + 1 - 1.5 / 3.125), rel=1e-5)
+
+
+def test_class_weights_from_the_frequency():
+    """Inversely proportional, the mean over the pixels 1; of a class without a pixel 1."""
+    config = parse_options(["--class_weights=auto", "--num_classes=3"], "")
+    assert class_weights(config.class_weights, 3, lambda: np.array([30, 10, 0])) == pytest.approx([2 / 3, 2, 1])
+    assert class_weights([], 2, None) is None and class_weights(["1", "2.5"], 2, None) == [1, 2.5]
+
+
+@pytest.mark.parametrize("argv, part", [
+    (["--loss=cross_entropy+dise"], "'dise' is no loss; known are cross_entropy, dice, focal"),
+    (["--class_weights=[1,2,3]"], "expected 2 weights"), (["--class_weights=[1,x]"], "expected numbers, or auto"),
+    (["--model_name=unet_nested", "--ds_weights=[1,2]"], "each of the 4 heads")])
+def test_refusals(argv, part):
+    with pytest.raises(UNetError, match=part):
+        build_loss(parse_options(argv, ""))

@@ -87,8 +87,8 @@ class FastLayers(Layers):
     def max_pool(self):
         return _Call(self.operators.max_pool())
 
-    def upsample(self):
-        return nn.SequentialCell([self.leave(), super().upsample(), self.enter()])
+    def upsample(self, mode="bilinear"):
+        return _Call(self.operators.upsample(mode))
 
     def concat(self, count):
         return _Call(self.operators.concat(count))

@@ -79,6 +79,15 @@ class Operators:
 
         return self._aot("max_pool", lambda x: (x[0], x[1] // 2, x[2] // 2, x[3]), bprop=bprop)
 
+    def upsample(self, mode):
+        """Upsampling by 2, bilinear or nearest: (N, H, W, C) -> (N, 2H, 2W, C)."""
+        backward = self._aot(f"upsample_{mode}_backward", lambda dy: (dy[0], dy[1] // 2, dy[2] // 2, dy[3]))
+
+        def bprop(x, out, dout):
+            return (backward(dout),)
+
+        return self._aot(f"upsample_{mode}", lambda x: (x[0], 2 * x[1], 2 * x[2], x[3]), bprop=bprop)
+
     def concat(self, count):
         """Channels side by side: (x, skip, ...), ``count`` (2 to 5) tensors -> y of the height and width of x.
 

@@ -1,5 +1,4 @@
 """Pictures without labels: PNG, JPEG, BMP and TIFF, one page or many, 8 and 16 bits, gray and colour."""
-import re
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +8,8 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from src.data.folders import IMAGE_FILE, open_image, read_pixels, to_channels
+from src.data.folders import IMAGE_FILE, natural
+from src.data.pairs import open_image, read_pixels, to_channels
 from src.data.tiff import open_tiff
 from src.model_utils.errors import UNetError
 
@@ -54,7 +54,7 @@ def list_pictures(path):
     if not pictures:
         raise UNetError(f"{path}: no pictures found; expected {', '.join(sorted(ENDINGS))} files, or folders "
                         f"NAME/{IMAGE_FILE}")
-    return sorted(pictures, key=lambda picture: _natural(picture.path))
+    return sorted(pictures, key=lambda picture: natural(picture.path))
 
 
 def _named(files):
@@ -63,11 +63,6 @@ def _named(files):
     names = {file.name.lower() for file in files}
     return [Picture(file, file.name if stems[file.stem.lower()] > 1 or file.stem.lower() in names else file.stem)
             for file in files]
-
-
-def _natural(path):
-    """Numbers in names count as numbers: 2.png before 10.png."""
-    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", str(path))]
 
 
 def read_pages(picture, num_channels):

@@ -4,8 +4,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from src.data import augment, transforms
-from src.data.folders import FolderReader, list_pairs
+from src.data import augment, border, transforms
+from src.data.folders import list_pairs
+from src.data.pairs import PairReader
+from src.data.splits import choose
 from src.data.stacks import StackReader, fold_indices
 from src.model_utils.errors import UNetError
 
@@ -50,7 +52,7 @@ class StackTransform:
     def plain(self, image, classes):
         """uint8 (H, W), classes (H, W) -> float32 image and classes, both of the geometry's input size."""
         image = transforms.resize_image(transforms.to_unit_range(image), self.geometry.content)
-        classes = transforms.resize_two_classes(classes, self.geometry.content)
+        classes = self._resize_classes(classes)
         return (transforms.pad_to(image, self.geometry.input), transforms.pad_to(classes, self.geometry.input))
 
     def augmented(self, image, classes, rng):
@@ -59,6 +61,11 @@ class StackTransform:
         for step in (augment.flip, augment.crop_and_resize, augment.brightness):
             image, classes = step(image, classes, rng)
         return image, classes
+
+    def _resize_classes(self, classes):
+        classes, weights = border.unpack(classes)
+        classes = transforms.resize_two_classes(classes, self.geometry.content)
+        return classes if weights is None else border.pack(classes, transforms.resize_classes(weights, classes.shape))
 
 
 class FolderTransform:
@@ -87,11 +94,12 @@ class TrainingSamples:
 
     ``samples[position]`` depends on the seed and the position alone, not on what was drawn before, so a run
     can be taken up anywhere and ranks never share a random stream. It is (image, label): (C, H, W) float32
-    in [-1, 1] and (num_classes, h, w) float32 one-hot.
+    in [-1, 1] and (num_classes, h, w) float32 one-hot, with ``weighted`` one channel more, the pixels' weights.
     """
 
-    def __init__(self, reader, indices, transform, num_classes, augmentation=Augmentation(), seed=1, shuffle=True):
-        self.reader = reader
+    def __init__(self, reader, indices, transform, num_classes, augmentation=Augmentation(), seed=1, shuffle=True,
+                 weighted=False):
+        self.reader = border.BorderReader(reader) if weighted else reader
         self.indices = list(indices)
         self.transform = transform
         self.num_classes = num_classes
@@ -116,7 +124,16 @@ class TrainingSamples:
                           else self.transform.plain(image, classes))
         image, classes = self._patch(image, classes, rng)
         classes = transforms.center_crop(classes, self._label_size(classes.shape))
-        return transforms.channels_first(image), transforms.one_hot(classes, self.num_classes)
+        classes, weights = border.unpack(classes)
+        label = transforms.one_hot(classes, self.num_classes)
+        if weights is not None:
+            label = np.concatenate([label, border.pixel_weights(weights)])
+        return transforms.channels_first(image), label
+
+    def class_counts(self):
+        """(num_classes,) number of pixels of each class in the masks, without augmentation."""
+        return sum(np.bincount(border.unpack(self.reader[index][1])[0].ravel(), minlength=self.num_classes)
+                   for index in self.indices)
 
     @property
     def image_shape(self):
@@ -125,7 +142,7 @@ class TrainingSamples:
 
     @property
     def label_shape(self):
-        """(num_classes, h, w) of a sample's label."""
+        """(num_classes, h, w) of a sample's label, one channel more with weights."""
         return self[0][1].shape
 
     def scale(self, most=100):
@@ -184,22 +201,36 @@ class ValidationSamples:
         return self.reader.name(self.indices[index])
 
 
-def stack_samples(data_dir, geometry, cross_val_ind=1, augmentation=Augmentation(), num_classes=2, seed=1):
-    """Training and validation samples of one ISBI fold."""
+def stack_samples(data_dir, geometry, cross_val_ind=1, augmentation=Augmentation(), num_classes=2, seed=1,
+                  weighted=False, splits=""):
+    """Training and validation samples of one ISBI fold, or of a file of ``src.data.splits``."""
     reader = StackReader(data_dir)
-    train, valid = fold_indices(len(reader), cross_val_ind)
+    if splits:
+        train, valid = choose([reader.name(index) for index in range(len(reader))], splits)
+    else:
+        train, valid = fold_indices(len(reader), cross_val_ind)
     transform = StackTransform(geometry)
-    return (TrainingSamples(reader, train, transform, num_classes, augmentation, seed),
+    return (TrainingSamples(reader, train, transform, num_classes, augmentation, seed, weighted=weighted),
             ValidationSamples(reader, valid, transform, num_classes))
 
 
 def folder_samples(data_dir, geometry, split=0.8, augmentation=Augmentation(), num_channels=3, num_classes=2,
-                   eval_resize=False, seed=1, shuffle=True):
-    """Training and validation samples of a folder data set."""
-    train, valid = (FolderReader(folders, num_channels, num_classes) for folders in list_pairs(data_dir, split))
+                   eval_resize=False, seed=1, shuffle=True, weighted=False, layout="folders", splits="", cache_mb=0):
+    """Training and validation samples of pictures and masks; ``layout`` is one of ``src.data.folders.LAYOUTS``."""
+    parts = list_pairs(data_dir, split, layout)
+    if splits:
+        pairs = [pair for part in parts for pair in part]
+        chosen = choose([pair.path_below(data_dir) for pair in pairs], splits)
+        parts = [[pairs[index] for index in part] for part in chosen]
+    train, valid = (PairReader(pairs, num_channels, num_classes, cache_mb) for pairs in parts)
     transform = FolderTransform(geometry)
-    return (TrainingSamples(train, range(len(train)), transform, num_classes, augmentation, seed, shuffle),
+    return (TrainingSamples(train, range(len(train)), transform, num_classes, augmentation, seed, shuffle, weighted),
             ValidationSamples(valid, range(len(valid)), transform, num_classes, keep_label_size=eval_resize))
+
+
+def entries(samples, root):
+    """Names of training or validation samples in splits.json; ``root`` is the data set's folder."""
+    return [samples.reader.entry(index, root) for index in samples.indices]
 
 
 def create_samples(config):
@@ -209,12 +240,14 @@ def create_samples(config):
         tuple: (TrainingSamples, ValidationSamples).
     """
     augmentation = Augmentation(config.train_augment, config.train_crop, config.augment_rot90, config.augment_elastic)
+    more = {"seed": config.seed, "weighted": config.border_weight, "splits": config.splits}
     is_stack = config.dataset == "ISBI"
     geometry = Geometry.from_options(config.image_size, config.crop, swap=not is_stack)
     if is_stack:
         if config.num_channels != 1:
             raise UNetError(f"num_channels {config.num_channels}: ISBI stacks are gray; set num_channels to 1")
         return stack_samples(config.data_path, geometry, config.cross_valid_ind, augmentation, config.num_classes,
-                             config.seed)
+                             **more)
     return folder_samples(config.data_path, geometry, config.split, augmentation, config.num_channels,
-                          config.num_classes, config.eval_resize, config.seed)
+                          config.num_classes, config.eval_resize, layout=config.dataset, cache_mb=config.cache_mb,
+                          **more)

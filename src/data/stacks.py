@@ -62,6 +62,18 @@ class StackReader:
         """Name of a slice, for messages and tables."""
         return f"slice {index}"
 
+    def entry(self, index, root):
+        """Name of a slice in splits.json."""
+        return self.name(index)
+
+    def kind(self, index):
+        """How the slice is stored."""
+        return "gray"
+
+    def levels(self, index):
+        """The values of its label, which are known to be right."""
+        return np.unique(self.classes[index])
+
 
 def _describe(stack):
     return f"{stack.shape[0]} pages of {stack.shape[2]}x{stack.shape[1]}"

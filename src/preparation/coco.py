@@ -6,7 +6,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from src.data.folders import IMAGE_FILE, MASK_FILE, open_image, read_pixels, to_channels
+from src.data.folders import IMAGE_FILE, MASK_FILE
+from src.data.pairs import open_image, read_pixels, to_channels
 from src.model_utils.errors import UNetError, some
 from src.model_utils.files import write_atomically
 from src.preparation.work import Task

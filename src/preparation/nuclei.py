@@ -3,7 +3,8 @@ from pathlib import Path
 
 import numpy as np
 
-from src.data.folders import IMAGE_FILE, MASK_FILE, open_image, read_pixels, to_channels
+from src.data.folders import IMAGE_FILE, MASK_FILE
+from src.data.pairs import open_image, read_pixels, to_channels
 from src.model_utils.errors import UNetError
 from src.preparation.work import Task
 

@@ -39,8 +39,8 @@ def create_tasks(config):
     """The tasks of the data set that the options name."""
     if config.dataset not in _TASKS:
         raise UNetError(f"dataset {config.dataset}: nothing to prepare; this script takes {', '.join(_TASKS)}")
-    if config.to_stack and config.dataset not in _LAYOUTS:
-        raise UNetError(f"to_stack: {config.dataset} has no stacks; it goes with {', '.join(_LAYOUTS)}")
+    if config.to_stack and config.dataset not in _SLICES:
+        raise UNetError(f"to_stack: {config.dataset} has no stacks; it goes with {', '.join(_SLICES)}")
     return _TASKS[config.dataset](config)
 
 
@@ -50,8 +50,8 @@ def _nuclei(config):
 
 def _slices(config):
     make = stack_tasks if config.to_stack else slice_tasks
-    return make(config.data_path, config.save_path or config.data_path, _LAYOUTS[config.dataset])
+    return make(config.data_path, config.save_path or config.data_path, _SLICES[config.dataset])
 
 
-_LAYOUTS = {"ISBI": IMAGE_MASK, "image_mask": IMAGE_MASK, "membrane": MEMBRANE}
-_TASKS = {"Cell_nuclei": _nuclei, "COCO": coco_tasks, **dict.fromkeys(_LAYOUTS, _slices)}
+_SLICES = {"ISBI": IMAGE_MASK, "image_mask": IMAGE_MASK, "membrane": MEMBRANE}
+_TASKS = {"Cell_nuclei": _nuclei, "COCO": coco_tasks, **dict.fromkeys(_SLICES, _slices)}

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from src.data.folders import open_image
+from src.data.folders import list_pairs
+from src.data.pairs import open_image
 from src.data.stacks import IMAGE_STACK, LABEL_STACK
 from src.data.tiff import read_stack
 from src.model_utils.errors import UNetError
@@ -15,25 +16,26 @@ TEST_STACK = "test-volume.tif"
 
 
 @dataclass(frozen=True)
-class SliceLayout:
-    """Where the slices lie.
+class Slices:
+    """Where the slices lie in a layout of ``src.data.folders``, and how they are called.
 
     Args:
-        parts (tuple[str]): folders of labelled slices.
-        labels (str): folder of the labels inside them; the images are in ``image``.
+        layout (str): its name.
+        labels (str): folder of the labels; the images are in ``image``.
         test (str): folder of the slices without labels.
         digits (int): to which the numbers are filled up with zeros.
-        validates_every (int): each so-many-th slice, from the first on, goes to the last of the parts.
+        validates_every (int): each so-many-th slice, from the first on, goes to ``val``; the others, and with 0 all, to
+            ``train``.
     """
-    parts: tuple
+    layout: str
     labels: str
     test: str
     digits: int
     validates_every: int = 0
 
     def part(self, number):
-        """The part of a slice."""
-        return self.parts[-1] if self.validates_every and number % self.validates_every == 0 else self.parts[0]
+        """The part to which a slice belongs."""
+        return "val" if self.validates_every and number % self.validates_every == 0 else "train"
 
     def name(self, number):
         """The file name of a slice."""
@@ -41,20 +43,20 @@ class SliceLayout:
 
 
 # The layout and the split of the MindSpore case study on a CPU, and the layout of the membrane data set.
-IMAGE_MASK = SliceLayout(("train", "val"), "mask", "test_imgs", digits=5, validates_every=3)
-MEMBRANE = SliceLayout(("train",), "label", "test", digits=1)
+IMAGE_MASK = Slices("image_mask", "mask", "test_imgs", digits=5, validates_every=3)
+MEMBRANE = Slices("membrane", "label", "test", digits=1)
 
 
-def slice_tasks(data_dir, save_dir, layout):
+def slice_tasks(data_dir, save_dir, slices):
     """Tasks that write the slices of ``train-volume.tif``, ``train-labels.tif`` and, if there, ``test-volume.tif``."""
     source, target = Path(data_dir), Path(save_dir)
     images, labels = _read_pair(source)
     tasks = []
     for number, pair in enumerate(zip(images, labels)):
-        part, name = target / layout.part(number), layout.name(number)
-        tasks.append(Task((part / "image" / name, part / layout.labels / name), as_they_are, pair))
+        part, name = target / slices.part(number), slices.name(number)
+        tasks.append(Task((part / "image" / name, part / slices.labels / name), as_they_are, pair))
     if (source / TEST_STACK).exists():
-        tasks += [Task((target / layout.test / layout.name(number),), as_they_are, (image,))
+        tasks += [Task((target / slices.test / slices.name(number),), as_they_are, (image,))
                   for number, image in enumerate(read_stack(source / TEST_STACK))]
     return tasks
 
@@ -72,50 +74,35 @@ def as_they_are(*slices):
     return slices, 1
 
 
-def stack_tasks(data_dir, save_dir, layout):
+def stack_tasks(data_dir, save_dir, slices):
     """Tasks that put slices back into stacks, in the order of the numbers in their names.
 
-    A stack's slices come from all parts of the layout; ``test-volume.tif`` is made if there are test slices.
+    The slices that train and those that validate go into one stack; ``test-volume.tif`` is made if there are test
+    slices.
     """
     source, target = Path(data_dir), Path(save_dir)
-    pairs = {}
-    for part in layout.parts:
-        images, labels = (_numbered(source / part / kind) for kind in ("image", layout.labels))
-        for number in sorted(images.keys() ^ labels.keys()):
-            have, other = ("image", layout.labels) if number in images else (layout.labels, "image")
-            path = images.get(number) or labels[number]
-            raise UNetError(f"{path}: its partner {path.name} is missing in {source / part / other}; each {have} has "
-                            f"its {other}")
-        for number in images:
-            if number in pairs:
-                raise UNetError(f"{images[number]} and {pairs[number][0]} have one number; it is a slice's place in "
-                                f"the stack")
-            pairs[number] = images[number], labels[number]
-    if not pairs:
-        raise UNetError(f"{source}: no slices found; expected {layout.parts[0]}/image/*.png and "
-                        f"{layout.parts[0]}/{layout.labels}/*.png")
-    in_order = [pairs[number] for number in sorted(pairs)]
-    tasks = [Task((target / IMAGE_STACK, target / LABEL_STACK), read_slices, tuple(zip(*in_order)))]
-    test = _numbered(source / layout.test)
+    train, valid = list_pairs(source, 0.5, slices.layout)
+    pairs = _in_order([(pair.image, pair.mask) for pair in train + valid])
+    tasks = [Task((target / IMAGE_STACK, target / LABEL_STACK), read_slices, tuple(zip(*pairs)))]
+    test = _in_order([(path,) for path in sorted((source / slices.test).glob("[!.]*.png"))])
     if test:
-        tasks.append(Task((target / TEST_STACK,), read_slices, (tuple(test[number] for number in sorted(test)),)))
+        tasks.append(Task((target / TEST_STACK,), read_slices, tuple(zip(*test))))
     return tasks
 
 
-def _numbered(folder):
-    """Number -> file, of the pictures in a folder."""
-    files = {}
-    for path in sorted(folder.glob("*.png")):
-        if path.name.startswith("."):
-            continue
-        digits = re.findall(r"\d+", path.stem)
+def _in_order(files):
+    """Tuples of paths, in the order of the last number in the name of the first."""
+    by_number = {}
+    for paths in files:
+        digits = re.findall(r"\d+", paths[0].stem)
         if not digits:
-            raise UNetError(f"{path}: expected a number in the name; it is the slice's place in the stack")
+            raise UNetError(f"{paths[0]}: expected a number in the name; it is the slice's place in the stack")
         number = int(digits[-1])
-        if number in files:
-            raise UNetError(f"{path} and {files[number]} have one number; it is a slice's place in the stack")
-        files[number] = path
-    return files
+        if number in by_number:
+            raise UNetError(f"{paths[0]} and {by_number[number][0]} have one number; it is a slice's place in the "
+                            f"stack")
+        by_number[number] = paths
+    return [by_number[number] for number in sorted(by_number)]
 
 
 def read_slices(*stacks):

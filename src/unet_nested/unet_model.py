@@ -13,18 +13,6 @@ def output_size(size):
     return size if size > 0 and size % 2 ** LEVELS == 0 else None
 
 
-def context(use_deconv):
-    """Pixels around a pixel that its logits depend on, up to a whole number of the coarsest level's pixels.
-
-    A pixel of level l is 2**l wide. The two 3x3 convolutions of a level reach 2 of its pixels to each side, on
-    the way down and on the way up; bilinear upsampling reaches one pixel of the level below.
-    """
-    reach = sum(2 * 2 ** level for level in range(LEVELS + 1)) + sum(2 * 2 ** level for level in range(LEVELS))
-    if not use_deconv:
-        reach += sum(2 ** (level + 1) for level in range(LEVELS))
-    return -(-reach // 2 ** LEVELS) * 2 ** LEVELS
-
-
 def _filters(feature_scale):
     return [channels // feature_scale for channels in (64, 128, 256, 512, 1024)]
 

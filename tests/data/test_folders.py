@@ -5,12 +5,17 @@ import pytest
 from conftest import write_pairs
 from PIL import Image
 
-from src.data.folders import FolderReader, list_pairs
+from src.data.folders import list_pairs
+from src.data.pairs import Pair, PairReader
 from src.model_utils.errors import UNetError
 
 
 def names(folders):
     return [folder.name for folder in folders]
+
+
+def reader(folder, num_channels, num_classes):
+    return PairReader([Pair(folder.name, folder / "image.png", folder / "mask.png")], num_channels, num_classes)
 
 
 def test_split_by_fraction_over_sorted_names(tmp_path):
@@ -31,10 +36,10 @@ def test_images_are_bgr(tmp_path):
     picture = np.zeros((40, 48, 3), np.uint8)
     picture[..., 0] = 200      # red, as Pillow writes it
     Image.fromarray(picture).save(tmp_path / "a" / "image.png")
-    image, mask = FolderReader([tmp_path / "a"], 3, 2)[0]
+    image, mask = reader(tmp_path / "a", 3, 2)[0]
     assert image.shape == (40, 48, 3) and image[0, 0].tolist() == [0, 0, 200]
     assert mask.shape == (40, 48) and mask.dtype == np.uint8
-    assert FolderReader([tmp_path / "a"], 1, 2)[0][0].shape == (40, 48, 1)
+    assert reader(tmp_path / "a", 1, 2)[0][0].shape == (40, 48, 1)
 
 
 @pytest.mark.parametrize("values, expected", [
@@ -44,19 +49,19 @@ def test_two_classes_are_cut_at_half_of_the_maximum(tmp_path, values, expected):
     mask = np.zeros((40, 48), np.uint8)
     mask[:, :len(values)] = values
     Image.fromarray(mask).save(tmp_path / "a" / "mask.png")
-    assert FolderReader([tmp_path / "a"], 3, 2)[0][1][0, :len(values)].tolist() == expected
+    assert reader(tmp_path / "a", 3, 2)[0][1][0, :len(values)].tolist() == expected
 
 
 def test_many_classes_hold_class_numbers(tmp_path):
     write_pairs(tmp_path, ["a"], classes=5)
-    _, mask = FolderReader([tmp_path / "a"], 3, 5)[0]
+    _, mask = reader(tmp_path / "a", 3, 5)[0]
     np.testing.assert_array_equal(mask, cv2.imread(str(tmp_path / "a" / "mask.png"), cv2.IMREAD_GRAYSCALE))
 
 
 def test_values_outside_the_classes(tmp_path):
     write_pairs(tmp_path, ["a"], classes=5)
     with pytest.raises(UNetError, match=r"a/mask.png: mask values \[.*4\] found, but num_classes is 3"):
-        _ = FolderReader([tmp_path / "a"], 3, 3)[0]
+        _ = reader(tmp_path / "a", 3, 3)[0]
 
 
 @pytest.mark.parametrize("file", ["image.png", "mask.png"])
@@ -70,8 +75,8 @@ def test_missing_file(tmp_path, file):
 def test_sizes_that_differ(tmp_path):
     write_pairs(tmp_path, ["a"])
     Image.new("L", (20, 30)).save(tmp_path / "a" / "mask.png")
-    with pytest.raises(UNetError, match="a: image.png is 48x40, mask.png is 20x30"):
-        _ = FolderReader([tmp_path / "a"], 3, 2)[0]
+    with pytest.raises(UNetError, match="a/image.png is 48x40, its mask.png is 20x30"):
+        _ = reader(tmp_path / "a", 3, 2)[0]
 
 
 def test_images_are_read_as_opencv_does(tmp_path):
@@ -80,7 +85,7 @@ def test_images_are_read_as_opencv_does(tmp_path):
     for pixels in (rng.integers(0, 256, (40, 48, 3), dtype=np.uint8), rng.integers(0, 256, (40, 48, 4), dtype=np.uint8),
                    rng.integers(0, 256, (40, 48), dtype=np.uint8), rng.integers(0, 65536, (40, 48), dtype=np.uint16)):
         cv2.imwrite(str(tmp_path / "a" / "image.png"), pixels)
-        image, _ = FolderReader([tmp_path / "a"], 3, 2)[0]
+        image, _ = reader(tmp_path / "a", 3, 2)[0]
         np.testing.assert_array_equal(image, cv2.imread(str(tmp_path / "a" / "image.png"), cv2.IMREAD_COLOR))
 
 
@@ -92,24 +97,24 @@ def test_palette_masks_hold_class_numbers(tmp_path):
     image.putpalette([0, 0, 0, 200, 0, 0, 0, 200, 0, 0, 0, 200])
     assert image.mode == "P"
     image.save(path)
-    np.testing.assert_array_equal(FolderReader([tmp_path / "a"], 3, 4)[0][1], numbers)
+    np.testing.assert_array_equal(reader(tmp_path / "a", 3, 4)[0][1], numbers)
 
 
 def test_masks_of_16_bits(tmp_path):
     write_pairs(tmp_path, ["a"])
     cv2.imwrite(str(tmp_path / "a" / "mask.png"), np.ones((40, 48), np.uint16))
     with pytest.raises(UNetError, match="a/mask.png: pixels of kind 'I;16'"):
-        _ = FolderReader([tmp_path / "a"], 3, 4)[0]
+        _ = reader(tmp_path / "a", 3, 4)[0]
 
 
 def test_every_truncation_is_found(tmp_path):
     write_pairs(tmp_path, ["a"])
     path = tmp_path / "a" / "image.png"
-    whole, data = FolderReader([tmp_path / "a"], 3, 2)[0][0], path.read_bytes()
+    whole, data = reader(tmp_path / "a", 3, 2)[0][0], path.read_bytes()
     for length in range(0, len(data), 41):
         path.write_bytes(data[:length])
         try:
-            np.testing.assert_array_equal(FolderReader([tmp_path / "a"], 3, 2)[0][0], whole)
+            np.testing.assert_array_equal(reader(tmp_path / "a", 3, 2)[0][0], whole)
         except UNetError as error:
             assert "a/image.png" in str(error)
 
@@ -120,7 +125,7 @@ def test_damaged_file(tmp_path, file, data):
     write_pairs(tmp_path, ["a"])
     (tmp_path / "a" / file).write_bytes(data)
     with pytest.raises(UNetError, match=f"a/{file}: cannot be read"):
-        _ = FolderReader([tmp_path / "a"], 3, 2)[0]
+        _ = reader(tmp_path / "a", 3, 2)[0]
 
 
 def test_no_folder_and_empty_folder(tmp_path):
@@ -130,3 +135,57 @@ def test_no_folder_and_empty_folder(tmp_path):
         list_pairs(tmp_path, 0.8)
     with pytest.raises(UNetError, match="train"):
         list_pairs(tmp_path, 1.0)
+
+
+# ---- pictures and masks side by side
+
+
+@pytest.fixture
+def slices(tmp_path):
+    """A folder with twelve slices of either layout: picture N is gray N, its mask has N white pixels."""
+    for part in ("train/image", "train/mask", "train/label"):
+        (tmp_path / part).mkdir(parents=True)
+    for number in range(12):
+        Image.fromarray(np.full((6, 5), number, np.uint8)).save(tmp_path / "train" / "image" / f"{number}.png")
+        mask = np.zeros(30, np.uint8)
+        mask[:number] = 255
+        for folder in ("mask", "label"):
+            Image.fromarray(mask.reshape(6, 5)).save(tmp_path / "train" / folder / f"{number}.png")
+    return tmp_path
+
+
+def test_membrane(slices):
+    """By number, not by letter; ``split`` cuts off the end; picture and mask belong together."""
+    train, valid = list_pairs(slices, 0.75, "membrane")
+    assert names(train) == [str(number) for number in range(9)] and names(valid) == ["9", "10", "11"]
+    pairs = PairReader(valid, 3, 2)
+    assert [(int(image[0, 0, 0]), int(mask.sum())) for image, mask in pairs] == [(9, 9), (10, 10), (11, 11)]
+    assert pairs[0][0].shape == (6, 5, 3) and pairs.size(0) == (6, 5)
+
+
+def test_image_mask(slices):
+    with pytest.raises(UNetError, match="no such data folder: .*val/image"):
+        list_pairs(slices, 0.8, "image_mask")
+    (slices / "val").symlink_to(slices / "train")
+    train, valid = list_pairs(slices, 0.8, "image_mask")
+    assert names(train) == names(valid) == [str(number) for number in range(12)]
+
+
+@pytest.mark.parametrize("folder, other", [("image", "label"), ("label", "image")])
+def test_missing_partners(slices, folder, other):
+    for name in ("3.png", "10.png"):
+        (slices / "train" / folder / name).unlink()
+    with pytest.raises(UNetError, match=f"train/{other}/3.png: no file of that name in .*/train/{folder}; .*2 without "
+                                        "partner: 3.png, 10.png"):
+        list_pairs(slices, 0.8, "membrane")
+
+
+def test_masks_saved_with_loss(slices):
+    path = slices / "train" / "label" / "3.png"
+    Image.open(path).save(path.with_suffix(".jpg"))
+    with pytest.raises(UNetError, match="3.png: 3.jpg has the same name"):
+        list_pairs(slices, 0.8, "membrane")
+    path.unlink()
+    pairs = PairReader(list_pairs(slices, 1 / 3, "membrane")[0], 1, 2)
+    with pytest.raises(UNetError, match="3.jpg: a JPEG file; masks that were saved with loss"):
+        _ = pairs[3]

@@ -11,7 +11,8 @@ import pytest
 from conftest import PROJECT, SCRIPT_ENVIRONMENT, assert_one_line_error, run
 from PIL import Image
 
-from src.data.folders import FolderReader
+from src.data.folders import list_pairs
+from src.data.pairs import PairReader
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.preparation.nuclei import merge_masks, nuclei_tasks
@@ -98,7 +99,7 @@ def test_bad_items_are_named_and_the_rest_goes_on(tmp_path):
         assert any(line.startswith("error: ") and str(raw / name) in line and words in line for line in lines), name
         assert not (raw / name / "image.png").exists() and not (raw / name / "mask.png").exists()
     assert f"8 items: 2 made (of 6 parts), 0 kept, {len(BAD)} bad" in result.stdout
-    assert len(FolderReader([raw / "good1", raw / "good2"], 3, 2)) == 2 and (raw / "good2" / "mask.png").exists()
+    assert all((raw / name / file).is_file() for name in ("good1", "good2") for file in ("image.png", "mask.png"))
     # Mended, only these are made.
     for name in names:
         write_raw(tmp_path / "mended", [name])
@@ -115,7 +116,8 @@ def test_another_folder_leaves_the_raw_one_alone(tmp_path):
     result = prepare("--data_path", raw, "--save_path", tmp_path / "out")
     assert result.returncode == 0 and not result.stderr
     assert sorted(raw.rglob("*")) == before
-    image, classes = FolderReader([tmp_path / "out" / "b"], 3, 2)[0]
+    pairs, _ = list_pairs(tmp_path / "out", 0.5)
+    image, classes = PairReader(pairs, 3, 2)[0]
     assert image.shape == (24, 32, 3) and set(np.unique(classes)) == {0, 1}
 
 

@@ -1,0 +1,57 @@
+"""Which samples train and which validate, as a file: ``{"train": [name, ...], "validation": [name, ...]}``.
+
+Names are ``slice N`` for stacks (N from 0), and the picture's path below the data set's folder for the others.
+"""
+import json
+from pathlib import Path
+
+from src.model_utils.errors import UNetError, some
+from src.model_utils.files import write_atomically
+
+PARTS = ("train", "validation")
+
+
+def write_splits(path, train, validation):
+    """Write the names of both parts, whole or not at all."""
+    text = json.dumps(dict(zip(PARTS, (list(train), list(validation)))), indent=1)
+    write_atomically(path, text.encode())
+
+
+def read_splits(path):
+    """Return (training names, validation names).
+
+    Raises:
+        UNetError: no such file, not of this form, or a name that is twice in it.
+    """
+    path = Path(path)
+    try:
+        splits = json.loads(path.read_text(encoding="utf-8"))
+        parts = [splits[part] for part in PARTS]
+        if not all(isinstance(part, list) and all(isinstance(name, str) for name in part) for part in parts):
+            raise ValueError("names are text")
+    except FileNotFoundError:
+        raise UNetError(f"no such file: {path}; give a splits.json of an earlier run with --splits") from None
+    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UNetError(f'{path}: expected {{"train": [names], "validation": [names]}}: '
+                        f"{type(error).__name__}: {str(error)[:100]}") from None
+    names = [name for part in parts for name in part]
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if twice:
+        raise UNetError(f"{path}: {len(twice)} names are in it twice ({some(twice)}); a sample trains or validates, "
+                        f"not both")
+    return parts
+
+
+def choose(names, path):
+    """Indices of the training and of the validation samples among ``names``, in the order of the file.
+
+    Raises:
+        UNetError: see ``read_splits``; also a name that the data set does not have.
+    """
+    index = {name: number for number, name in enumerate(names)}
+    parts = read_splits(path)
+    unknown = [name for part in parts for name in part if name not in index]
+    if unknown:
+        raise UNetError(f"{path}: {len(unknown)} names are not in the data set ({some(unknown)}); give the splits.json "
+                        f"of a run on this data set")
+    return tuple([index[name] for name in part] for part in parts)

@@ -1,0 +1,90 @@
+"""U-Net with same convolutions, dropout and nearest upsampling, as Keras and TensorFlow users know it."""
+from mindspore import nn
+from mindspore.common.initializer import HeNormal
+
+from src.layers import STOCK
+
+LEVELS = 4
+CHANNELS = (64, 128, 256, 512, 1024)
+DROPOUT = 0.5
+
+
+def _conv(layers, in_channels, out_channels, kernel_size=3):
+    """Same convolution with bias and ReLU, as the cells of a sequence."""
+    return layers.conv_relu(in_channels, out_channels, kernel_size, pad_mode="same", has_bias=True,
+                            weight_init=HeNormal())
+
+
+class DoubleConv(nn.Cell):
+    """Two 3x3 convolutions with bias and ReLU; height and width stay."""
+
+    def __init__(self, layers, in_channels, out_channels):
+        super().__init__()
+        self.convs = nn.SequentialCell([*_conv(layers, in_channels, out_channels),
+                                        *_conv(layers, out_channels, out_channels)])
+
+    def construct(self, x):
+        return self.convs(x)
+
+
+class Up(nn.Cell):
+    """Nearest upsampling by 2, a 2x2 convolution, the skip in front of it, a double convolution.
+
+    in channels, h x w, and a skip of out channels, 2h x 2w -> out channels, 2h x 2w.
+    """
+
+    def __init__(self, layers, in_channels, out_channels):
+        super().__init__()
+        self.upsample, self.concat = layers.upsample("nearest"), layers.concat(2)
+        self.up = nn.SequentialCell(_conv(layers, in_channels, out_channels, kernel_size=2))
+        self.conv = DoubleConv(layers, 2 * out_channels, out_channels)
+
+    def construct(self, x, skip):
+        x = self.up(self.upsample(x))               # out channels, 2h x 2w
+        return self.conv(self.concat(skip, x))
+
+
+class UNetKeras(nn.Cell):
+    """The Keras U-Net: (N, in_channel, H, W) -> one logit a pixel (N, 1, H, W), both float32.
+
+    The sigmoid of the logit is the probability of class 1. H and W are multiples of 16.
+
+    Args:
+        in_channel (int): channels of the image.
+        layers (Layers): the layer set to build from.
+    """
+    output_channels = 1
+
+    def __init__(self, in_channel=1, layers=STOCK):
+        super().__init__()
+        self.enter, self.leave = layers.enter(), layers.leave()
+        self.maxpool, self.dropout = layers.max_pool(), nn.Dropout(p=DROPOUT)
+        f = CHANNELS
+        self.down0 = DoubleConv(layers, in_channel, f[0])
+        self.down1 = DoubleConv(layers, f[0], f[1])
+        self.down2 = DoubleConv(layers, f[1], f[2])
+        self.down3 = DoubleConv(layers, f[2], f[3])
+        self.down4 = DoubleConv(layers, f[3], f[4])
+        self.up3 = Up(layers, f[4], f[3])
+        self.up2 = Up(layers, f[3], f[2])
+        self.up1 = Up(layers, f[2], f[1])
+        self.up0 = Up(layers, f[1], f[0])
+        self.last = nn.SequentialCell(_conv(layers, f[0], 2))
+        self.final = layers.conv(2, 1, 1, pad_mode="same", has_bias=True, weight_init="xavier_uniform")
+
+    def construct(self, x):
+        x0 = self.down0(self.enter(x))                       # 64 channels, full resolution
+        x1 = self.down1(self.maxpool(x0))                    # 128, 1/2
+        x2 = self.down2(self.maxpool(x1))                    # 256, 1/4
+        x3 = self.dropout(self.down3(self.maxpool(x2)))      # 512, 1/8
+        x = self.dropout(self.down4(self.maxpool(x3)))       # 1024, 1/16
+        x = self.up3(x, x3)                                  # 512, 1/8
+        x = self.up2(x, x2)                                  # 256, 1/4
+        x = self.up1(x, x1)                                  # 128, 1/2
+        x = self.up0(x, x0)                                  # 64, full resolution
+        return self.leave(self.final(self.last(x)))          # (N, 1, H, W)
+
+    @staticmethod
+    def output_size(size):
+        """Height (or width) of the logits for an input of height (or width) ``size``; None if it cannot be."""
+        return size if size > 0 and size % 2 ** LEVELS == 0 else None

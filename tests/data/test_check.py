@@ -1,0 +1,143 @@
+"""What the check of a data set finds."""
+import json
+import shutil
+
+import numpy as np
+import pytest
+from conftest import write_pairs
+from PIL import Image
+
+from src.data.check import _spread, check_dataset, table
+from src.data.samples import create_samples
+from src.model_utils.config import parse_options
+from src.model_utils.errors import UNetError
+
+NAMES = [f"{number:02d}" for number in range(10)]
+
+
+@pytest.fixture
+def check(tmp_path, caplog):
+    """Checks ``data`` and gives what is in the JSON file and in the log."""
+    def check(data, *argv, quick=False):
+        caplog.clear()
+        train, valid = create_samples(parse_options([
+            "--dataset=folders", "--num_channels=3", "--image_size=[32,32]", f"--data_path={data}", *argv], ""))
+        try:
+            check_dataset(train, valid, tmp_path / "dataset.json", quick)
+        finally:
+            found = json.loads((tmp_path / "dataset.json").read_text())
+        return found, caplog.text
+
+    caplog.set_level("INFO", "unet")
+    return check
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Eight training and two validation pictures of 48x40; each mask is a square of 16x16."""
+    return write_pairs(tmp_path / "data", NAMES)
+
+
+def test_counts(check, data):
+    found, log = check(data)
+    train = found["training"]
+    assert (train["samples"], train["seen"], train["sizes"], train["kinds"]) == (8, 8, {"48x40": 8}, {"RGB": 8})
+    assert train["pixels_per_class"] == [8 * (1920 - 256), 8 * 256]
+    assert train["foreground_fraction"] == pytest.approx(256 / 1920)
+    assert found["validation"]["samples"] == 2 and found["warnings"] == found["faults"] == []
+    assert found["same_images_in_both"] == []
+    assert "foreground          13.3%" in log and "WARNING" not in log
+
+
+def test_what_should_be_known(check, data):
+    """Warnings: masks of one class, soft edges, the same picture twice and in both parts."""
+    def mask(name, values):
+        Image.fromarray(values).save(data / name / "mask.png")
+
+    empty, full = np.zeros((40, 48), np.uint8), np.full((40, 48), 255, np.uint8)
+    mask("00", empty)
+    mask("01", full)
+    soft = empty.copy()
+    soft[:20], soft[20] = 255, 100
+    mask("02", soft)
+    for name in ("04", "09"):
+        shutil.copy(data / "03" / "image.png", data / name / "image.png")
+    found, log = check(data)
+    train = found["training"]
+    assert train["masks_without_foreground"] == ["00"] and train["masks_of_one_class"] == ["01"]
+    assert train["masks_of_many_values"] == ["02"] and train["same_images"] == [["03", "04"]]
+    assert found["same_images_in_both"] == [["03", "04", "09"]]
+    assert "WARNING: training: 1 of 8 masks without a foreground: 00" in log
+    assert "WARNING: 1 images train and validate, so that the score is too good: 03 = 04 = 09" in log
+    assert len(found["warnings"]) == 5 and found["faults"] == []
+
+
+def test_what_spoils_a_training(check, data):
+    """Errors: all are found in one go; a single one is the error itself."""
+    (data / "05" / "image.png").write_bytes(b"none")
+    with pytest.raises(UNetError, match="05/image.png: cannot be read as an image"):
+        check(data)
+    Image.new("L", (9, 9)).save(data / "06" / "mask.png")
+    Image.open(data / "09" / "mask.png").save(data / "09" / "mask.jpg")
+    (data / "09" / "mask.jpg").rename(data / "09" / "mask.png")
+    with pytest.raises(UNetError, match=r"05/image.png: .* \(3 faults in all, listed above\)"):
+        check(data)
+
+
+def test_faults_are_saved_and_logged(check, data, tmp_path, caplog):
+    for name in ("01", "08"):
+        (data / name / "mask.png").write_bytes(b"none")
+    with pytest.raises(UNetError):
+        check(data)
+    found = json.loads((tmp_path / "dataset.json").read_text())
+    assert len(found["faults"]) == 2 == caplog.text.count("ERROR: ")
+    assert found["training"]["seen"] == 8 and found["training"]["pixels_per_class"][1] == 7 * 256
+    assert "08/mask.png" in found["validation"]["faults"][0]
+
+
+def test_nothing_to_learn(check, data):
+    for name in NAMES:
+        Image.new("L", (48, 40)).save(data / name / "mask.png")
+    with pytest.raises(UNetError, match="all 8 training masks hold class 0 alone"):
+        check(data)
+
+
+def test_many_classes(check, tmp_path):
+    data = write_pairs(tmp_path / "many", NAMES, classes=12)
+    found, log = check(data, "--num_classes=13")
+    assert len(found["training"]["pixels_per_class"]) == 13 and "classes with pixels  12 of 13" in log
+    assert "WARNING: training: no pixel of 1 classes: 12" in log
+    with pytest.raises(UNetError, match=r"mask values \[.*11\] found, but num_classes is 11 *.*faults in all"):
+        check(data, "--num_classes=11")
+
+
+def test_quick(check, data, monkeypatch):
+    """As many as the time allows, spread over all."""
+    monkeypatch.setattr("src.data.check.QUICK_SECONDS", 0)
+    found, _ = check(data, quick=True)
+    assert found["training"]["seen"] == 1 == found["validation"]["seen"] and found["training"]["samples"] == 8
+    found, _ = check(data)
+    assert found["training"]["seen"] == 8
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 8, 100])
+def test_spread(count):
+    order = list(_spread(range(count)))
+    assert sorted(order) == list(range(count))
+    first = sorted(order[:13])
+    assert count < 100 or max(b - a for a, b in zip(first, first[1:])) <= 16
+
+
+def test_stacks(sample, tmp_path):
+    train, valid = create_samples(parse_options([f"--data_path={sample}", "--border_weight=True"], ""))
+    check_dataset(train, valid, tmp_path / "dataset.json")
+    found = json.loads((tmp_path / "dataset.json").read_text())
+    assert found["training"]["kinds"] == {"gray": 8} and 0.2 < found["training"]["foreground_fraction"] < 0.95
+
+
+def test_table_columns_are_straight(check, data):
+    from src.data.check import look
+
+    train, valid = create_samples(parse_options(["--dataset=folders", "--num_channels=3", f"--data_path={data}"], ""))
+    lines = table({"training": look(train, None), "validation": look(valid, None)}, [])
+    assert lines[0].index("training") == lines[1].index("8") and lines[0].index("validation") == lines[1].index("2")
