@@ -1,4 +1,5 @@
 """Merging the masks of nuclei, and the command line around it."""
+import json
 import os
 import signal
 import subprocess
@@ -199,6 +200,15 @@ def _group_runs(group):
     except ProcessLookupError:
         return False
     return True
+
+
+def test_check_looks_at_what_was_prepared(tmp_path):
+    carry_out(nuclei_tasks(write_raw(tmp_path / "raw", "abcde"), tmp_path / "out"), 1)
+    result = run("preprocess_dataset.py", "--dataset=Cell_nuclei", "--num_channels=3", "-d", tmp_path / "out",
+                 "--output_path", tmp_path / "seen", "--check=True")
+    assert result.returncode == 0, result.stderr
+    seen = json.loads((tmp_path / "seen" / "dataset.json").read_text())
+    assert (seen["training"]["seen"], seen["validation"]["seen"]) == (4, 1)
 
 
 def test_mindspore_is_not_loaded():
