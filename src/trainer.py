@@ -28,6 +28,7 @@ from src.model_utils.files import remove_leftovers
 from src.model_utils.lock import FolderLock
 from src.model_utils.ranks import Ranks
 from src.networks import build_network, check_sizes
+from src.profiling import StepProfiler
 from src.training_loop import Trainer
 
 logger = logging.getLogger("unet")
@@ -202,4 +203,6 @@ def build_callbacks(config, network, validation, place, folder):
     if place.rank == 0 or not config.is_save_on_master:
         callbacks.append(CheckpointSaver(folder, config.model_name, config.save_checkpoint_steps,
                                          config.keep_checkpoint_max))
+    if config.enable_profiling:
+        callbacks.append(StepProfiler(Path(config.output_path) / "profile" / f"rank_{place.rank}", place.device))
     return callbacks
