@@ -3,15 +3,19 @@
 # here. Files are written as the user who starts it.
 # Usage: bash scripts/docker_start.sh [IMAGE] [DATA_DIR] [MODEL_DIR] [COMMAND ...]    COMMAND is bash unless given
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+
+fail() {
+  echo "error: $1" >&2
+  exit 2
+}
 
 # Prints the absolute path of a folder that can be mounted.
 folder() {
   local path
-  [ -d "$2" ] || fail 2 "$1: no such folder: $2"
+  [ -d "$2" ] || fail "$1: no such folder: $2"
   path=$(cd "$2" && pwd -P)
   case "$path" in
-    *[,\"]*) fail 2 "$1: docker cannot mount a path with a comma or a quote in it: $path" ;;
+    *[,\"]*) fail "$1: docker cannot mount a path with a comma or a quote in it: $path" ;;
   esac
   echo "$path"
 }
@@ -25,7 +29,7 @@ model=$(folder MODEL_DIR "$3")
 image=$1
 shift 3
 [ $# -gt 0 ] || set -- bash
-command -v docker >/dev/null || fail 2 "docker is not installed, or not on the PATH"
+command -v docker >/dev/null || fail "docker is not installed, or not on the PATH"
 
 # The default of /dev/shm, 64 MB, is too little for data workers.
 options=(--rm --shm-size=2g --user "$(id -u):$(id -g)" --env HOME=/tmp --workdir "$model"
