@@ -41,11 +41,13 @@ if do == "die":
     os.kill(os.getpid(), signal.SIGKILL)
 if do == "wait":
     time.sleep(60)
+while do == "follow" and not (os.path.exists("../LOG1/log.log") and "has failed" in open("../LOG1/log.log").read()):
+    time.sleep(0.1)
 if do == "follow":
     sys.exit("error: rank 1 has failed, so rank 0 ends too; the log of that rank says why")
 if do == "fail":
-    time.sleep(0.5)
-    print("error: this one has failed")
+    print("error: this one has failed", flush=True)
+    time.sleep(0.5)     # those that follow may be gone first
     sys.exit(3)
 """
 STARTER = """
@@ -342,8 +344,8 @@ def test_msrun_on_several_servers(launch):
 def test_a_rank_that_fails_takes_the_others_down(launch, script, arguments, do, status, part):
     write_table(launch.folder / "table.json", {"10.9.8.7": [(0, 0), (1, 1), (2, 2)]})
     started = time.monotonic()
-    result = launch(script, *arguments, DO=json.dumps(do))
-    assert time.monotonic() - started < 30      # those that wait would do so for a minute
+    result = launch(script, *arguments, DO=json.dumps(do), GRACE="3")
+    assert time.monotonic() - started < 45      # those that wait would do so for a minute
     assert result.returncode == status
     assert part in result.stderr and "LOG1/log.log" in result.stderr, result.stderr
     assert re.search(r"^  rank 1 does |^  error: this one", result.stderr, re.MULTILINE)
