@@ -27,6 +27,7 @@ from src.model_utils.errors import UNetError
 from src.model_utils.files import remove_leftovers
 from src.model_utils.lock import FolderLock
 from src.networks import build_network, check_sizes
+from src.profiling import StepProfiler
 
 logger = logging.getLogger("unet")
 
@@ -270,4 +271,6 @@ def build_callbacks(config, network, validation, place):
             callbacks.append(EvalCallBack(config, network, validation, folder))
         callbacks.append(CheckpointSaver(folder, config.model_name, config.save_checkpoint_steps,
                                          config.keep_checkpoint_max))
+    if config.enable_profiling:
+        callbacks.append(StepProfiler(Path(config.output_path) / "profile" / f"rank_{place.rank}", place.device))
     return callbacks

@@ -224,6 +224,26 @@ def test_second_build_is_the_first(fast):
     assert build.build_library() == build.build_library() == fast.operators.library
 
 
+def test_operators_compiled_ahead(monkeypatch, tmp_path, fast):
+    """What a container's image holds serves without a compiler, where the processor can run it."""
+    monkeypatch.setattr(build, "FLAGS", ["-O0", *build.FLAGS[1:]])      # for the test's own speed
+    build.build_ahead(tmp_path)
+    made, = tmp_path.iterdir()
+    monkeypatch.setenv("UNET_CPU_OPS", str(tmp_path))
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with monkeypatch.context() as patch:
+        patch.setattr(build, "_cpu_flags", lambda: "flags : sse2 avx")
+        with pytest.raises(build.CannotBuild, match="no-such-compiler"):
+            build.build_library()
+    if not set(build._cpu_flags().split()) >= build.PORTABLE_FLAGS:
+        pytest.skip("this processor lacks what the operators of an image need")
+    assert build.build_library() == str(made)
+    agree(type(fast)(str(made)), lambda layers: layers.conv(1, 4, 3, "same", True, "normal"), [(1, 1, 8, 8)])
+    made.rename(tmp_path / "unet_cpu_ops-of-another-version.so")
+    with pytest.raises(build.CannotBuild, match="no-such-compiler"):
+        build.build_library()
+
+
 def test_layer_sets_have_the_same_factories(fast):
     own = {name for name in dir(Layers) if not name.startswith("_")}
     assert own <= set(dir(fast))
