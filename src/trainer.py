@@ -165,7 +165,7 @@ def train(config, interrupted=lambda: False):
     network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode, amp_level))
     loss = build_loss(config, samples.class_counts)
     train_network = build_train_network(config, network, loss, schedule.total_steps, amp_level)
-    trainer = Trainer(train_network, schedule, build_callbacks(config, network, validation, place),
+    trainer = Trainer(train_network, schedule, build_callbacks(config, network, samples, validation, place),
                       describe(config, schedule, samples.scale()), checkpoint_folder(config))
     with FolderLock(config.output_path) if place.rank == 0 else nullcontext():
         start_from_checkpoint(config, network, trainer)
@@ -260,13 +260,14 @@ def compile_step(train_network, batch_size, samples, context_mode):
     logger.info("training graph compiled in %.1f s", time.perf_counter() - started)
 
 
-def build_callbacks(config, network, validation, place):
+def build_callbacks(config, network, samples, validation, place):
     """What happens beside the steps, in this order: log, evaluate, save."""
     callbacks = [StepLossTimeMonitor(config.log_interval), EpochLossTimeMonitor()]
     if place.rank == 0:
         folder = checkpoint_folder(config, place.rank)
         if config.run_eval:
-            callbacks.append(EvalCallBack(config, network, validation, folder))
+            train_samples = samples.as_validation(validation.keep_label_size) if config.eval_train else None
+            callbacks.append(EvalCallBack(config, network, validation, folder, train_samples))
         callbacks.append(CheckpointSaver(folder, config.model_name, config.save_checkpoint_steps,
                                          config.keep_checkpoint_max))
     return callbacks
