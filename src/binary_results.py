@@ -64,7 +64,7 @@ def write_inputs(folder, samples, is_stack, other_names=(), pictures=True):
     for number, name in enumerate(names):
         image, classes = samples[number]
         if as_picture:
-            write_atomically(folder / f"{name}.png", png_bytes(_to_picture(image)))
+            write_atomically(folder / f"{name}.png", png_bytes(_to_picture(image, samples.transform.low)))
         else:
             write_atomically(folder / f"{name}.bin", image[None].astype("<f4").tobytes())
         if is_stack:
@@ -77,9 +77,9 @@ def write_inputs(folder, samples, is_stack, other_names=(), pictures=True):
         logger.info("labels, %s float32: %s", (len(labels), *labels[0].shape), folder / LABELS)
 
 
-def _to_picture(image):
-    """(C, H, W) float32 in [-1, 1], blue first -> (H, W) or (H, W, 3) uint8, red first as in a picture's file."""
-    picture = transforms.from_unit_range(image)
+def _to_picture(image, low):
+    """(C, H, W) float32, ``low`` to 1, blue first -> (H, W) or (H, W, 3) uint8, red first as in a picture's file."""
+    picture = transforms.from_unit_range(image, low)
     return picture[0] if len(picture) == 1 else np.ascontiguousarray(picture[::-1].transpose(1, 2, 0))
 
 

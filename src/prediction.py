@@ -10,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from src.data.pictures import count_pages, list_pictures, read_pages
+from src.data.samples import input_low
 from src.data.transforms import channels_first, to_unit_range
 from src.evaluation import with_both_classes
 from src.mask_files import MaskWriter
@@ -32,20 +33,22 @@ class Model:
     """What predicts.
 
     Attributes:
-        run: (1, C, h, w) float32 in [-1, 1] -> (1, h', w', classes) float32 probabilities, or
+        run: (1, C, h, w) float32 -> (1, h', w', classes) float32 probabilities, or
             (1, h', w', 1) of class 1 of two.
         reach: how it maps input to output.
         fixed: (height, width) of its input, where it takes no other, or valid convolutions make all windows alike.
         scale: factor by which pictures are resized for it.
+        low: lower end of the range of its input, whose upper end is 1.
     """
     run: Callable
     reach: Reach
     fixed: tuple | None
     scale: float
+    low: int
 
     def run_on_pixels(self, pixels):
         """``run`` for one window: (h, w, C) uint8 -> (h', w', classes) float32."""
-        return with_both_classes(self.run(channels_first(to_unit_range(pixels))[None])[0])
+        return with_both_classes(self.run(channels_first(to_unit_range(pixels, self.low))[None])[0])
 
 
 def predict(config):
@@ -147,7 +150,8 @@ def _onnx_model(networks, config):
     reach = Reach(lost, int(first.metadata.get("context", CONTEXT)), int(first.metadata.get("grid", GRID)))
     runs = [_one_hot(network, config.num_classes) if network.activate == "Argmax" else network
             for network in networks]
-    return Model(mean_of(runs), reach, fixed, _scale(config, [network.metadata for network in networks]))
+    return Model(mean_of(runs), reach, fixed, _scale(config, [network.metadata for network in networks]),
+                 input_low(config.input_range))
 
 
 def _one_hot(network, num_classes):
@@ -182,4 +186,4 @@ def _mindspore_model(config, paths):
         contents.load_into(network)
         runs.append(predictor(network, probabilities(config)))
         notes.append(contents.state or {})
-    return Model(mean_of(runs), reach(config), size, _scale(config, notes))
+    return Model(mean_of(runs), reach(config), size, _scale(config, notes), input_low(config.input_range))

@@ -31,9 +31,10 @@ from src.networks import build_network, check_sizes
 logger = logging.getLogger("unet")
 
 # Options that make another run of a run, beside its steps.
-WHAT_COUNTS = ("model_name", "seed", "dataset", "image_size", "crop", "cross_valid_ind", "split", "train_augment",
-               "train_crop", "augment_rot90", "augment_elastic", "lr", "lr_schedule", "warmup_steps", "min_lr",
-               "weight_decay", "accumulate_steps", "loss", "class_weights", "border_weight", "ds_weights")
+WHAT_COUNTS = ("model_name", "seed", "dataset", "image_size", "crop", "cross_valid_ind", "split", "splits",
+               "train_augment", "augmentation", "input_range", "train_crop", "augment_rot90", "augment_elastic",
+               "lr", "lr_schedule", "warmup_steps", "min_lr", "weight_decay", "accumulate_steps", "loss",
+               "class_weights", "border_weight", "ds_weights")
 
 
 class Trainer:

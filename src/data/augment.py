@@ -28,9 +28,10 @@ def crop_and_resize(image, classes, rng, most=0.3):
     return resize_image(image[window], size), resize_classes(classes[window], size)
 
 
-def brightness(image, classes, rng, most=0.2):
-    """Add one number from -``most`` to ``most`` to an image in [-1, 1], and clip."""
-    return np.clip(image + np.float32(rng.uniform(-most, most)), -1, 1), classes
+def brightness(image, classes, rng, low=-1, most=0.1):
+    """Add one number, up to ``most`` of the range to either side, to an image from ``low`` to 1, and clip."""
+    most *= 1 - low
+    return np.clip(image + np.float32(rng.uniform(-most, most)), low, 1), classes
 
 
 def scale_and_crop(image, classes, size, rng, most=1.5):

@@ -7,6 +7,7 @@ import numpy as np
 from src.data import augment, border, transforms
 from src.data.folders import list_pairs
 from src.data.pairs import PairReader
+from src.data.recipes import RECIPES
 from src.data.splits import choose
 from src.data.stacks import StackReader, fold_indices
 from src.model_utils.errors import UNetError
@@ -36,31 +37,32 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What to do to training samples: the layout's own augmentation (``on``), and the optional ones."""
+    """What to do to training samples: the augmentation of that name (``on``), and the optional ones."""
     on: bool = True
+    recipe: str = "default"
     crop: int = 0
     rot90: bool = False
     elastic: bool = False
 
 
 class StackTransform:
-    """ISBI slices: scaled to [-1, 1], then resized, as in the published protocol."""
+    """ISBI slices: scaled to ``low`` to 1, then resized, as in the published protocol."""
 
-    def __init__(self, geometry):
-        self.geometry = geometry
+    def __init__(self, geometry, low=-1):
+        self.geometry, self.low = geometry, low
 
     def plain(self, image, classes):
         """uint8 (H, W), classes (H, W) -> float32 image and classes, both of the geometry's input size."""
-        image = transforms.resize_image(transforms.to_unit_range(image), self.geometry.content)
+        image = transforms.resize_image(transforms.to_unit_range(image, self.low), self.geometry.content)
         classes = self._resize_classes(classes)
         return (transforms.pad_to(image, self.geometry.input), transforms.pad_to(classes, self.geometry.input))
 
     def augmented(self, image, classes, rng):
         """As ``plain``, with random flips, crop-and-resize and brightness."""
         image, classes = self.plain(image, classes)
-        for step in (augment.flip, augment.crop_and_resize, augment.brightness):
+        for step in (augment.flip, augment.crop_and_resize):
             image, classes = step(image, classes, rng)
-        return image, classes
+        return augment.brightness(image, classes, rng, self.low)
 
     def _resize_classes(self, classes):
         classes, weights = border.unpack(classes)
@@ -69,10 +71,10 @@ class StackTransform:
 
 
 class FolderTransform:
-    """Pictures of any size: resized, then scaled to [-1, 1]."""
+    """Pictures of any size: resized, then scaled to ``low`` to 1; ``recipe`` augments, see ``src.data.recipes``."""
 
-    def __init__(self, geometry):
-        self.geometry = geometry
+    def __init__(self, geometry, low=-1, recipe="default"):
+        self.geometry, self.low, self.recipe = geometry, low, RECIPES[recipe]
 
     def plain(self, image, classes):
         """uint8 (H, W, C), classes (H, W) -> float32 image and classes, both of the geometry's input size."""
@@ -80,12 +82,11 @@ class FolderTransform:
                             transforms.resize_classes(classes, self.geometry.content))
 
     def augmented(self, image, classes, rng):
-        """As ``plain``, with random scale, crop and flips."""
-        image, classes = augment.scale_and_crop(image, classes, self.geometry.content, rng)
-        return self._finish(*augment.flip(image, classes, rng))
+        """As ``plain``, augmented by the recipe."""
+        return self._finish(*self.recipe(image, classes, self.geometry.content, rng))
 
     def _finish(self, image, classes):
-        image = transforms.to_unit_range(image)
+        image = transforms.to_unit_range(image, self.low)
         return (transforms.pad_to(image, self.geometry.input), transforms.pad_to(classes, self.geometry.input))
 
 
@@ -94,7 +95,7 @@ class TrainingSamples:
 
     ``samples[position]`` depends on the seed and the position alone, not on what was drawn before, so a run
     can be taken up anywhere and ranks never share a random stream. It is (image, label): (C, H, W) float32
-    in [-1, 1] and (num_classes, h, w) float32 one-hot, with ``weighted`` one channel more, the pixels' weights.
+    in the input range and (num_classes, h, w) float32 one-hot, with ``weighted`` one channel more, the pixels' weights.
     """
 
     def __init__(self, reader, indices, transform, num_classes, augmentation=Augmentation(), seed=1, shuffle=True,
@@ -180,7 +181,7 @@ def _order(length, seed, data_pass):
 class ValidationSamples:
     """Validation samples in order.
 
-    ``samples[i]`` is (image, classes): (C, H, W) float32 in [-1, 1], and (h, w) uint8 classes of the
+    ``samples[i]`` is (image, classes): (C, H, W) float32 in the input range, and (h, w) uint8 classes of the
     network's output size, or of the picture's own size with ``keep_label_size``.
     """
 
@@ -207,20 +208,21 @@ class ValidationSamples:
 
 
 def stack_samples(data_dir, geometry, cross_val_ind=1, augmentation=Augmentation(), num_classes=2, seed=1,
-                  weighted=False, splits=""):
+                  weighted=False, splits="", low=-1):
     """Training and validation samples of one ISBI fold, or of a file of ``src.data.splits``."""
     reader = StackReader(data_dir)
     if splits:
         train, valid = choose([reader.name(index) for index in range(len(reader))], splits)
     else:
         train, valid = fold_indices(len(reader), cross_val_ind)
-    transform = StackTransform(geometry)
+    transform = StackTransform(geometry, low)
     return (TrainingSamples(reader, train, transform, num_classes, augmentation, seed, weighted=weighted),
             ValidationSamples(reader, valid, transform, num_classes))
 
 
 def folder_samples(data_dir, geometry, split=0.8, augmentation=Augmentation(), num_channels=3, num_classes=2,
-                   eval_resize=False, seed=1, shuffle=True, weighted=False, layout="folders", splits="", cache_mb=0):
+                   eval_resize=False, seed=1, shuffle=True, weighted=False, layout="folders", splits="", cache_mb=0,
+                   low=-1):
     """Training and validation samples of pictures and masks; ``layout`` is one of ``src.data.folders.LAYOUTS``."""
     parts = list_pairs(data_dir, split, layout)
     if splits:
@@ -228,9 +230,20 @@ def folder_samples(data_dir, geometry, split=0.8, augmentation=Augmentation(), n
         chosen = choose([pair.path_below(data_dir) for pair in pairs], splits)
         parts = [[pairs[index] for index in part] for part in chosen]
     train, valid = (PairReader(pairs, num_channels, num_classes, cache_mb) for pairs in parts)
-    transform = FolderTransform(geometry)
+    transform = FolderTransform(geometry, low, augmentation.recipe)
     return (TrainingSamples(train, range(len(train)), transform, num_classes, augmentation, seed, shuffle, weighted),
             ValidationSamples(valid, range(len(valid)), transform, num_classes, keep_label_size=eval_resize))
+
+
+def input_low(input_range):
+    """The lower end of the option ``input_range``.
+
+    Raises:
+        UNetError: it is neither [-1, 1] nor [0, 1].
+    """
+    if input_range not in ([-1, 1], [0, 1]):
+        raise UNetError(f"input_range {input_range}: expected [-1, 1] or [0, 1]")
+    return input_range[0]
 
 
 def entries(samples, root):
@@ -244,11 +257,16 @@ def create_samples(config):
     Returns:
         tuple: (TrainingSamples, ValidationSamples).
     """
-    augmentation = Augmentation(config.train_augment, config.train_crop, config.augment_rot90, config.augment_elastic)
-    more = {"seed": config.seed, "weighted": config.border_weight, "splits": config.splits}
+    augmentation = Augmentation(config.train_augment, config.augmentation, config.train_crop, config.augment_rot90,
+                                config.augment_elastic)
+    more = {"seed": config.seed, "weighted": config.border_weight, "splits": config.splits,
+            "low": input_low(config.input_range)}
     is_stack = config.dataset == "ISBI"
     geometry = Geometry.from_options(config.image_size, config.crop, swap=not is_stack)
     if is_stack:
+        if config.augmentation != "default":
+            raise UNetError(f"augmentation {config.augmentation} is for pictures and masks in folders; leave it at "
+                            f"default for ISBI stacks")
         if config.num_channels != 1:
             raise UNetError(f"num_channels {config.num_channels}: ISBI stacks are gray; set num_channels to 1")
         return stack_samples(config.data_path, geometry, config.cross_valid_ind, augmentation, config.num_classes,

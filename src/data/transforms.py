@@ -3,14 +3,14 @@ import cv2
 import numpy as np
 
 
-def to_unit_range(image):
-    """Map uint8 gray values to float32 in [-1, 1]: x / 127.5 - 1."""
-    return image.astype(np.float32) / np.float32(127.5) - np.float32(1)
+def to_unit_range(image, low=-1):
+    """Map uint8 gray values to float32 from ``low`` to 1: x / 127.5 - 1 for -1, x / 255 for 0."""
+    return image.astype(np.float32) / np.float32(255 / (1 - low)) + np.float32(low)
 
 
-def from_unit_range(image):
-    """Map float32 in [-1, 1] back to the uint8 gray values that ``to_unit_range`` took."""
-    return np.rint((image + np.float32(1)) * np.float32(127.5)).astype(np.uint8)
+def from_unit_range(image, low=-1):
+    """Map float32 from ``low`` to 1 back to the uint8 gray values that ``to_unit_range`` took."""
+    return np.rint((image - np.float32(low)) * np.float32(255 / (1 - low))).astype(np.uint8)
 
 
 def resize_image(image, size):
