@@ -21,21 +21,26 @@ NETWORKS = {
                         "--height=48"],
     "medical": ["--model_name=unet_medical", "--width=188", "--height=204"],
 }
+ONE_CHANNEL = {
+    "bilinear": ["--model_name=unet_bilinear", "--width=48", "--height=32", "--num_channels=3"],
+    "keras": ["--model_name=unet_keras", "--width=32", "--height=48"],
+}
 RESULT_SIZES = {"simple": (32, 48), "nested": (32, 32), "nested-bilinear": (48, 32), "medical": (20, 4)}
 
 
 @pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory):
+def checkpoints(tmp_path_factory, small_one_channel_networks):
     """name -> checkpoint of each network, as training writes it, with weights that keep the logits small."""
     folder = tmp_path_factory.mktemp("checkpoints")
-    for name, argv in NETWORKS.items():
+    for name, argv in (NETWORKS | ONE_CHANNEL).items():
         network = build_network(parse_options([*argv, "--weight_init=he_uniform"], ""))
         checkpoint.save(network, folder / f"{name}.ckpt", {"step": 1, "scale": 0.5})
     return folder
 
 
 def options(checkpoints, name, *argv):
-    return parse_options([*NETWORKS[name], f"--checkpoint_file_path={checkpoints / name}.ckpt", *argv], "")
+    return parse_options([*(NETWORKS | ONE_CHANNEL)[name], f"--checkpoint_file_path={checkpoints / name}.ckpt", *argv],
+                         "")
 
 
 @pytest.mark.parametrize("activate, batch", [("Softmax", 1), ("Argmax", 4)])
@@ -69,7 +74,27 @@ def test_onnx_of_any_size(checkpoints, tmp_path, name):
     np.testing.assert_allclose(result.sum(axis=-1), 1, atol=1e-5)
 
 
-@pytest.mark.parametrize("name, activate", [("medical", "Argmax"), ("nested-bilinear", "Softmax")])
+@pytest.mark.parametrize("name, context", [("bilinear", "128"), ("keras", "112")])
+def test_onnx_of_one_channel(checkpoints, tmp_path, name, context):
+    """The sigmoid is in the file, which holds for any size what it computes for one."""
+    path, fixed = tmp_path / "net.onnx", tmp_path / "fixed.onnx"
+    argv = ["--file_format=ONNX", "--eval_activate=Sigmoid", "--batch_size=1"]
+    export(options(checkpoints, name, *argv, "--dynamic=True", f"--file_name={path}"))
+    export(options(checkpoints, name, *argv, f"--file_name={fixed}"))
+    network, small = OnnxNetwork(path), OnnxNetwork(fixed)
+    assert (network.activate, network.num_classes, small.output_shape[3]) == ("Sigmoid", 2, 1)
+    assert network.metadata["context"] == context
+    images = np.random.default_rng(1).uniform(-1, 1, (2, *small.input_shape[1:])).astype(np.float32)
+    result = network(images)
+    assert result.shape == (2, *small.input_shape[2:], 1) and 0 < result.min() < result.max() < 1
+    np.testing.assert_allclose(result, small(images), atol=1e-5)
+    network.check(images.shape[1], 2)
+    with pytest.raises(UNetError, match="has 2 classes, num_classes is 3"):
+        network.check(images.shape[1], 3)
+
+
+@pytest.mark.parametrize("name, activate", [("medical", "Argmax"), ("nested-bilinear", "Softmax"),
+                                            ("bilinear", "Sigmoid"), ("keras", "Sigmoid")])
 def test_mindir(checkpoints, tmp_path, name, activate):
     path = tmp_path / "sub" / "net"
     export(options(checkpoints, name, f"--file_name={path}", f"--eval_activate={activate}", "--batch_size=2"))
