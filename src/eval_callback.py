@@ -4,6 +4,8 @@ import logging
 from src import checkpoint
 from src.callbacks import Callback
 from src.evaluation import ScoreOptions, evaluate
+from src.metrics import METRICS
+from src.model_utils.errors import UNetError
 from src.utils import predictor
 
 logger = logging.getLogger("unet")
@@ -17,13 +19,18 @@ class EvalCallBack(Callback):
         network (nn.Cell): the network that is trained.
         samples (ValidationSamples): what to evaluate on.
         folder (Path): where best.ckpt goes.
+        train_samples (ValidationSamples): what to evaluate on too, for the log; None evaluates on ``samples`` alone.
+
+    Raises:
+        UNetError: no metric, or a monitor that is none of them.
     """
 
-    def __init__(self, config, network, samples, folder):
+    def __init__(self, config, network, samples, folder, train_samples=None):
         self.predict = predictor(network, config.eval_activate)
         self.options = ScoreOptions.from_config(config)
-        self.samples = samples
-        self.metric_name = config.eval_metrics
+        self.samples, self.train_samples = samples, train_samples
+        self.names, self.metric_name = _metric_names(config.eval_metrics, config.monitor)
+        self.in_detail = len(self.names) > 1 or train_samples is not None
         self.start_epoch, self.interval, self.steps = config.eval_start_epoch, config.eval_interval, config.eval_steps
         self.best_path = folder / checkpoint.BEST if config.save_best_ckpt else None
         self.best, self.best_epoch, self.evaluated_step = float("-inf"), 0, None
@@ -57,13 +64,39 @@ class EvalCallBack(Callback):
 
     def _evaluate(self, trainer):
         epoch, step = trainer.epoch_and_step
-        value = evaluate(trainer.ranks.at_work(self.predict), self.samples, self.options).metric(self.metric_name)
+        predict = trainer.ranks.at_work(self.predict)
+        scores = evaluate(predict, self.samples, self.options)
+        value = scores.metric(self.metric_name)
         self.evaluated_step = trainer.step
         at = f"epoch: {epoch}, step: {step}" if self.steps else f"epoch: {epoch}"
         logger.info("%s, %s: %s", at, self.metric_name, value)
+        if self.in_detail:
+            self._log_details(predict, scores, value)
         if value > self.best:
             self.best, self.best_epoch = value, epoch
             logger.info("update best result: %s", value)
             if self.best_path:
                 checkpoint.save(trainer.train_network, self.best_path, trainer.state())
                 logger.info("update best checkpoint at: %s", self.best_path)
+
+    def _log_details(self, predict, scores, value):
+        """All metrics in a line each for training and validation, and what became of the monitored one."""
+        if self.train_samples is not None:
+            trained = evaluate(predict, self.train_samples, self.options)
+            logger.info("train: %s", trained.line(self.names))
+        logger.info("valid: %s", scores.line(self.names))
+        best = max(self.best, 0.0)      # as the case study counts, from 0 on
+        if value > self.best:
+            logger.info("%s improved from %.4f to %.4f", METRICS[self.metric_name], best, value)
+        else:
+            logger.info("%s did not improve from %.4f", METRICS[self.metric_name], best)
+
+
+def _metric_names(names, monitor):
+    """The metrics to log, and the one that picks the best."""
+    if not names:
+        raise UNetError(f"eval_metrics is empty; name at least one of {', '.join(METRICS)}")
+    if monitor and monitor not in names:
+        raise UNetError(f"monitor {monitor!r} is not one of eval_metrics, {', '.join(names)}; name it there too, or "
+                        f"leave monitor empty to take the first of them")
+    return names, monitor or names[0]

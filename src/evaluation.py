@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from src.drawing import ClassDrawer
-from src.metrics import HARD_METRICS, ClassCounts, soft_dice_iou
+from src.metrics import HARD_METRICS, ClassCounts, foreground_metrics, soft_dice_iou
 from src.model_utils.errors import UNetError, some
 from src.model_utils.files import write_atomically
 
@@ -27,6 +27,7 @@ class Scores:
         names: of the images.
         dice, iou: soft Dice and IoU of each image.
         hard: ``ClassCounts.summary()`` over all images.
+        hard_per_image: name -> values of ``foreground_metrics``, one of each image.
         include_background: whether class 0 counts in the soft metrics.
     """
     include_background: bool
@@ -34,6 +35,7 @@ class Scores:
     dice: list = field(default_factory=list)
     iou: list = field(default_factory=list)
     hard: dict = field(default_factory=dict)
+    hard_per_image: dict = field(default_factory=dict)
 
     @property
     def mean_dice(self):
@@ -46,8 +48,12 @@ class Scores:
         return float(np.mean(self.iou))
 
     def metric(self, name):
-        """The value of ``eval_metrics``: dice_coeff or iou."""
-        return {"dice_coeff": self.mean_dice, "iou": self.mean_iou}[name]
+        """The mean over images of one of ``src.metrics.METRICS``."""
+        return float(np.mean({"dice_coeff": self.dice, "iou": self.iou, **self.hard_per_image}[name]))
+
+    def line(self, names):
+        """Several metrics as text: ``acc: 0.9124, hard_iou: 0.8831``."""
+        return ", ".join(f"{name}: {self.metric(name):.4f}" for name in names)
 
     def as_dict(self):
         """Plain numbers for metrics.json."""
@@ -57,7 +63,12 @@ class Scores:
                          "per_image": [{"name": name, "dice_coeff": dice, "iou": iou}
                                        for name, dice, iou in zip(self.names, self.dice, self.iou)]},
                 "hard": {"definition": "from pixel counts over all images; one class against the rest",
-                         **self.hard}}
+                         **self.hard},
+                "hard_per_image": {"definition": "mean over images; the foreground, all classes but 0, against the "
+                                                 "background; 1e-5 in the denominators of all but acc",
+                                   **{name: self.metric(name) for name in self.hard_per_image},
+                                   "per_image": [{"name": name, **dict(zip(self.hard_per_image, values))}
+                                                 for name, *values in zip(self.names, *self.hard_per_image.values())]}}
 
 
 def evaluate(predict, samples, options, on_image=None):
@@ -97,6 +108,8 @@ def evaluate(predict, samples, options, on_image=None):
         scores.names.append(samples.name(index))
         scores.dice.append(dice)
         scores.iou.append(iou)
+        for name, value in foreground_metrics(predicted, classes).items():
+            scores.hard_per_image.setdefault(name, []).append(value)
         if on_image:
             on_image(index + 1, predicted, classes, dice, iou)
     scores.hard = counts.summary()
@@ -178,6 +191,7 @@ def report(predict, samples, config, model):
     logger.info("hard metrics, from the pixel counts of all %d images:", len(scores.dice))
     for line in hard_table(scores.hard):
         logger.info("  %s", line)
+    logger.info("hard metrics of the foreground, mean over the images: %s", scores.line(scores.hard_per_image))
     logger.info("soft Dice and IoU, mean over the images, %s:", _soft_note(config))
     logger.info("============== Cross valid dice coeff is: %s", scores.mean_dice)
     logger.info("============== Cross valid IOU is: %s", scores.mean_iou)

@@ -1,13 +1,20 @@
 """Metrics on NumPy arrays alone.
 
-Two families that readers mix up:
+Three families that readers mix up:
 
 * soft Dice and IoU over the whole one-hot volume of an image (the model zoo's ``dice_coeff``);
-* hard metrics per class from counts of pixels.
+* hard metrics of the foreground of an image (MindSpore's CPU case study), of which the mean over images counts;
+* hard metrics per class from the pixel counts of all images.
 """
 import numpy as np
 
 HARD_METRICS = ("Acc", "IoU", "Dice", "Sens", "Spec")
+
+# The names that eval_metrics takes, means over images all of them, and what log lines for readers call them.
+METRICS = {"dice_coeff": "soft Dice", "iou": "soft IoU", "acc": "Acc", "hard_iou": "IoU", "hard_dice": "Dice",
+           "sens": "Sens", "spec": "Spec"}
+
+SMOOTH = 1e-5       # of the case study, in the denominators
 
 
 def soft_dice_iou(prediction, label):
@@ -25,6 +32,35 @@ def soft_dice_iou(prediction, label):
     p, y = prediction.astype(np.float64).ravel(), label.astype(np.float64).ravel()
     dice = float(2 * p.dot(y) / (p.dot(p) + y.dot(y) + 1e-6))
     return dice, dice / (2 - dice)
+
+
+def foreground_metrics(predicted, label):
+    """Hard metrics of one image: its foreground, all classes but 0, against the background.
+
+    The formulas are those of MindSpore's CPU case study ("基于MindSpore框架的Unet-2D案例实现", section 2.4, class
+    ``metrics_``), which knows two classes. With tp, fp, fn, tn the pixels of the image, and s = 1e-5:
+
+    acc = (tp + tn) / (tp + fp + fn + tn), hard_iou = tp / (tp + fp + fn + s), hard_dice = 2 tp / (2 tp + fp + fn + s),
+    sens = tp / (tp + fn + s), spec = tn / (tn + fp + s).
+
+    So an image without foreground, in label and prediction, has IoU, Dice and sensitivity 0, and one without
+    background has specificity 0.
+
+    Args:
+        predicted (np.ndarray): (H, W) class numbers. Of two classes, the rounded probability of class 1; an exact
+            half is class 0, as NumPy rounds it and as the largest of two equal probabilities is found.
+        label (np.ndarray): (H, W) class numbers.
+
+    Returns:
+        dict: name -> float.
+    """
+    predicted, label = predicted > 0, label > 0
+    tp, fp = int((predicted & label).sum()), int((predicted & ~label).sum())
+    fn = int(label.sum()) - tp
+    tn = label.size - tp - fp - fn
+    return {"acc": (tp + tn) / label.size, "hard_iou": tp / (tp + fp + fn + SMOOTH),
+            "hard_dice": 2 * tp / (2 * tp + fp + fn + SMOOTH), "sens": tp / (tp + fn + SMOOTH),
+            "spec": tn / (tn + fp + SMOOTH)}
 
 
 class ClassCounts:

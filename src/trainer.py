@@ -84,7 +84,7 @@ def build(config, place, ranks):
     loss = build_loss(config, samples.class_counts)
     train_network = build_train_network(config, network, loss, schedule.total_steps, amp_level)
     folder = checkpoint_folder(config, 0 if config.is_save_on_master else place.rank)
-    callbacks = build_callbacks(config, network, validation, place, folder)
+    callbacks = build_callbacks(config, network, samples, validation, place, folder)
     return (network, Trainer(train_network, schedule, callbacks, describe(config, schedule, samples.scale()), folder,
                              ranks), samples, validation)
 
@@ -195,11 +195,12 @@ def compile_step(train_network, batch_size, samples, context_mode):
     logger.info("training graph compiled in %.1f s", time.perf_counter() - started)
 
 
-def build_callbacks(config, network, validation, place, folder):
+def build_callbacks(config, network, samples, validation, place, folder):
     """What happens beside the steps, in this order: log, evaluate, save."""
     callbacks = [StepLossTimeMonitor(config.log_interval), EpochLossTimeMonitor()]
     if place.rank == 0 and config.run_eval:
-        callbacks.append(EvalCallBack(config, network, validation, folder))
+        train_samples = samples.as_validation(validation.keep_label_size) if config.eval_train else None
+        callbacks.append(EvalCallBack(config, network, validation, folder, train_samples))
     if place.rank == 0 or not config.is_save_on_master:
         callbacks.append(CheckpointSaver(folder, config.model_name, config.save_checkpoint_steps,
                                          config.keep_checkpoint_max))

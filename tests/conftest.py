@@ -52,6 +52,18 @@ def sample(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def small_one_channel_networks():
+    """unet_bilinear and unet_keras of a quarter of their channels, in this process, while a module's tests run."""
+    from src.unet_bilinear import unet_model as bilinear
+    from src.unet_keras import unet_model as keras
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (bilinear, keras):
+            patch.setattr(module, "CHANNELS", tuple(channels // 4 for channels in module.CHANNELS))
+        yield
+
+
 def write_pairs(folder, names, size=(40, 48), classes=2, seed=0):
     """Write NAME/image.png and NAME/mask.png: bright squares on dark ground; masks 0/255, or class numbers."""
     rng = np.random.default_rng(seed)

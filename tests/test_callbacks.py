@@ -166,3 +166,69 @@ def test_iou_and_no_checkpoint(monkeypatch, saved, tmp_path, messages):
     _, callback = evaluations(monkeypatch, saved, tmp_path, [0.5, 0.75], "--eval_metrics=iou", "--save_best_ckpt=False")
     assert callback.best == 0.375 and saved == []
     assert "epoch: 1, iou: 0.25" in messages.messages
+
+
+# ---- several metrics
+
+
+def scores_of(iou):
+    return Scores(True, ["x"], [0.5], [0.25], {}, {"acc": [0.75], "hard_iou": [iou]})
+
+
+def test_several_metrics_for_training_and_validation(monkeypatch, saved, tmp_path, messages):
+    """The lines of the case study beside the usual ones; the monitored metric picks the best."""
+    validation, training, asked = Validation(), Validation(), []
+    answers = iter([0.88, 0.9, 0.8912, 0.91, 0.875, 0.92])      # validation, then training
+
+    def evaluate(predict, samples, options):
+        asked.append(samples)
+        return scores_of(next(answers))
+    monkeypatch.setattr("src.eval_callback.evaluate", evaluate)
+    monkeypatch.setattr("src.eval_callback.predictor", lambda *args: None)
+    config = parse_options(["--run_eval=True", "--eval_metrics=[acc,hard_iou,dice_coeff]", "--monitor=hard_iou"], "")
+    callback = EvalCallBack(config, None, validation, tmp_path, training)
+    Run(Schedule(1, 1, 3, 1), [callback]).go()
+    assert [samples is training for samples in asked] == [False, True] * 3
+    best = f"update best checkpoint at: {tmp_path / 'best.ckpt'}"
+    assert messages.messages == [
+        "epoch: 1, hard_iou: 0.88", "train: acc: 0.7500, hard_iou: 0.9000, dice_coeff: 0.5000",
+        "valid: acc: 0.7500, hard_iou: 0.8800, dice_coeff: 0.5000", "IoU improved from 0.0000 to 0.8800",
+        "update best result: 0.88", best,
+        "epoch: 2, hard_iou: 0.8912", "train: acc: 0.7500, hard_iou: 0.9100, dice_coeff: 0.5000",
+        "valid: acc: 0.7500, hard_iou: 0.8912, dice_coeff: 0.5000", "IoU improved from 0.8800 to 0.8912",
+        "update best result: 0.8912", best,
+        "epoch: 3, hard_iou: 0.875", "train: acc: 0.7500, hard_iou: 0.9200, dice_coeff: 0.5000",
+        "valid: acc: 0.7500, hard_iou: 0.8750, dice_coeff: 0.5000", "IoU did not improve from 0.8912",
+        "End training, the best hard_iou is: 0.8912, the best hard_iou epoch is 2"]
+    assert callback.state() == {"metric": "hard_iou", "best": 0.8912, "best_epoch": 2, "evaluated_step": 3}
+
+
+def test_the_first_metric_is_monitored(monkeypatch, saved, tmp_path, messages):
+    _, callback = evaluations(monkeypatch, saved, tmp_path, [0.5, 0.75], "--eval_metrics=iou,dice_coeff")
+    assert callback.state()["metric"] == "iou" and callback.best == 0.375
+    assert "valid: iou: 0.2500, dice_coeff: 0.5000" in messages.messages
+    assert "soft IoU improved from 0.2500 to 0.3750" in messages.messages
+    assert not any(line.startswith("train:") for line in messages.messages)
+
+
+def test_another_monitor_starts_anew(monkeypatch, saved, tmp_path):
+    """What was the best by another metric says nothing about this one."""
+    monkeypatch.setattr("src.eval_callback.predictor", lambda *args: None)
+    config = parse_options(["--eval_metrics=acc,hard_iou", "--monitor=hard_iou"], "")
+    callback = EvalCallBack(config, None, Validation(), tmp_path)
+    callback.restore({"metric": "acc", "best": 0.9, "best_epoch": 3, "evaluated_step": 9})
+    assert callback.state() == {}
+    state = {"metric": "hard_iou", "best": 0.8, "best_epoch": 2, "evaluated_step": 6}
+    callback.restore(state)
+    assert callback.state() == state
+
+
+@pytest.mark.parametrize("argv, words", [
+    (["--eval_metrics=acc", "--monitor=hard_iou"], "monitor 'hard_iou' is not one of eval_metrics, acc;"),
+    (["--monitor=IoU"], "monitor 'IoU' is not one of eval_metrics, dice_coeff;"),
+    (["--eval_metrics=[]"], "eval_metrics is empty; name at least one of dice_coeff, iou, acc, hard_iou"),
+])
+def test_metrics_that_cannot_be(monkeypatch, tmp_path, argv, words):
+    monkeypatch.setattr("src.eval_callback.predictor", lambda *args: None)
+    with pytest.raises(UNetError, match=re.escape(words)):
+        EvalCallBack(parse_options(argv, ""), None, Validation(), tmp_path)

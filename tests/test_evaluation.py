@@ -64,6 +64,51 @@ def test_argmax():
     assert scores.mean_dice == pytest.approx(1, abs=1e-6)
 
 
+def test_hard_metrics_of_each_image():
+    """Of the second image everything, of the others half of the foreground (1 of 3 pixels of the first) is found."""
+    found = iter(np.array([[[0, 1], [0, 0]], [[0, 0], [1, 1]], [[1, 1], [1, 1]]], np.float32))
+    scores = evaluate(lambda images: perfect(next(found)[None, None]), Known(), ScoreOptions())
+    assert scores.hard_per_image["acc"] == [0.5, 1, 0.75]
+    assert scores.hard_per_image["hard_iou"] == pytest.approx([1 / 3, 1, 3 / 4], abs=1e-4)
+    assert scores.metric("hard_iou") == pytest.approx((1 / 3 + 1 + 3 / 4) / 3, abs=1e-5)
+    assert scores.metric("hard_dice") == pytest.approx((2 / 4 + 1 + 6 / 7) / 3, abs=1e-5)
+    assert scores.metric("sens") == pytest.approx((1 / 3 + 1 + 1) / 3, abs=1e-5)
+    assert scores.metric("spec") == pytest.approx((1 + 1 + 0) / 3, abs=1e-5)
+    assert scores.line(["spec", "acc"]) == "spec: 0.6667, acc: 0.7500"
+    saved = scores.as_dict()["hard_per_image"]
+    assert saved["acc"] == 0.75 and saved["per_image"][2]["name"] == "image 2" and saved["per_image"][2]["acc"] == 0.75
+    json.dumps(saved)
+
+
+# ---- one output channel: the probability of class 1
+
+
+def test_sigmoid_scores_as_the_softmax_of_two_classes():
+    """Also where an image is not sure of itself: an exact half is class 0, as it is when rounded."""
+    answers = np.float32([0.75, 0.5, 0.5 + 2**-24, 0.25]).reshape(1, 2, 2)
+    one = evaluate(lambda _: answers[..., None], Known(), ScoreOptions("Sigmoid"))
+    two = evaluate(lambda _: np.stack([1 - answers, answers], axis=-1), Known(), ScoreOptions("Softmax"))
+    assert one == two
+    # The prediction is [[1, 0], [1, 0]]; first label [[0, 1], [1, 1]].
+    assert one.hard_per_image["acc"][0] == 1 / 4 and one.hard_per_image["sens"][0] == pytest.approx(1 / 3, abs=1e-5)
+
+
+def test_volume_of_one_channel():
+    probabilities = np.float32([[0.25, 1], [0, 0.5]])[..., None]
+    volume = to_volume(probabilities, (2, 2), 2, ScoreOptions("Sigmoid"))
+    assert volume.dtype == np.float32
+    np.testing.assert_array_equal(volume, [[[0.75, 0.25], [0, 1]], [[1, 0], [0.5, 0.5]]])
+
+
+def test_volume_of_one_channel_in_another_size():
+    """Each class is a map of 8 bits that is resized bilinearly, as those of the softmax are."""
+    probabilities = np.random.default_rng(0).random((6, 5, 1)).astype(np.float32)
+    volume = to_volume(probabilities, (13, 11), 2, ScoreOptions("Sigmoid"))
+    assert volume.shape == (13, 11, 2)
+    for c, maps in enumerate((1 - probabilities, probabilities)):
+        np.testing.assert_allclose(volume[..., c], cv2.resize(np.uint8(maps * 255), (11, 13)) / 255, atol=1e-7)
+
+
 def test_one_class_alone_is_said(caplog):
     caplog.set_level("INFO", "unet")
     evaluate(blank, Known(), ScoreOptions())
@@ -122,6 +167,8 @@ def test_report(folder, caplog):
     assert saved["soft"]["dice_coeff"] == scores.mean_dice and saved["model"] == "some.ckpt"
     assert [image["name"] for image in saved["soft"]["per_image"]] == ["2", "3", "4"]
     assert saved["hard"]["IoU"]["mean"] == 1.0 and saved["hard"]["IoU"]["per_class"][50] is None
+    assert "hard metrics of the foreground, mean over the images: acc: 1.0000, hard_iou: 1.0000, " in lines
+    assert saved["hard_per_image"]["hard_iou"] == scores.metric("hard_iou") == pytest.approx(1, abs=1e-5)
     pictures = sorted(path.name for path in (out / "draw_eval").iterdir())
     assert pictures == [f"{kind}-{k}.png" for kind in ("mask", "predict") for k in (1, 2, 3)]
     colors = palette(config.color, 99)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.metrics import HARD_METRICS, ClassCounts, soft_dice_iou
+from src.metrics import HARD_METRICS, METRICS, ClassCounts, foreground_metrics, soft_dice_iou
+from src.model_utils.config import load_schema
 
 
 def one_hot(classes, count):
@@ -46,6 +47,48 @@ def test_hard_metrics_by_hand():
     assert scores["Sens"]["foreground"] == pytest.approx(3 / 4)
     assert scores["Spec"]["foreground"] == pytest.approx(1 / 2)
     assert scores["IoU"]["mean"] == pytest.approx((1 / 3 + 3 / 5) / 2)
+
+
+def test_foreground_metrics_by_hand():
+    # tp 3, fp 1, fn 1, tn 3
+    scores = foreground_metrics(np.array([[1, 1, 1, 0, 0, 1, 0, 0]]), np.array([[1, 1, 0, 0, 1, 1, 0, 0]]))
+    assert scores == {"acc": 6 / 8, "hard_iou": 3 / 5.00001, "hard_dice": 6 / 8.00001, "sens": 3 / 4.00001,
+                      "spec": 3 / 4.00001}
+
+
+def test_foreground_metrics_ends():
+    """The smoothing makes what has no denominator 0, and nothing else more than 1."""
+    empty, full = np.zeros((2, 2), np.uint8), np.ones((2, 2), np.uint8)
+    assert foreground_metrics(empty, empty) == {"acc": 1, "hard_iou": 0, "hard_dice": 0, "sens": 0,
+                                                "spec": 4 / 4.00001}
+    assert foreground_metrics(full, full) == {"acc": 1, "hard_iou": 4 / 4.00001, "hard_dice": 8 / 8.00001,
+                                              "sens": 4 / 4.00001, "spec": 0}
+    assert foreground_metrics(full, empty) == dict.fromkeys(("acc", "hard_iou", "hard_dice", "sens", "spec"), 0)
+
+
+def test_foreground_of_many_classes_is_all_but_0():
+    predicted, label = np.array([[0, 2, 1, 3]]), np.array([[0, 1, 1, 0]])
+    assert foreground_metrics(predicted, label) == foreground_metrics(predicted > 0, label > 0)
+    assert foreground_metrics(predicted, label)["acc"] == 3 / 4      # a class taken for another one is foreground
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.1, 0.9), st.floats(0.1, 0.9))
+def test_foreground_metrics_agree_with_the_counts(seed, density, accuracy):
+    """Of one image with both classes, they are those of class 1 but for the smoothing."""
+    rng = np.random.default_rng(seed)
+    label = rng.random((16, 16)) < density
+    predicted = np.where(rng.random((16, 16)) < accuracy, label, ~label).astype(np.uint8)
+    counts = ClassCounts(2)
+    counts.add(predicted, label)
+    hard = {name: value["foreground"] for name, value in counts.summary().items()}
+    scores = foreground_metrics(predicted, label)
+    for name, theirs in (("acc", "Acc"), ("hard_iou", "IoU"), ("hard_dice", "Dice"), ("sens", "Sens"),
+                         ("spec", "Spec")):
+        assert scores[name] == pytest.approx(hard[theirs] or 0, abs=1e-4)
+
+
+def test_the_options_know_the_metrics():
+    assert load_schema()["eval_metrics"].choices == list(METRICS)
 
 
 def test_absent_class_is_left_out_of_means():

@@ -16,7 +16,8 @@ from src.tiling import predict_rows
 
 SMALL = ["--model_name=unet_simple", "--weight_init=he_uniform"]
 NETWORKS = {"simple": SMALL, "nested": ["--model_name=unet_nested", "--use_deconv=False", "--weight_init=he_uniform"],
-            "medical": ["--model_name=unet_medical", "--weight_init=he_uniform"]}
+            "medical": ["--model_name=unet_medical", "--weight_init=he_uniform"],
+            "bilinear": ["--model_name=unet_bilinear"], "keras": ["--model_name=unet_keras"]}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -27,7 +28,7 @@ def own_cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory):
+def checkpoints(tmp_path_factory, small_one_channel_networks):
     """Checkpoints with random weights; the second of unet_simple with other ones."""
     folder = tmp_path_factory.mktemp("checkpoints")
     for name, argv in [*NETWORKS.items(), ("other", SMALL)]:
@@ -94,7 +95,8 @@ def test_windows_agree_with_the_whole_and_mindspore_with_onnx(checkpoints, name)
     """One window, several windows, both backends: the same probabilities."""
     picture = np.random.default_rng(1).integers(0, 256, (40, 300, 1), dtype=np.uint8)
     argv = [*NETWORKS[name], f"--checkpoint_file_path={checkpoints / name}.ckpt"]
-    sides = {"simple": (288, 768), "nested": (384, 768), "medical": (188 + 16 * 8, 188 + 16 * 19)}[name]
+    sides = {"simple": (288, 768), "nested": (384, 768), "medical": (188 + 16 * 8, 188 + 16 * 19),
+             "bilinear": (384, 768), "keras": (336, 768)}[name]
     results = []
     for side, backend in ((sides[0], "onnx"), (sides[1], "onnx"), (sides[1], "mindspore")):
         config = parse_options([*argv, f"--backend={backend}", f"--tile_size={side}", "--device_target=CPU",
@@ -107,6 +109,16 @@ def test_windows_agree_with_the_whole_and_mindspore_with_onnx(checkpoints, name)
     assert results[0].std() > 1e-3
     np.testing.assert_allclose(results[0], results[1], atol=1e-5)
     np.testing.assert_allclose(results[1], results[2], atol=1e-4)
+
+
+def test_one_output_channel(checkpoints, pictures, tmp_path):
+    """What is written is the probability of class 1, with either backend; the mask is where it is above a half."""
+    argv = [*NETWORKS["keras"], f"--checkpoint_file_path={checkpoints / 'keras.ckpt'}", "--cpu_ops=off"]
+    found = [probabilities([*argv, f"--backend={name}"], pictures / "2.png") for name in ("mindspore", "onnx")]
+    assert found[0].shape == (60, 45) and 0 < found[0].min() < 0.5 < found[0].max() < 1
+    np.testing.assert_allclose(found[0], found[1], atol=1e-4)
+    mask = np.asarray(Image.open(pictures.parent / "probabilities_of_one" / "predictions" / "2.png"))
+    np.testing.assert_array_equal(mask == 255, found[1] > 0.5)
 
 
 def test_several_checkpoints_are_averaged(checkpoints, pictures):

@@ -7,12 +7,14 @@ import pytest
 from conftest import PROJECT, assert_one_line_error, run, write_pairs
 from PIL import Image
 
+from src.binary_results import result_predictor, write_inputs
 from src.data.samples import create_samples
 from src.data.stacks import IMAGE_STACK, LABEL_STACK
 from src.data.tiff import write_stack
 from src.data.transforms import from_unit_range, to_unit_range
 from src.evaluation import ScoreOptions, evaluate
 from src.model_utils.config import parse_options
+from src.model_utils.errors import UNetError
 
 
 class Exchange:
@@ -27,12 +29,14 @@ class Exchange:
         self.samples = create_samples(self.config)[1]
 
     def predict(self, images):
-        """(1, C, H, W) -> (1, h, w, classes) or (1, h, w): a function of the pixel, cut to the output's size."""
+        """(1, C, H, W) -> (1, h, w, classes), (1, h, w, 1) or (1, h, w): a function of the pixel, cut to the output."""
         size = self.samples.transform.geometry.content
         top, left = ((have - want) // 2 for have, want in zip(images.shape[2:], size))
         gray = images.mean(axis=1)[:, top:top + size[0], left:left + size[1]]
         logits = np.stack([np.sin((number + 1) * gray * 2) for number in range(self.config.num_classes)], axis=-1)
         exponents = np.exp(logits)
+        if self.config.eval_activate == "Sigmoid":
+            return (exponents / (1 + exponents))[..., :1].astype(np.float32)
         if self.config.eval_activate == "Argmax":
             return logits.argmax(axis=-1).astype(np.int32)
         return (exponents / exponents.sum(axis=-1, keepdims=True)).astype(np.float32)
@@ -85,10 +89,11 @@ STACKS = [
     ["--model_name=unet_medical", "--image_size=[60,76]", "--crop=[20,36]"],
     ["--model_name=unet_medical", "--image_size=[60,76]", "--crop=[20,36]", "--eval_activate=Argmax",
      "--num_classes=3", "--include_background=False"],
+    ["--model_name=unet_keras", "--image_size=[32,48]", "--eval_activate=Sigmoid"],
 ]
 
 
-@pytest.mark.parametrize("options", STACKS, ids=["softmax", "argmax", "valid", "valid-argmax-3-classes"])
+@pytest.mark.parametrize("options", STACKS, ids=["softmax", "argmax", "valid", "valid-argmax-3-classes", "sigmoid"])
 def test_stacks(long_stacks, tmp_path, options):
     """More than ten samples, sizes that are not square: the score is the one of the same predictor in eval.py."""
     exchange = Exchange(tmp_path, long_stacks, *options)
@@ -111,6 +116,7 @@ def test_stacks(long_stacks, tmp_path, options):
     saved = json.loads((exchange.out / "metrics.json").read_text())
     assert [image["dice_coeff"] for image in saved["soft"]["per_image"]] == expected.dice
     assert saved["model"] == str(exchange.results)
+    assert saved["hard_per_image"]["hard_iou"] == expected.metric("hard_iou")
 
 
 FOLDERS = [
@@ -118,6 +124,7 @@ FOLDERS = [
     (["--num_channels=1", "--eval_activate=Argmax"], "png"),
     (["--num_channels=3", "--eval_resize=True"], "png"),
     (["--num_channels=3", "--eval_resize=True", "--eval_activate=Argmax"], "png"),
+    (["--num_channels=3", "--eval_resize=True", "--eval_activate=Sigmoid"], "png"),
     (["--num_channels=3", "--crop=[16,12]"], "bin"),
     (["--num_channels=3", "--result_format=bin"], "bin"),
     (["--num_channels=1", "--result_format=bin"], "bin"),
@@ -125,7 +132,8 @@ FOLDERS = [
 
 
 @pytest.mark.parametrize("options, ending", FOLDERS,
-                         ids=["colour", "gray-argmax", "eval-resize", "eval-resize-argmax", "crop", "bin", "gray-bin"])
+                         ids=["colour", "gray-argmax", "eval-resize", "eval-resize-argmax", "eval-resize-sigmoid",
+                              "crop", "bin", "gray-bin"])
 def test_folders(nuclei, tmp_path, options, ending):
     """Results have the network's size; with eval_resize the labels have the picture's (40x48) own."""
     exchange = Exchange(tmp_path, nuclei, "--dataset=Cell_nuclei", "--image_size=[32,24]", "--split=0.6", *options)
@@ -249,6 +257,20 @@ def test_damaged_results(finished, sample, tmp_path, case):
     assert not exchange.out.exists()
 
 
+@pytest.mark.parametrize("change, parts", [
+    (lambda array: array * 7 - 3, "not probabilities: values from .* expected the sigmoid as float32, 0 to 1"),
+    (lambda array: np.where(array > 0.7, np.float32(np.nan), array), "not probabilities"),
+    (lambda array: np.concatenate([1 - array, array], axis=-1), r"12288 bytes found, expected 6144: float32 of shape"),
+], ids=["logits", "not a number", "two channels"])
+def test_damaged_results_of_one_channel(sample, tmp_path, change, parts):
+    exchange = Exchange(tmp_path, sample, "--image_size=[32,48]", "--eval_activate=Sigmoid")
+    exchange.results.mkdir()
+    for number, (image, _) in enumerate(exchange.samples[k] for k in range(2)):
+        change(exchange.predict(image[None])).tofile(exchange.results / f"ISBI_test_bs_1_{number}_0.bin")
+    with pytest.raises(UNetError, match=parts):
+        result_predictor(exchange.results, exchange.samples, True, "Sigmoid")(None)
+
+
 def test_class_numbers_beyond_the_classes(sample, tmp_path):
     exchange = Exchange(tmp_path, sample, "--image_size=[32,48]", "--eval_activate=Argmax")
     exchange.preprocess()
@@ -278,9 +300,6 @@ def test_no_validation_image(tmp_path):
     exchange = Exchange(tmp_path, data, "--dataset=folders", "--num_channels=3", "--image_size=[32,32]",
                         "--split=0.9")
     exchange.samples.indices.clear()
-    from src.binary_results import write_inputs
-    from src.model_utils.errors import UNetError
-
     with pytest.raises(UNetError, match="no validation image"):
         write_inputs(exchange.inputs, exchange.samples, is_stack=False)
     assert not exchange.inputs.exists()

@@ -113,6 +113,34 @@ def test_folders(nuclei, tmp_path, argv):
     assert float(dice) == pytest.approx(float(at_the_end), abs=1e-4)
 
 
+def test_case_study(tmp_path, small_one_channel_networks, caplog):
+    """One output channel: the metrics of the case study, while training and after it; in this process."""
+    caplog.set_level("INFO", "unet")
+    data = tmp_path / "data"
+    for part, count in (("train", 4), ("val", 2)):
+        pairs = write_pairs(tmp_path / part, [str(k) for k in range(count)])
+        for kind in ("image", "mask"):
+            (data / part / kind).mkdir(parents=True)
+            for k in range(count):
+                (pairs / str(k) / f"{kind}.png").rename(data / part / kind / f"{k}.png")
+    argv = [f"--config_path={PROJECT / 'unet_bilinear_config.yaml'}", f"--data_path={data}", "--image_size=[32,32]",
+            f"--output_path={tmp_path / 'out'}", "--cpu_ops=off"]
+    train(parse_options([*argv, "--epochs=2", "--batch_size=2"], ""))
+    value = r"(\d\.\d{4})"
+    names = f"acc: {value}, hard_iou: {value}, hard_dice: {value}, sens: {value}, spec: {value}"
+    lines = "\n".join(caplog.messages)
+    assert len(re.findall(f"^train: {names}$", lines, re.MULTILINE)) == 2
+    valid = re.findall(f"^valid: {names}$", lines, re.MULTILINE)
+    ious = [float(number) for number in re.findall(r"^epoch: \d, hard_iou: (\S+)$", lines, re.MULTILINE)]
+    assert [scores[1] for scores in valid] == [f"{iou:.4f}" for iou in ious] and len(ious) == 2
+    assert f"IoU improved from 0.0000 to {ious[0]:.4f}" in lines
+    best = tmp_path / "out" / "checkpoint" / "ckpt_0" / "best.ckpt"
+    evaluate(parse_options([*argv, f"--checkpoint_file_path={best}"], ""))
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["hard_per_image"]["hard_iou"] == pytest.approx(max(ious), abs=1e-3)
+    assert (metrics["eval_activate"], len(metrics["hard_per_image"]["per_image"])) == ("Sigmoid", 2)
+
+
 def test_many_classes(tmp_path):
     data = write_pairs(tmp_path / "data" / "train", [str(k) for k in range(4)], classes=12).parent
     write_pairs(data / "val", ["x", "y"], classes=12)
@@ -149,6 +177,8 @@ def refusal(main, *argv):
     (["--model_name=unet_medical", "--image_size=[204,204]", "--train_crop=0"],
      ["20x20 logits", "set crop to [20, 20]"]),
     (["--crop=[48,48]"], ["set crop to None"]),
+    (["--run_eval=True", "--monitor=acc"], ["monitor 'acc' is not one of eval_metrics, dice_coeff"]),
+    (["--run_eval=True", "--eval_activate=Sigmoid"], ["eval_activate Sigmoid does not fit UNet"]),
     (["--dataset=folders", "--num_channels=3"], ["image.png is missing"]),
 ])
 def test_wrong_settings(sample, tmp_path, argv, parts):

@@ -136,6 +136,11 @@ class TrainingSamples:
         return sum(np.bincount(border.unpack(self.reader[index][1])[0].ravel(), minlength=self.num_classes)
                    for index in self.indices)
 
+    def as_validation(self, keep_label_size=False):
+        """The same samples in order and without augmentation: ValidationSamples."""
+        reader = self.reader.reader if isinstance(self.reader, border.BorderReader) else self.reader
+        return ValidationSamples(reader, self.indices, self.transform, self.num_classes, keep_label_size)
+
     @property
     def image_shape(self):
         """(C, H, W) of a sample's image."""

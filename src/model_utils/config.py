@@ -126,9 +126,14 @@ def read_yaml(path, schema, below=()):
 def _check_own_choices(path, values, choices):
     """Hold the values against the third document of a file in the model zoo's form."""
     for key, allowed in choices.items():
-        if isinstance(allowed, list) and key in values and values[key] not in allowed:
+        if isinstance(allowed, list) and key in values and not _is_allowed(values[key], allowed):
             raise UNetError(f"{path}: {key}: {reprlib.repr(values[key])} is not one of the file's own choices "
                             f"{reprlib.repr(allowed)}")
+
+
+def _is_allowed(value, allowed):
+    """Whether a value is one of the choices; of a list, all its items may be."""
+    return value in allowed or isinstance(value, list) and all(item in allowed for item in value)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -38,7 +38,8 @@ class Option:
             raise UNetError(f"{source}: {self.name}: expected {_TYPE_NAMES[self.type]}, "
                             f"found {reprlib.repr(value)}") from None
         if self.choices is not None:
-            converted = self._choose(converted, source)
+            converted = ([self._choose(item, source) for item in converted] if isinstance(converted, list)
+                         else self._choose(converted, source))
         self._check_bounds(converted, source)
         return converted
 

@@ -39,6 +39,20 @@ def number(sample):
     return round((float(sample[0].mean()) + 1) * 127.5)
 
 
+def test_training_samples_as_validation():
+    """In order, whole, without augmentation and weights: what validation makes of the same pictures."""
+    samples = TrainingSamples(numbered(), [4, 2, 1], StackTransform(Geometry((8, 8), (8, 8))), 2,
+                              Augmentation(on=True, crop=4, rot90=True), weighted=True)
+    view = samples.as_validation()
+    expected = ValidationSamples(numbered(), [4, 2, 1], samples.transform, 2)
+    assert [view.name(k) for k in range(len(view))] == ["number 4", "number 2", "number 1"]
+    for k in range(3):
+        for found, wanted in zip(view[k], expected[k]):
+            np.testing.assert_array_equal(found, wanted)
+            assert found.dtype == wanted.dtype
+    assert samples.as_validation(keep_label_size=True).keep_label_size
+
+
 # ---- the published protocol
 
 

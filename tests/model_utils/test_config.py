@@ -175,6 +175,19 @@ def test_choices_of_the_file_count(tmp_path):
     assert "some.yaml" in message and "unet_nested" in message
 
 
+def test_choices_of_a_list(tmp_path):
+    """One name or several, each of which must be a choice."""
+    of_the_model_zoo = write(tmp_path, "eval_metrics: dice_coeff\n")
+    assert options().eval_metrics == options(of_the_model_zoo).eval_metrics == ["dice_coeff"]
+    assert options("--eval_metrics=IoU,spec").eval_metrics == ["iou", "spec"]
+    message = refused("--eval_metrics=[acc,hard_dise]")
+    assert "'hard_dise' is not one of dice_coeff, iou, acc, hard_iou, hard_dice, sens, spec" in message
+    assert "did you mean hard_dice?" in message
+    own = "eval_metrics: {}\n---\n{{}}\n---\neval_metrics: [dice_coeff, iou]\n"
+    assert options(write(tmp_path, own.format("iou"))).eval_metrics == ["iou"]
+    assert "is not one of the file's own choices" in refused(write(tmp_path, own.format("[iou, acc]")))
+
+
 def test_saved_options_read_back(tmp_path):
     config = options(f"--config_path={PROJECT / 'unet_nested_cell_config.yaml'}", "--crop=[92,92]", "--data_path=d e")
     config.save(tmp_path / "sub" / "config.yaml")
