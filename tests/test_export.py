@@ -76,25 +76,22 @@ def test_onnx_of_any_size(checkpoints, tmp_path, name):
 
 @pytest.mark.parametrize("name, context", [("bilinear", "128"), ("keras", "112")])
 def test_onnx_of_one_channel(checkpoints, tmp_path, name, context):
-    """The sigmoid is in the file, which holds for any size what it computes for one."""
-    path, fixed = tmp_path / "net.onnx", tmp_path / "fixed.onnx"
-    argv = ["--file_format=ONNX", "--eval_activate=Sigmoid", "--batch_size=1"]
-    export(options(checkpoints, name, *argv, "--dynamic=True", f"--file_name={path}"))
-    export(options(checkpoints, name, *argv, f"--file_name={fixed}"))
-    network, small = OnnxNetwork(path), OnnxNetwork(fixed)
-    assert (network.activate, network.num_classes, small.output_shape[3]) == ("Sigmoid", 2, 1)
-    assert network.metadata["context"] == context
-    images = np.random.default_rng(1).uniform(-1, 1, (2, *small.input_shape[1:])).astype(np.float32)
+    """The sigmoid is in the file."""
+    path = tmp_path / "net.onnx"
+    export(options(checkpoints, name, "--file_format=ONNX", "--eval_activate=Sigmoid", "--batch_size=1",
+                   f"--file_name={path}"))
+    network = OnnxNetwork(path)
+    assert (network.activate, network.num_classes, network.metadata["context"]) == ("Sigmoid", 2, context)
+    images = np.random.default_rng(1).uniform(-1, 1, (2, *network.input_shape[1:])).astype(np.float32)
     result = network(images)
-    assert result.shape == (2, *small.input_shape[2:], 1) and 0 < result.min() < result.max() < 1
-    np.testing.assert_allclose(result, small(images), atol=1e-5)
+    assert result.shape == (2, *network.input_shape[2:], 1) and 0 < result.min() < result.max() < 1
     network.check(images.shape[1], 2)
     with pytest.raises(UNetError, match="has 2 classes, num_classes is 3"):
         network.check(images.shape[1], 3)
 
 
 @pytest.mark.parametrize("name, activate", [("medical", "Argmax"), ("nested-bilinear", "Softmax"),
-                                            ("bilinear", "Sigmoid"), ("keras", "Sigmoid")])
+                                            ("keras", "Sigmoid")])
 def test_mindir(checkpoints, tmp_path, name, activate):
     path = tmp_path / "sub" / "net"
     export(options(checkpoints, name, f"--file_name={path}", f"--eval_activate={activate}", "--batch_size=2"))
