@@ -19,6 +19,8 @@ NETWORKS = {
     "unet_nested": ["--model_name=unet_nested", "--width=96", "--height=64"],
     "unet_nested, bilinear, without batch norm": ["--model_name=unet_nested", "--use_deconv=False", "--use_bn=False",
                                                   "--width=96", "--height=64"],
+    "unet_bilinear": ["--model_name=unet_bilinear", "--num_channels=3", "--width=96", "--height=64"],
+    "unet_keras": ["--model_name=unet_keras", "--width=96", "--height=64"],
 }
 COLUMNS = {
     "MINDIR, batch 1": ["--file_format=MINDIR", "--batch_size=1"],
@@ -42,7 +44,7 @@ def main():
     from src.export import export
     from src.model_utils.config import parse_options
     from src.model_utils.runtime import cap_cpu_instruction_set, quiet_mindspore
-    from src.networks import build_network
+    from src.networks import build_network, probabilities
 
     quiet_mindspore()
     cap_cpu_instruction_set()
@@ -54,8 +56,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for name, network in NETWORKS.items():
             path = Path(folder) / "net.ckpt"
-            checkpoint.save(build_network(parse_options([*network, "--weight_init=he_uniform"], "")), path, {"step": 1})
-            for activate in ("Softmax", "Argmax"):
+            options = parse_options([*network, "--weight_init=he_uniform"], "")
+            checkpoint.save(build_network(options), path, {"step": 1})
+            for activate in ("Sigmoid",) if probabilities(options) == "Sigmoid" else ("Softmax", "Argmax"):
                 cells = []
                 for column in COLUMNS.values():
                     if "unet_medical" in name and "--dynamic=True" in column:

@@ -1,7 +1,33 @@
-# Sourced by the set-up commands: PROJECT_DIR, and use_environment, which makes or re-uses PROJECT_DIR/.venv.
+# Sourced by all the other scripts: PROJECT_DIR, fail, find_python, and use_environment, which makes or re-uses
+# PROJECT_DIR/.venv.
 # shellcheck shell=bash
 
 PROJECT_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# fail STATUS MESSAGE...
+fail() {
+  local status=$1
+  shift
+  echo "error: $*" >&2
+  exit "$status"
+}
+
+# find_python: sets PYTHON to the path of the interpreter that the project's scripts run with, which is the user's
+# PYTHON if that is set.
+find_python() {
+  if [ -z "${PYTHON:-}" ]; then
+    if [ -n "${VIRTUAL_ENV:-}" ]; then
+      PYTHON="$VIRTUAL_ENV/bin/python"
+    elif [ -x "$PROJECT_DIR/.venv/bin/python" ]; then
+      PYTHON="$PROJECT_DIR/.venv/bin/python"
+    else
+      PYTHON=python3
+    fi
+  fi
+  command -v "$PYTHON" >/dev/null || fail 2 "no Python: $PYTHON; set PYTHON to an interpreter"
+  PYTHON=$(command -v "$PYTHON")
+  if [[ "$PYTHON" != /* ]]; then PYTHON="$PWD/$PYTHON"; fi
+}
 
 # use_environment FILE...: puts .venv/bin first on the PATH, with the requirements of FILE... installed.
 use_environment() {
@@ -25,14 +51,9 @@ make_environment() {
   version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || version="none"
   case "$version" in
     3.10 | 3.11 | 3.12) ;;
-    *)
-      echo "error: MindSpore needs Python 3.10, 3.11 or 3.12; $python is $version. Set PYTHON to one of them." >&2
-      exit 2
-      ;;
+    *) fail 2 "MindSpore needs Python 3.10, 3.11 or 3.12; $python is $version. Set PYTHON to one of them." ;;
   esac
   echo "making $1 with Python $version ..."
-  if ! "$python" -m venv --clear "$1"; then
-    echo "error: $python cannot make a virtual environment; on Debian and Ubuntu install python3-venv." >&2
-    exit 2
-  fi
+  "$python" -m venv --clear "$1" ||
+    fail 2 "$python cannot make a virtual environment; on Debian and Ubuntu install python3-venv."
 }

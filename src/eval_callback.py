@@ -64,13 +64,14 @@ class EvalCallBack(Callback):
 
     def _evaluate(self, trainer):
         epoch, step = trainer.epoch_and_step
-        scores = evaluate(self.predict, self.samples, self.options)
+        predict = trainer.ranks.at_work(self.predict)
+        scores = evaluate(predict, self.samples, self.options)
         value = scores.metric(self.metric_name)
         self.evaluated_step = trainer.step
         at = f"epoch: {epoch}, step: {step}" if self.steps else f"epoch: {epoch}"
         logger.info("%s, %s: %s", at, self.metric_name, value)
         if self.in_detail:
-            self._log_details(scores, value)
+            self._log_details(predict, scores, value)
         if value > self.best:
             self.best, self.best_epoch = value, epoch
             logger.info("update best result: %s", value)
@@ -78,10 +79,10 @@ class EvalCallBack(Callback):
                 checkpoint.save(trainer.train_network, self.best_path, trainer.state())
                 logger.info("update best checkpoint at: %s", self.best_path)
 
-    def _log_details(self, scores, value):
+    def _log_details(self, predict, scores, value):
         """All metrics in a line each for training and validation, and what became of the monitored one."""
         if self.train_samples is not None:
-            trained = evaluate(self.predict, self.train_samples, self.options)
+            trained = evaluate(predict, self.train_samples, self.options)
             logger.info("train: %s", trained.line(self.names))
         logger.info("valid: %s", scores.line(self.names))
         best = max(self.best, 0.0)      # as the case study counts, from 0 on

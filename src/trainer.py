@@ -1,8 +1,8 @@
-"""Training: builds the optimizer, the training step and the callbacks, and runs them."""
+"""Training: builds the network, the training step and the callbacks, and runs them."""
 import logging
 import shlex
 import time
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +23,13 @@ from src.eval_callback import EvalCallBack
 from src.loss import build_loss
 from src.lr_schedule import build_learning_rate
 from src.model_utils import runtime
-from src.model_utils.errors import UNetError
+from src.model_utils.errors import UNetError, some
 from src.model_utils.files import remove_leftovers
 from src.model_utils.lock import FolderLock
+from src.model_utils.ranks import Ranks
 from src.networks import build_network, check_sizes
+from src.profiling import StepProfiler
+from src.training_loop import Trainer
 
 logger = logging.getLogger("unet")
 
@@ -35,109 +38,6 @@ WHAT_COUNTS = ("model_name", "seed", "dataset", "image_size", "crop", "cross_val
                "train_augment", "augmentation", "input_range", "train_crop", "augment_rot90", "augment_elastic",
                "lr", "lr_schedule", "warmup_steps", "min_lr", "weight_decay", "accumulate_steps", "loss",
                "class_weights", "border_weight", "ds_weights")
-
-
-class Trainer:
-    """One training run: the training step, its data, and how far it has come.
-
-    Attributes:
-        train_network (nn.Cell): the compiled step: (images, labels) -> loss; holds network and optimizer.
-        schedule (Schedule): steps of the run.
-        callbacks (list[Callback]): what happens beside the steps.
-        about (dict): what the run depends on, for the checkpoints.
-        folder (Path): where the checkpoints are.
-        step (int): steps done.
-        loss (float): loss of the last step.
-        wait_seconds, step_seconds (float): time of the last step spent waiting for its batch, and computing.
-    """
-
-    def __init__(self, train_network, schedule, callbacks, about, folder):
-        self.train_network = train_network
-        self.schedule = schedule
-        self.callbacks = callbacks
-        self.about = about
-        self.folder = folder
-        self.step = 0
-        self.loss = None
-        self.wait_seconds = self.step_seconds = 0.0
-
-    @property
-    def epoch_and_step(self):
-        """(epoch, step in the epoch) of the last step, both from 1."""
-        return self.schedule.epoch_and_step(self.step)
-
-    @property
-    def at_epoch_end(self):
-        """Whether the last step was the last of its epoch."""
-        return self.epoch_and_step[1] == self.schedule.steps_per_epoch
-
-    @property
-    def finished(self):
-        """Whether all steps of the schedule are done."""
-        return self.step >= self.schedule.total_steps
-
-    def state(self):
-        """All that a checkpoint has to hold besides network and optimizer.
-
-        The position in the data follows from the step and the seed.
-        """
-        return {**self.about, "step": self.step,
-                "callbacks": {type(callback).__name__: callback.state() for callback in self.callbacks}}
-
-    def restore(self, state):
-        """Take up a run where ``state`` was taken."""
-        self.step = state["step"]
-        for callback in self.callbacks:
-            callback.restore(state.get("callbacks", {}).get(type(callback).__name__, {}))
-        for key, value in self.about.items():
-            if key in state and state[key] != value:
-                logger.warning("WARNING: %s was %s and is %s now; the run will not be what it would have been without "
-                               "the stop", key, state[key], value)
-
-    def run(self, batches, interrupted):
-        """Train on ``batches`` (those from ``step`` on) to the end of the schedule, or until ``interrupted()``.
-
-        Raises:
-            UNetError: a damaged image, or a loss that is not finite.
-        """
-        iterator = batches.create_tuple_iterator(num_epochs=1)
-        while not self.finished and not interrupted():
-            started = time.perf_counter()
-            images, labels = self._next_batch(iterator)
-            self.wait_seconds = time.perf_counter() - started
-            # Evaluation in a callback leaves the network in evaluation mode.
-            self.train_network.set_train()
-            self.loss = float(self.train_network(images, labels).asnumpy())
-            self.step_seconds = time.perf_counter() - started - self.wait_seconds
-            self.step += 1
-            self._notify("on_step_end")
-            if self.at_epoch_end:
-                self._notify("on_epoch_end")
-            self._notify("on_step_done")
-        self.end()
-
-    def end(self):
-        """Do what is left to do at the end of a run, or of its last step."""
-        if self.step:
-            self._notify("on_train_end")
-
-    def _notify(self, event):
-        for callback in self.callbacks:
-            getattr(callback, event)(self)
-
-    @staticmethod
-    def _next_batch(iterator):
-        try:
-            return next(iterator)
-        except RuntimeError as error:
-            raise _reader_error(error) or error from None
-
-
-def _reader_error(error):
-    """The UNetError that a reader raised inside the pipeline; MindSpore passes it on as text alone."""
-    marker = f"{UNetError.__name__}: "
-    lines = [line for line in str(error).splitlines() if marker in line]
-    return UNetError(lines[-1].split(marker, 1)[1]) if lines else None
 
 
 def train(config, interrupted=lambda: False):
@@ -157,6 +57,23 @@ def train(config, interrupted=lambda: False):
         raise UNetError("resume and transfer_training are both True; resume continues a run, transfer_training starts "
                         "a new one from its weights")
     place = runtime.start(config)
+    ranks = Ranks(place.rank, place.group_size)
+    with ExitStack() as held:
+        with ranks.reporting():
+            network, trainer, samples, validation = build(config, place, ranks)
+            if place.rank == 0:
+                held.enter_context(FolderLock(config.output_path))
+            start_from_checkpoint(config, network, trainer)
+            if trainer.folder == checkpoint_folder(config, place.rank):
+                remove_leftovers(trainer.folder)
+            if place.rank == 0:
+                fill_output_folder(config, samples, validation)
+        check_same_step(trainer)
+        return run(config, trainer, samples, place, interrupted)
+
+
+def build(config, place, ranks):
+    """Everything that a run needs: (network, Trainer, TrainingSamples, ValidationSamples)."""
     samples, validation = create_samples(config)
     schedule = make_schedule(config, len(samples), place.group_size)
     check_sizes(config, samples.image_shape[1:], samples.label_shape[1:])
@@ -166,20 +83,29 @@ def train(config, interrupted=lambda: False):
     network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode, amp_level))
     loss = build_loss(config, samples.class_counts)
     train_network = build_train_network(config, network, loss, schedule.total_steps, amp_level)
-    trainer = Trainer(train_network, schedule, build_callbacks(config, network, samples, validation, place),
-                      describe(config, schedule, samples.scale()), checkpoint_folder(config))
-    with FolderLock(config.output_path) if place.rank == 0 else nullcontext():
-        start_from_checkpoint(config, network, trainer)
-        if place.rank == 0:
-            for folder in (Path(config.output_path), trainer.folder):
-                remove_leftovers(folder)
-            # The file is there to resume with, not to transfer once more.
-            config.replace(transfer_training=False).save(Path(config.output_path) / "config.yaml")
-            write_splits(Path(config.output_path) / "splits.json", entries(samples, config.data_path),
-                         entries(validation, config.data_path))
-            if config.check_dataset:
-                check_dataset(samples, validation, Path(config.output_path) / "dataset.json", quick=True)
-        return run(config, trainer, samples, place, interrupted)
+    folder = checkpoint_folder(config, 0 if config.is_save_on_master else place.rank)
+    callbacks = build_callbacks(config, network, samples, validation, place, folder)
+    return (network, Trainer(train_network, schedule, callbacks, describe(config, schedule, samples.scale()), folder,
+                             ranks), samples, validation)
+
+
+def fill_output_folder(config, samples, validation):
+    """Write what is known before the first step: options, split, and what the data set looks like."""
+    output = Path(config.output_path)
+    remove_leftovers(output)
+    # The file is there to resume with, not to transfer once more.
+    config.replace(transfer_training=False).save(output / "config.yaml")
+    write_splits(output / "splits.json", entries(samples, config.data_path), entries(validation, config.data_path))
+    if config.check_dataset:
+        check_dataset(samples, validation, output / "dataset.json", quick=True)
+
+
+def check_same_step(trainer):
+    """Raise UNetError unless all ranks go on behind the same step: servers may not share their checkpoints."""
+    steps = trainer.ranks.values(trainer.step)
+    if len(set(steps)) > 1:
+        raise UNetError(f"the ranks would go on behind different steps: {some([f'{step:.0f}' for step in steps], 16)}; "
+                        f"give all of them the same checkpoint with --resume_ckpt, or output_path on a shared disk")
 
 
 def describe(config, schedule, scale):
@@ -224,11 +150,19 @@ def run(config, trainer, samples, place, interrupted):
     if trainer.finished:
         logger.info("============== End Training ==============")
     else:
-        logger.info("stopped behind step %d of %d; to go on: python train.py --config_path=%s --resume=True "
-                    "--resume_ckpt=auto", trainer.step, schedule.total_steps,
-                    shlex.quote(str(Path(config.output_path) / "config.yaml")))
+        logger.info("stopped behind step %d of %d; to go on: %s --resume=True --resume_ckpt=auto", trainer.step,
+                    schedule.total_steps, _same_run(config))
     logger.info("peak memory: %.2f GB", runtime.peak_memory_gb())
     return trainer
+
+
+def _same_run(config):
+    """The command that takes up this run, but for its options on resuming."""
+    output = shlex.quote(config.output_path)
+    options = shlex.quote(str(Path(config.output_path) / "config.yaml"))
+    if config.run_distribute:
+        return f"the same launcher with CONFIG_PATH {options} and --output_path={output}"
+    return f"python train.py --config_path={options}"
 
 
 def resolve_amp_level(option, device):
@@ -261,14 +195,15 @@ def compile_step(train_network, batch_size, samples, context_mode):
     logger.info("training graph compiled in %.1f s", time.perf_counter() - started)
 
 
-def build_callbacks(config, network, samples, validation, place):
+def build_callbacks(config, network, samples, validation, place, folder):
     """What happens beside the steps, in this order: log, evaluate, save."""
     callbacks = [StepLossTimeMonitor(config.log_interval), EpochLossTimeMonitor()]
-    if place.rank == 0:
-        folder = checkpoint_folder(config, place.rank)
-        if config.run_eval:
-            train_samples = samples.as_validation(validation.keep_label_size) if config.eval_train else None
-            callbacks.append(EvalCallBack(config, network, validation, folder, train_samples))
+    if place.rank == 0 and config.run_eval:
+        train_samples = samples.as_validation(validation.keep_label_size) if config.eval_train else None
+        callbacks.append(EvalCallBack(config, network, validation, folder, train_samples))
+    if place.rank == 0 or not config.is_save_on_master:
         callbacks.append(CheckpointSaver(folder, config.model_name, config.save_checkpoint_steps,
                                          config.keep_checkpoint_max))
+    if config.enable_profiling:
+        callbacks.append(StepProfiler(Path(config.output_path) / "profile" / f"rank_{place.rank}", place.device))
     return callbacks

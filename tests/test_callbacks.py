@@ -10,6 +10,7 @@ from src.eval_callback import EvalCallBack
 from src.evaluation import Scores
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
+from src.model_utils.ranks import Ranks
 
 
 class Run:
@@ -19,6 +20,7 @@ class Run:
         self.schedule, self.callbacks, self.step = schedule, callbacks, 0
         self.losses = losses or [0.5] * schedule.total_steps
         self.wait_seconds, self.step_seconds, self.train_network, self.folder = 0.0, 0.25, None, folder
+        self.ranks = Ranks()
 
     def state(self):
         return {"step": self.step}

@@ -107,10 +107,28 @@ def test_max_pool(fast, n, h, w, c):
     agree(fast, lambda layers: layers.max_pool(), [(n, c, h, w)])
 
 
+@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
 @settings(max_examples=3)
 @given(batch, side, side, channels)
-def test_upsample(fast, n, h, w, c):
-    agree(fast, lambda layers: layers.upsample(), [(n, c, h, w)])
+def test_upsample(fast, mode, n, h, w, c):
+    agree(fast, lambda layers: layers.upsample(mode), [(n, c, h, w)])
+
+
+def test_upsampling_by_hand(fast):
+    image = Tensor(np.array([[[[0, 4], [8, 12]]]], np.float32))
+    nearest, bilinear = (Between(fast, fast.upsample(mode))(image).asnumpy()[0, 0] for mode in ("nearest", "bilinear"))
+    np.testing.assert_array_equal(nearest, [[0, 0, 4, 4], [0, 0, 4, 4], [8, 8, 12, 12], [8, 8, 12, 12]])
+    np.testing.assert_allclose(bilinear, [[0, 1, 3, 4], [2, 3, 5, 6], [6, 7, 9, 10], [8, 9, 11, 12]], atol=1e-6)
+
+
+@pytest.mark.parametrize("of", ["stock", "compiled"])
+def test_even_kernel_is_padded_at_the_right_and_the_bottom(fast, of):
+    """As Keras does it: the last row and column have nothing behind them, the first ones miss nothing."""
+    layers = fast if of == "compiled" else STOCK
+    part = Between(layers, layers.conv(1, 1, 2, "same", False, "zeros"))
+    part.part.weight.set_data(Tensor(np.array([[[[1, 2], [3, 4]]]], np.float32)))
+    result = part(Tensor(np.ones((1, 1, 3, 3), np.float32))).asnumpy()[0, 0]
+    np.testing.assert_allclose(result, [[10, 10, 4], [10, 10, 4], [3, 3, 1]], atol=1e-6)
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 5])
@@ -145,7 +163,7 @@ def curves(fast):
     return mine, stock
 
 
-@pytest.mark.parametrize("name", ["simple", "nested", "medical"])
+@pytest.mark.parametrize("name", ["simple", "nested", "medical", "bilinear", "keras"])
 def test_networks_train_alike(curves, name):
     """Five steps of gradient descent from the same weights give the same losses, and the same evaluation."""
     mine, stock = (one[name] for one in curves)
@@ -204,6 +222,26 @@ def test_cache_that_cannot_be_written(monkeypatch, tmp_path, fast):
 
 def test_second_build_is_the_first(fast):
     assert build.build_library() == build.build_library() == fast.operators.library
+
+
+def test_operators_compiled_ahead(monkeypatch, tmp_path, fast):
+    """What a container's image holds serves without a compiler, where the processor can run it."""
+    monkeypatch.setattr(build, "FLAGS", ["-O0", *build.FLAGS[1:]])      # for the test's own speed
+    build.build_ahead(tmp_path)
+    made, = tmp_path.iterdir()
+    monkeypatch.setenv("UNET_CPU_OPS", str(tmp_path))
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with monkeypatch.context() as patch:
+        patch.setattr(build, "_cpu_flags", lambda: "flags : sse2 avx")
+        with pytest.raises(build.CannotBuild, match="no-such-compiler"):
+            build.build_library()
+    if not set(build._cpu_flags().split()) >= build.PORTABLE_FLAGS:
+        pytest.skip("this processor lacks what the operators of an image need")
+    assert build.build_library() == str(made)
+    agree(type(fast)(str(made)), lambda layers: layers.conv(1, 4, 3, "same", True, "normal"), [(1, 1, 8, 8)])
+    made.rename(tmp_path / "unet_cpu_ops-of-another-version.so")
+    with pytest.raises(build.CannotBuild, match="no-such-compiler"):
+        build.build_library()
 
 
 def test_layer_sets_have_the_same_factories(fast):

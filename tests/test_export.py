@@ -3,6 +3,7 @@ import json
 import os
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from conftest import assert_one_line_error, run
@@ -20,78 +21,70 @@ NETWORKS = {
     "nested-bilinear": ["--model_name=unet_nested", "--use_deconv=False", "--use_bn=False", "--width=32",
                         "--height=48"],
     "medical": ["--model_name=unet_medical", "--width=188", "--height=204"],
+    "bilinear": ["--model_name=unet_bilinear", "--num_channels=3", "--width=32", "--height=48"],
+    "keras": ["--model_name=unet_keras", "--width=48", "--height=32"],
 }
-ONE_CHANNEL = {
-    "bilinear": ["--model_name=unet_bilinear", "--width=48", "--height=32", "--num_channels=3"],
-    "keras": ["--model_name=unet_keras", "--width=32", "--height=48"],
-}
-RESULT_SIZES = {"simple": (32, 48), "nested": (32, 32), "nested-bilinear": (48, 32), "medical": (20, 4)}
+RESULT_SIZES = {"simple": (32, 48), "nested": (32, 32), "nested-bilinear": (48, 32), "medical": (20, 4),
+                "bilinear": (48, 32), "keras": (32, 48)}
+CONTEXTS = {"simple": "96", "nested": "96", "nested-bilinear": "128", "medical": "0", "bilinear": "128", "keras": "112"}
+ONE_CHANNEL = ("bilinear", "keras")
 
 
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory, small_one_channel_networks):
     """name -> checkpoint of each network, as training writes it, with weights that keep the logits small."""
     folder = tmp_path_factory.mktemp("checkpoints")
-    for name, argv in (NETWORKS | ONE_CHANNEL).items():
+    for name, argv in NETWORKS.items():
         network = build_network(parse_options([*argv, "--weight_init=he_uniform"], ""))
         checkpoint.save(network, folder / f"{name}.ckpt", {"step": 1, "scale": 0.5})
     return folder
 
 
 def options(checkpoints, name, *argv):
-    return parse_options([*(NETWORKS | ONE_CHANNEL)[name], f"--checkpoint_file_path={checkpoints / name}.ckpt", *argv],
-                         "")
+    return parse_options([*NETWORKS[name], f"--checkpoint_file_path={checkpoints / name}.ckpt", *argv], "")
 
 
-@pytest.mark.parametrize("activate, batch", [("Softmax", 1), ("Argmax", 4)])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name, activate, batch", [
+    *((name, *more) for name in NETWORKS if name not in ONE_CHANNEL for more in (("Softmax", 1), ("Argmax", 4))),
+    *((name, "Sigmoid", 2) for name in ONE_CHANNEL)])
 def test_onnx(checkpoints, tmp_path, name, activate, batch):
     path = tmp_path / "net.onnx"
     export(options(checkpoints, name, "--file_format=onnx", f"--file_name={path}", f"--eval_activate={activate}",
                    f"--batch_size={batch}"))       # raises where the file differs from the network
     network = OnnxNetwork(path)
     classes = 5 if name == "nested" else 2
-    assert network.output_shape == (batch, *RESULT_SIZES[name], *([classes] if activate == "Softmax" else []))
+    last = {"Softmax": [classes], "Argmax": [], "Sigmoid": [1]}[activate]
+    assert network.output_shape == (batch, *RESULT_SIZES[name], *last)
     assert (network.activate, network.num_classes) == (activate, classes)
-    context = {"medical": "0", "nested-bilinear": "128"}.get(name, "96")
     assert network.metadata == {"model_name": NETWORKS[name][0].split("=")[1], "num_classes": str(classes),
-                                "scale": "0.5", "context": context, "grid": "16"}
+                                "scale": "0.5", "context": CONTEXTS[name], "grid": "16"}
     # A number of images that is no multiple of the file's batch.
     images = np.random.default_rng(1).uniform(-1, 1, (batch + 1, *network.input_shape[1:])).astype(np.float32)
     result = network(images)
-    assert result.dtype == (np.float32 if activate == "Softmax" else np.int32)
+    assert result.dtype == (np.int32 if activate == "Argmax" else np.float32)
+    if activate == "Sigmoid":
+        assert [node.op_type for node in onnx.load(path).graph.node].count("Sigmoid") == 1
+        assert result.std() > 1e-3 and 0 < result.min() < result.max() < 1
     np.testing.assert_array_equal(result[-1], network(images[-1:])[0])
 
 
-@pytest.mark.parametrize("name", ["simple", "nested-bilinear"])
-def test_onnx_of_any_size(checkpoints, tmp_path, name):
+@pytest.mark.parametrize("name, activate", [("simple", "Softmax"), ("nested-bilinear", "Softmax"),
+                                            ("bilinear", "Sigmoid"), ("keras", "Sigmoid")])
+def test_onnx_of_any_size(checkpoints, tmp_path, name, activate):
     path = tmp_path / "net.onnx"
-    export(options(checkpoints, name, "--file_format=ONNX", "--dynamic=True", f"--file_name={path}", "--batch_size=1"))
+    export(options(checkpoints, name, "--file_format=ONNX", "--dynamic=True", f"--file_name={path}", "--batch_size=1",
+                   f"--eval_activate={activate}"))
     network = OnnxNetwork(path)
-    assert network.input_shape == (None, 1, None, None) and network.output_shape == (None, None, None, 2)
-    result = network(np.zeros((3, 1, 64, 16), np.float32))
-    assert result.shape == (3, 64, 16, 2)
-    np.testing.assert_allclose(result.sum(axis=-1), 1, atol=1e-5)
-
-
-@pytest.mark.parametrize("name, context", [("bilinear", "128"), ("keras", "112")])
-def test_onnx_of_one_channel(checkpoints, tmp_path, name, context):
-    """The sigmoid is in the file."""
-    path = tmp_path / "net.onnx"
-    export(options(checkpoints, name, "--file_format=ONNX", "--eval_activate=Sigmoid", "--batch_size=1",
-                   f"--file_name={path}"))
-    network = OnnxNetwork(path)
-    assert (network.activate, network.num_classes, network.metadata["context"]) == ("Sigmoid", 2, context)
-    images = np.random.default_rng(1).uniform(-1, 1, (2, *network.input_shape[1:])).astype(np.float32)
-    result = network(images)
-    assert result.shape == (2, *network.input_shape[2:], 1) and 0 < result.min() < result.max() < 1
-    network.check(images.shape[1], 2)
-    with pytest.raises(UNetError, match="has 2 classes, num_classes is 3"):
-        network.check(images.shape[1], 3)
+    channels, last = 3 if name == "bilinear" else 1, 2 if activate == "Softmax" else 1
+    assert network.input_shape == (None, channels, None, None) and network.output_shape == (None, None, None, last)
+    result = network(np.zeros((3, channels, 64, 16), np.float32))
+    assert result.shape == (3, 64, 16, last)
+    if activate == "Softmax":
+        np.testing.assert_allclose(result.sum(axis=-1), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("name, activate", [("medical", "Argmax"), ("nested-bilinear", "Softmax"),
-                                            ("keras", "Sigmoid")])
+                                            ("bilinear", "Sigmoid"), ("keras", "Sigmoid")])
 def test_mindir(checkpoints, tmp_path, name, activate):
     path = tmp_path / "sub" / "net"
     export(options(checkpoints, name, f"--file_name={path}", f"--eval_activate={activate}", "--batch_size=2"))
@@ -114,11 +107,14 @@ def test_difference():
     ("simple", ["--dynamic=True"], ["dynamic is for ONNX", "MINDIR"]),
     ("simple", ["--num_classes=3"], ["another network", "final.weight"]),
     ("simple", ["--checkpoint_file_path=/none.ckpt"], ["no such checkpoint"]),
+    ("keras", ["--eval_activate=Argmax"], ["eval_activate Argmax does not fit UNetKeras; set it to Sigmoid"]),
+    ("bilinear", ["--file_format=ONNX"], ["eval_activate Softmax does not fit UNetBilinear; set it to Sigmoid"]),
+    ("simple", ["--eval_activate=Sigmoid"], ["eval_activate Sigmoid does not fit UNet; set it to Softmax or Argmax"]),
 ])
 def test_refusals(checkpoints, tmp_path, name, argv, parts):
     with pytest.raises(UNetError) as refused:
         export(options(checkpoints, name, f"--file_name={tmp_path / 'net'}", *argv))
-    assert all(part in str(refused.value) for part in parts), refused.value
+    assert all(part in str(refused.value) for part in parts) and "\n" not in str(refused.value), refused.value
     assert os.listdir(tmp_path) == []
 
 

@@ -12,6 +12,8 @@ from mindspore_hub_conf import MODELS, create_network
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.networks import NETWORKS, build_network
+from src.unet_bilinear import UNetBilinear
+from src.unet_keras import UNetKeras
 from src.unet_medical import UNetMedical
 from src.unet_nested import NestedUNet, UNet
 
@@ -26,6 +28,8 @@ def shapes(network):
     ("unet_simple", UNet, {"in_channel": 3, "n_class": 4, "weight_init": "he_normal"}),
     ("unet_nested", NestedUNet, {"num_classes": 3, "use_deconv": False, "use_bn": False, "use_ds": False}),
     ("unetplusplus", NestedUNet, {}),
+    ("unet_bilinear", UNetBilinear, {"in_channel": 3}),
+    ("unet_keras", UNetKeras, {"n_channels": 1, "weight_init": "he_uniform"}),
 ])
 def test_names(name, network_class, options):
     """The network is the one that the options of train.py give."""
@@ -34,7 +38,7 @@ def test_names(name, network_class, options):
     words = {"n_channels": "num_channels", "in_channel": "num_channels", "n_classes": "num_classes",
              "n_class": "num_classes"}
     argv = [f"--{words.get(key, key)}={value}" for key, value in options.items()]
-    model_name = {cls: key for key, (cls, _) in NETWORKS.items()}[network_class]
+    model_name = {cls: key for key, (cls, *_) in NETWORKS.items()}[network_class]
     assert shapes(network) == shapes(build_network(parse_options([f"--model_name={model_name}", *argv], "")))
 
 
@@ -63,6 +67,7 @@ def test_checkpoint(tmp_path):
     (["unet_simple"], {"classes": 2}, ["'classes'", "num_channels, num_classes, weight_init", "n_class"]),
     (["unet_nested"], {"lr": 0.1}, ["'lr'", "use_deconv, use_bn, use_ds, weight_init"]),
     (["unet_medical"], {"use_bn": False}, ["'use_bn'"]),
+    (["unet_keras", 1, 2], {}, ["'num_classes'", "num_channels, weight_init"]),
     (["unet2d"], {"num_channels": 2}, ["num_channels", "1, 3"]),
     (["unet2d"], {"n_classes": 1}, ["num_classes", "at least 2"]),
     (["unet2d"], {"n_classes": "two"}, ["num_classes", "a whole number"]),

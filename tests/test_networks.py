@@ -11,7 +11,9 @@ from src.cpu_ops import choose_layers
 from src.layers import STOCK
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
-from src.networks import NETWORKS, build_network, output_size
+from src.networks import NETWORKS, build_network, output_channels, output_size, probabilities, reach
+from src.unet_bilinear import UNetBilinear
+from src.unet_keras import UNetKeras
 from src.unet_medical import UNetMedical
 from src.unet_nested import NestedUNet, UNet
 
@@ -25,21 +27,36 @@ PUBLISHED = {
     "unet_nested_cell": (["--model_name=unet_nested", "--num_channels=3", "--use_bn=False", "--use_ds=False"],
                          9_037_920),
     "unet_nested_resize": (["--model_name=unet_nested", "--num_channels=3", "--use_deconv=False"], 8_357_728),
+    "unet_bilinear": (["--model_name=unet_bilinear", "--num_channels=3"], 31_396_608),
+    "unet_keras": (["--model_name=unet_keras"], 31_031_685),
 }
+# Of them, what is published is the number that training changes: without the moving means and variances.
+TRAINABLE = {"unet_bilinear": 31_384_832, "unet_keras": 31_031_685}
+NARROW = (4, 6, 8, 10, 12)      # channels in the place of 64 to 1024, where the test is of the geometry
 
 
 def build(argv, layers=STOCK):
     return build_network(parse_options(argv, ""), layers)
 
 
-@pytest.fixture(params=["stock", "compiled"])
-def layers(request):
-    if request.param == "stock":
-        return STOCK
+@pytest.fixture
+def compiled():
     chosen = choose_layers("auto", "CPU", "graph")
     if chosen is STOCK:
         pytest.skip("the CPU operators cannot be compiled here")
     return chosen
+
+
+@pytest.fixture(params=["stock", "compiled"])
+def layers(request):
+    return STOCK if request.param == "stock" else request.getfixturevalue("compiled")
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """unet_bilinear and unet_keras with few channels."""
+    for name in ("unet_bilinear", "unet_keras"):
+        monkeypatch.setattr(f"src.{name}.unet_model.CHANNELS", NARROW)
 
 
 @pytest.fixture
@@ -51,6 +68,8 @@ def mode(request):
 
 both_modes = pytest.mark.parametrize("mode", [ms.GRAPH_MODE, ms.PYNATIVE_MODE], indirect=True,
                                      ids=["graph", "pynative"])
+# Without the time of compiling, where the mode says nothing.
+without_compiling = pytest.mark.parametrize("mode", [ms.PYNATIVE_MODE], indirect=True, ids=["pynative"])
 
 
 def test_every_network_is_pinned():
@@ -62,9 +81,12 @@ def test_every_network_is_pinned():
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_names_shapes_and_counts(name, layers):
     argv, count = PUBLISHED[name]
-    parameters = {parameter.name: list(parameter.shape) for parameter in build(argv, layers).get_parameters()}
+    network = build(argv, layers)
+    parameters = {parameter.name: list(parameter.shape) for parameter in network.get_parameters()}
     assert parameters == PINNED[name]
     assert sum(int(np.prod(shape)) for shape in parameters.values()) == count
+    if name in TRAINABLE:
+        assert sum(int(np.prod(parameter.shape)) for parameter in network.trainable_params()) == TRAINABLE[name]
 
 
 @both_modes
@@ -74,13 +96,74 @@ def test_names_shapes_and_counts(name, layers):
     (lambda: UNet(3, 5, feature_scale=16, use_deconv=False, use_bn=False), (1, 3, 32, 32), (1, 5, 32, 32)),
     (lambda: NestedUNet(3, 2, feature_scale=16), (2, 3, 32, 48), (2, 2, 32, 48)),
     (lambda: NestedUNet(1, 4, feature_scale=16, use_deconv=False), (1, 1, 16, 32), (1, 4, 16, 32)),
-], ids=["medical", "simple", "simple-resize", "nested", "nested-resize"])
+    (lambda: UNetBilinear(3), (2, 3, 32, 16), (2, 1, 32, 16)),
+    (lambda: UNetKeras(1), (2, 1, 16, 32), (2, 1, 16, 32)),
+], ids=["medical", "simple", "simple-resize", "nested", "nested-resize", "bilinear", "keras"])
 def test_output_shapes(mode, network, shape, expected):
     net = network()
     net.set_train(False)
     logits = net(Tensor(np.random.default_rng(0).normal(size=shape).astype(np.float32)))
     assert logits.shape == expected and np.isfinite(logits.asnumpy()).all()
     assert expected[2:] == tuple(net.output_size(side) for side in shape[2:])
+
+
+@pytest.mark.parametrize("name, argv", [("unet_bilinear", ["--num_channels=3"]), ("unet_keras", [])])
+def test_compiled_layers_give_the_same_logits(name, argv, compiled):
+    """Full width, 16x16: one pixel is left at the coarsest level."""
+    networks = [build([f"--model_name={name}", *argv], layers).set_train(False) for layers in (STOCK, compiled)]
+    ms.load_param_into_net(networks[1], networks[0].parameters_dict())
+    image = Tensor(np.random.default_rng(0).normal(size=(2, len(argv) * 2 + 1, 16, 16)).astype(np.float32))
+    stock, fast = (network(image).asnumpy() for network in networks)
+    assert fast.shape == (2, 1, 16, 16) and stock.std() > 1e-3
+    np.testing.assert_allclose(fast, stock, atol=1e-4 * np.abs(stock).max())
+
+
+@without_compiling
+@pytest.mark.parametrize("name, context", [("unet_bilinear", 128), ("unet_keras", 112)])
+def test_context_of_a_pixel(mode, narrow, name, context):
+    """What lies farther away than the context changes nothing; what lies a little nearer does."""
+    config = parse_options([f"--model_name={name}", "--weight_init=he_uniform"], "")
+    assert (reach(config).context, reach(config).lost, reach(config).grid) == (context, 0, 16)
+    network = build_network(config).set_train(False)
+    for parameter in network.trainable_params():
+        if parameter.ndim == 4:
+            parameter.set_data(parameter.abs())     # no ReLU stops what comes from afar
+    length, middle = 2 * context + 16, slice(context, context + 16)
+    image = np.random.default_rng(0).uniform(0, 1, (1, 1, 16, length)).astype(np.float32)
+    logits = network(Tensor(image)).asnumpy()[..., middle]
+
+    def after(change):
+        changed = image.copy()
+        changed[..., change] += 1
+        return network(Tensor(changed)).asnumpy()[..., middle]
+
+    # The zeros beyond the border count as what lies there: a longer picture is another one only outside.
+    longer = np.pad(image, ((0, 0), (0, 0), (0, 0), (16, 16)), mode="reflect")
+    np.testing.assert_allclose(network(Tensor(longer)).asnumpy()[..., context + 16:context + 32], logits, rtol=1e-5)
+    assert np.abs(after(slice(0, 32)) - logits).max() > 1e-6 * np.abs(logits).max()
+    assert np.abs(after(slice(length - 32, length)) - logits).max() > 1e-6 * np.abs(logits).max()
+
+
+@without_compiling
+def test_dropout_of_the_keras_network(mode, narrow):
+    """It works in training alone, at the two deepest levels."""
+    network = build(["--model_name=unet_keras"])
+    image = Tensor(np.random.default_rng(0).normal(size=(1, 1, 16, 16)).astype(np.float32))
+    network.set_train(True)
+    assert np.abs(network(image).asnumpy() - network(image).asnumpy()).max() > 0
+    assert [cell.p for _, cell in network.cells_and_names() if type(cell).__name__ == "Dropout"] == [0.5]
+    network.set_train(False)
+    np.testing.assert_array_equal(network(image).asnumpy(), network(image).asnumpy())
+
+
+def test_networks_of_one_output_channel():
+    for name in NETWORKS:
+        config = parse_options([f"--model_name={name}", "--num_classes=2"], "")
+        one = name in TRAINABLE
+        assert (output_channels(config), probabilities(config)) == ((1, "Sigmoid") if one else (2, "Softmax"))
+        if one:
+            with pytest.raises(UNetError, match=f"{name} has one output channel.* num_classes is 3: set it to 2"):
+                build_network(config.replace(num_classes=3))
 
 
 @both_modes
@@ -148,12 +231,13 @@ def test_sizes_of_valid_convolutions(size, expected):
 @pytest.mark.parametrize("model, size, words", [
     ("unet_medical", (570, 572), "556x572 and 572x572"), ("unet_medical", (10, 10), "188x188"),
     ("unet_simple", (100, 96), "96x96 and 112x96"), ("unet_nested", (572, 572), "560x560 and 576x576"),
-    ("unet_simple", (3, 16), "16x16")])
+    ("unet_simple", (3, 16), "16x16"), ("unet_bilinear", (224, 225), "224x224 and 224x240"),
+    ("unet_keras", (8, 256), "16x256")])
 def test_sizes_that_cannot_be(model, size, words):
     with pytest.raises(UNetError, match=f"{model} cannot take an image of {size[0]}x{size[1]}.*{words}"):
         output_size(model, size)
 
 
 def test_unknown_network():
-    with pytest.raises(UNetError, match="known networks are unet_medical, unet_simple, unet_nested"):
+    with pytest.raises(UNetError, match=f"known networks are {', '.join(NETWORKS)}"):
         output_size("resnet", (16, 16))

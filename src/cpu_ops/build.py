@@ -1,4 +1,4 @@
-"""Compiles the operators at first use, into a cache of the user's."""
+"""Compiles the operators at first use, into a cache of the user's; or ahead of it, into a container's image."""
 import hashlib
 import logging
 import os
@@ -16,13 +16,19 @@ SOURCES = Path(__file__).parent / "csrc"
 HEADERS = "onednn-devel-cpu-gomp"
 FLAGS = ["-O3", "-march=native", "-std=c++17", "-fPIC", "-shared", "-pthread"]
 
+# Names the folder of operators that were compiled ahead, for machines without a compiler, and for any processor with
+# what x86-64-v3 asks for. oneDNN, which does the work, finds out by itself what the processor can.
+AHEAD = "UNET_CPU_OPS"
+PORTABLE = "-march=x86-64-v3"
+PORTABLE_FLAGS = {"avx2", "fma", "bmi1", "bmi2", "f16c", "movbe", "abm"}
+
 
 class CannotBuild(Exception):
     """The operators cannot be had on this machine; the message says why."""
 
 
 def build_library():
-    """Path of the compiled library; compiled now unless the cache holds it.
+    """Path of the compiled library; compiled now unless it was compiled ahead, or the cache holds it.
 
     The cache is keyed by everything that the result depends on: sources, MindSpore, headers, compiler and
     processor. The file is renamed into place, so processes that start at once do not disturb each other.
@@ -30,18 +36,43 @@ def build_library():
     Raises:
         CannotBuild: no compiler, no headers, another oneDNN, or no place to write.
     """
-    onednn = Path(metadata.distribution("mindspore").locate_file("mindspore")) / "lib" / "libdnnl.so.3"
-    if not onednn.is_file():
-        raise CannotBuild(f"MindSpore {metadata.version('mindspore')} does not bundle oneDNN 3")
+    onednn = _find_onednn()
+    ahead = Path(os.environ.get(AHEAD, "")) / _name_ahead()
+    if os.environ.get(AHEAD) and ahead.is_file() and set(_cpu_flags().split()) >= PORTABLE_FLAGS:
+        return str(ahead)
     compiler = _find_compiler()
-    include = _find_headers()
-    sources = sorted(SOURCES.glob("*.cc"))
-    command = [compiler, *FLAGS, f"-I{include}", *map(str, sources), f"-L{onednn.parent}", f"-l:{onednn.name}",
-               f"-Wl,-rpath,{onednn.parent}"]
+    command = _command(compiler, FLAGS, onednn)
     library = cache_folder() / f"unet_cpu_ops-{_key(command, compiler)}.so"
     if not library.is_file():
         _compile(command, library)
     return str(library)
+
+
+def build_ahead(folder):
+    """Compile into ``folder`` what ``build_library`` takes on other machines too, where ``UNET_CPU_OPS`` names it.
+
+    Raises:
+        CannotBuild: no compiler, no headers, another oneDNN, or no place to write.
+    """
+    flags = [PORTABLE if flag == "-march=native" else flag for flag in FLAGS]
+    _compile(_command(_find_compiler(), flags, _find_onednn()), Path(folder) / _name_ahead())
+
+
+def _find_onednn():
+    onednn = Path(metadata.distribution("mindspore").locate_file("mindspore")) / "lib" / "libdnnl.so.3"
+    if not onednn.is_file():
+        raise CannotBuild(f"MindSpore {metadata.version('mindspore')} does not bundle oneDNN 3")
+    return onednn
+
+
+def _command(compiler, flags, onednn):
+    return [compiler, *flags, f"-I{_find_headers()}", *map(str, sorted(SOURCES.glob("*.cc"))), f"-L{onednn.parent}",
+            f"-l:{onednn.name}", f"-Wl,-rpath,{onednn.parent}"]
+
+
+def _name_ahead():
+    """File name of operators that were compiled ahead: from these sources, for this MindSpore."""
+    return f"unet_cpu_ops-{metadata.version('mindspore')}-{_hash(_source_texts())}.so"
 
 
 def _find_compiler():
@@ -68,7 +99,14 @@ def _key(command, compiler):
     """A hash of all that the compiled file depends on."""
     parts = [" ".join(command), metadata.version("mindspore"), metadata.version(HEADERS),
              subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout, _cpu_flags()]
-    parts += [path.read_text(encoding="utf-8") for path in sorted(SOURCES.iterdir())]
+    return _hash(parts + _source_texts())
+
+
+def _source_texts():
+    return [path.read_text(encoding="utf-8") for path in sorted(SOURCES.iterdir())]
+
+
+def _hash(parts):
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 

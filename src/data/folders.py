@@ -71,7 +71,7 @@ def _by_stem(folder):
                         f"with --data_path")
     files = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in IMAGE_ENDINGS and path.is_file():
+        if path.suffix.lower() in IMAGE_ENDINGS and path.is_file() and not path.name.startswith("."):
             if path.stem in files:
                 raise UNetError(f"{path}: {files[path.stem].name} has the same name but for its ending; keep one of "
                                 f"them")

@@ -12,6 +12,7 @@ from src.model_utils.files import write_atomically
 
 # A header can claim any size; nothing is allocated for a stack beyond this.
 MAX_PIXELS = 10**9
+TIFF_ENDING = ".tif"
 
 
 def read_stack(path):

@@ -19,6 +19,7 @@ DEFAULT_CONFIG = PROJECT_ROOT / "default_config.yaml"
 
 # Flags of older releases, and the option each one sets.
 ALIASES = {"output": "output_path", "ckpt_path": "checkpoint_file_path"}
+SHORT = {"-d": "--data_path"}
 
 MAX_YAML_BYTES = 10**6
 MAX_YAML_BRACKETS = 2000
@@ -171,7 +172,8 @@ def parse_options(argv, description):
     """
     schema = load_schema()
     parser = _build_parser(schema, description)
-    known, unknown = parser.parse_known_args(argv)
+    # Replaced as whole words: argparse would read -data_path=DIR as -d with the value "ata_path=DIR".
+    known, unknown = parser.parse_known_args([SHORT.get(word, word) for word in argv])
     if unknown:
         name = unknown[0].split("=")[0]
         names = ["--config_path", *(f"--{key}" for key in [*schema, *ALIASES])]

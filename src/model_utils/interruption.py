@@ -15,10 +15,14 @@ class Interruption:
     The signals are blocked and a thread waits for them, because a handler would not do: after each graph call
     MindSpore installs its own for SIGINT, which ends the process. Threads take over the blocking from the one
     that makes them, so this comes before NumPy and MindSpore are loaded.
+
+    Args:
+        work (str): what is finished before the process ends, for the log.
     """
 
-    def __init__(self):
+    def __init__(self, work="the step"):
         self.signum = None
+        self.work = work
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         # Data workers are forked; they are ended by SIGTERM, and must not inherit the blocking.
         os.register_at_fork(after_in_child=_unblock)
@@ -36,7 +40,7 @@ class Interruption:
 
     def _wait(self):
         self.signum = signal.sigwait(SIGNALS)
-        logger.info("%s: finishing the step; once more to end at once", self.name)
+        logger.info("%s: finishing %s; once more to end at once", self.name, self.work)
         os._exit(128 + signal.sigwait(SIGNALS))
 
 

@@ -5,8 +5,8 @@ import resource
 from dataclasses import dataclass
 from importlib import metadata
 
+from src.model_utils.device_adapter import get_device_id
 from src.model_utils.errors import UNetError
-from src.model_utils.local_adapter import get_device_id
 
 logger = logging.getLogger("unet")
 
@@ -76,7 +76,8 @@ def start(config):
     device = _choose_device(config.device_target)
     # MindSpore refuses to be told once it runs, even what it does already: a notebook may be on the CPU by default.
     if not device == ms.get_context("device_target") == "CPU":
-        _set_device(device, config.device_id if config.device_id >= 0 else get_device_id())
+        _set_device(device, config.device_id if config.device_id >= 0 else
+                    get_device_id(config.enable_modelarts))
     ms.set_context(mode=ms.GRAPH_MODE if config.context_mode == "graph" else ms.PYNATIVE_MODE)
     ms.set_seed(config.seed)
     rank, group_size = _join_ranks() if config.run_distribute else (0, 1)

@@ -6,6 +6,7 @@ import traceback
 
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
+from src.model_utils.moxing_adapter import on_modelarts
 from src.model_utils.runtime import quiet_mindspore
 
 USAGE_STATUS = 2
@@ -24,7 +25,7 @@ def run_script(main, description, argv=None):
         debug = config.debug
         _log_to_stdout()
         quiet_mindspore()
-        return main(config) or 0
+        return (on_modelarts(main, config) if config.enable_modelarts else main(config)) or 0
     except UNetError as error:
         return _fail(f"error: {error}", USAGE_STATUS, debug)
     except KeyboardInterrupt:

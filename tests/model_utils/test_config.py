@@ -231,7 +231,7 @@ def test_values_survive_the_command_line(size, lr, flag):
     (["--model_name=unet_simpel"], ["unet_simpel", "did you mean unet_simple"]),
     (["--model_name=xyz"], ["unet_medical, unet_simple, unet_nested"]),
     (["--config_path=/no/such.yaml"], ["/no/such.yaml", "--config_path"]),
-    (["--enable_profiling=True"], ["enable_profiling"]),
+    (["--enable_profiling=maybe"], ["enable_profiling", "True or False"]),
     (["--lr"], ["--lr"]),
 ])
 def test_wrong_options(argv, parts):

@@ -1,0 +1,31 @@
+"""Prepare a raw data set for training: ``python preprocess_dataset.py --config_path=FILE.yaml --data_path=DIR``."""
+import sys
+
+from src.model_utils.interruption import Interruption
+from src.model_utils.script import run_script
+
+
+def main(config):
+    """Prepare the data set, or check a prepared one; the exit status is 1 when some of what was prepared is bad."""
+    if config.check:
+        check(config)
+        return 0
+    interruption = Interruption("the pictures at work")   # before NumPy loads and makes threads
+    from src.preparation.prepare import prepare
+
+    bad = prepare(config, lambda: interruption.signum)
+    return interruption.exit_status or (1 if bad else 0)
+
+
+def check(config):
+    """Look at all of the data as training and validation would read them."""
+    from pathlib import Path
+
+    from src.data.check import check_dataset
+    from src.data.samples import create_samples
+
+    check_dataset(*create_samples(config), Path(config.output_path) / "dataset.json")
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main, "Prepare a raw data set (nuclei, COCO, ISBI stacks) for training, or check one."))

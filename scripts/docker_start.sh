@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Starts a container with this machine's accelerators, DATA_DIR and MODEL_DIR, the last two at the paths that they have
+# here. Files are written as the user who starts it.
+# Usage: bash scripts/docker_start.sh [IMAGE] [DATA_DIR] [MODEL_DIR] [COMMAND ...]    COMMAND is bash unless given
+set -euo pipefail
+
+fail() {
+  echo "error: $1" >&2
+  exit 2
+}
+
+# Prints the absolute path of a folder that can be mounted.
+folder() {
+  local path
+  [ -d "$2" ] || fail "$1: no such folder: $2"
+  path=$(cd "$2" && pwd -P)
+  case "$path" in
+    *[,\"]*) fail "$1: docker cannot mount a path with a comma or a quote in it: $path" ;;
+  esac
+  echo "$path"
+}
+
+if [ $# -lt 3 ] || [[ "$1" == -* ]]; then
+  echo "Usage: bash scripts/docker_start.sh [IMAGE] [DATA_DIR] [MODEL_DIR] [COMMAND ...]" >&2
+  exit 2
+fi
+data=$(folder DATA_DIR "$2")
+model=$(folder MODEL_DIR "$3")
+image=$1
+shift 3
+[ $# -gt 0 ] || set -- bash
+command -v docker >/dev/null || fail "docker is not installed, or not on the PATH"
+
+# The default of /dev/shm, 64 MB, is too little for data workers.
+options=(--rm --shm-size=2g --user "$(id -u):$(id -g)" --env HOME=/tmp --workdir "$model"
+  --mount "type=bind,source=$data,target=$data")
+[ "$model" = "$data" ] || options+=(--mount "type=bind,source=$model,target=$model")
+if [ -t 0 ] && [ -t 1 ]; then
+  options+=(--interactive --tty)
+fi
+
+# UNET_DEV is where the devices are; the tests have some of their own.
+dev=${UNET_DEV:-/dev}
+found=()
+shopt -s nullglob
+for device in "$dev"/davinci[0-9]*; do
+  found+=("$(basename "$device")")
+done
+if [ ${#found[@]} -gt 0 ]; then
+  groups=()
+  for name in "${found[@]}" davinci_manager devmm_svm hisi_hdc; do
+    if [ -e "$dev/$name" ]; then
+      options+=("--device=$dev/$name")
+      groups+=("$(stat --format=%g "$dev/$name")")
+    fi
+  done
+  # Their group, which may use them, is seldom the user's first.
+  while read -r group; do
+    options+=(--group-add "$group")
+  done < <(printf '%s\n' "${groups[@]}" | sort --unique)
+  for path in /usr/local/Ascend/driver /usr/local/Ascend/add-ons /usr/local/dcmi /etc/ascend_install.info \
+    "$(command -v npu-smi || true)"; do
+    if [ -n "$path" ] && [ -e "$path" ]; then
+      options+=(--mount "type=bind,source=$path,target=$path,readonly")
+    fi
+  done
+fi
+if command -v nvidia-smi >/dev/null; then
+  options+=(--gpus all)
+  found+=("all GPUs")
+fi
+if [ ${#found[@]} -gt 0 ]; then
+  echo "accelerators: ${found[*]}" >&2
+else
+  echo "accelerators: none" >&2
+fi
+exec docker run "${options[@]}" "$image" "$@"

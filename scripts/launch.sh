@@ -1,0 +1,265 @@
+# Sourced by the launchers: their arguments, their run folders, and the watch over the processes that they start.
+# shellcheck shell=bash
+
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+
+# Seconds that the other ranks get to leave by themselves when one has ended.
+GRACE=${GRACE:-10}
+
+# read_arguments LEAST MOST "$@": sets ARGUMENTS, and OPTIONS to the --key=value that follow them; prints USAGE and
+# ends where there are too few or too many.
+read_arguments() {
+  local least=$1 most=$2
+  shift 2
+  ARGUMENTS=() OPTIONS=()
+  while [ $# -gt 0 ] && [[ "$1" != -* ]]; do
+    ARGUMENTS+=("$1")
+    shift
+  done
+  while [[ "${1:-}" == --*=* ]]; do
+    OPTIONS+=("$(with_absolute_path "$1")")
+    shift
+  done
+  if [ $# -gt 0 ] || [ ${#ARGUMENTS[@]} -lt "$least" ] || [ ${#ARGUMENTS[@]} -gt "$most" ]; then
+    echo "$USAGE" >&2
+    exit 2
+  fi
+}
+
+# with_absolute_path --KEY=VALUE: the processes run in folders of their own.
+with_absolute_path() {
+  case "$1" in
+    --resume_ckpt=auto) echo "$1" ;;
+    --output_path=* | --output=* | --resume_ckpt=*) echo "${1%%=*}=$(realpath -m -- "${1#*=}")" ;;
+    *) echo "$1" ;;
+  esac
+}
+
+# existing_folder NAME PATH, existing_file NAME PATH: the absolute path; whole_number NAME VALUE: the number.
+existing_folder() {
+  [ -d "$2" ] || fail 2 "$1: no such folder: $2"
+  realpath -- "$2"
+}
+
+existing_file() {
+  [ -f "$2" ] || fail 2 "$1: no such file: $2"
+  realpath -- "$2"
+}
+
+whole_number() {
+  [[ "$2" =~ ^[0-9]{1,9}$ ]] || fail 2 "$1: expected a number, found '$2'"
+  echo "$((10#$2))"
+}
+
+# need_program NAME ADVICE: ends where it is not on the PATH, on which the folder of PYTHON comes first.
+need_program() {
+  PATH="$(dirname "$(command -v "$PYTHON")"):$PATH"
+  command -v "$1" >/dev/null || fail 2 "$1 is not on the PATH; $2"
+}
+
+# make_run_folder NAME: sets RUN to a new folder NAME_1, NAME_2, ... of the current one.
+make_run_folder() {
+  local number=1
+  until mkdir "$1_$number" 2>/dev/null; do
+    [ -e "$1_$number" ] || fail 2 "cannot write into $PWD"
+    number=$((number + 1))
+  done
+  RUN="$PWD/$1_$number"
+}
+
+# note_cards: what npu-smi says of the Ascend cards, for those who look for the reason of a failure.
+note_cards() {
+  if command -v npu-smi >/dev/null; then npu-smi info >"$RUN/npu-smi.log" 2>&1 || true; fi
+}
+
+# rank_command LOG SCRIPT ARGUMENT...: sets RANK to the command of one rank. LOG is in RUN; {rank} in it becomes the
+# rank's number.
+rank_command() {
+  local log=$1 script=$2
+  shift 2
+  RANK=("$PYTHON" "$PROJECT_DIR/scripts/rank.py" "$RUN/$log" "$PYTHON" "$PROJECT_DIR/$script" "$@")
+}
+
+# start NAME LOG COMMAND...: starts a process whose last words are in LOG of RUN, in a session of its own: Ctrl-C
+# reaches the ranks by watch_ranks alone, and once.
+start() {
+  NAMES+=("$1")
+  LOGS+=("$RUN/$2")
+  shift 2
+  setsid "$@" </dev/null &
+  PIDS+=("$!")
+}
+
+# launch LOG: calls start_all, which the launcher defines, and watches; in the background, unless FOREGROUND is 1.
+launch() {
+  if [ "${FOREGROUND:-0}" = 1 ]; then
+    echo "pid: $$, log: $RUN/$1"
+    watch_ranks
+  fi
+  (
+    trap '' HUP
+    watch_ranks
+  ) >"$RUN/launch.log" 2>&1 </dev/null &
+  echo "pid: $!, log: $RUN/$1, its end: $RUN/launch.log"
+}
+
+# watch_ranks: waits for all processes. When a rank fails, it ends the others after GRACE seconds, says which failed
+# and shows its last lines. Signals are passed on to the ranks, which then stop together. Exits with their status.
+watch_ranks() {
+  local since="" pid
+  declare -A TOLD=()
+  PIDS=() NAMES=() LOGS=() ASKED=
+  trap 'ask TERM' TERM
+  trap 'ask INT' INT
+  start_all
+  while any_runs; do
+    if [ -n "$ASKED" ]; then pass_on; fi
+    if [ -z "$since" ] && ends; then since=$SECONDS; fi
+    if [ -n "$since" ] && [ $((SECONDS - since)) -ge "$GRACE" ]; then kill_all; fi
+    sleep 0.3 || true
+  done
+  if [ -n "$since" ]; then kill_all; fi     # what a killed msrun or mpirun has left
+  for pid in "${PIDS[@]}"; do wait "$pid" || true; done
+  conclude
+}
+
+ask() {
+  ASKED=$1
+  TOLD=()
+  echo "SIG$1: passed on to the ranks"
+}
+
+pass_on() {
+  local file pid
+  for file in "$RUN"/pid "$RUN"/LOG*/pid; do
+    if [ -s "$file" ] && pid=$(<"$file") && [ -z "${TOLD[$pid]:-}" ]; then
+      kill -s "$ASKED" "$pid" 2>/dev/null || true
+      TOLD[$pid]=1
+    fi
+  done
+}
+
+any_runs() {
+  local pid
+  for pid in "${PIDS[@]}"; do
+    if kill -0 "$pid" 2>/dev/null; then return 0; fi
+  done
+  return 1
+}
+
+# ends: whether a rank has failed; of a run that is to stop, whether one has ended.
+ends() {
+  local file pid
+  for file in "$RUN"/status "$RUN"/LOG*/status; do
+    if [ -s "$file" ] && { [ -n "$ASKED" ] || [ "$(<"$file")" != 0 ]; }; then return 0; fi
+  done
+  for pid in "${PIDS[@]}"; do
+    if ! kill -0 "$pid" 2>/dev/null && ! wait "$pid"; then return 0; fi
+  done
+  return 1
+}
+
+kill_all() {
+  local pid file
+  for pid in "${PIDS[@]}"; do
+    # Waited for at once, so that the shell has no line of its own to say about it.
+    { kill -KILL -- "-$pid" && wait "$pid"; } 2>/dev/null || true
+  done
+  # msrun and mpirun give their processes sessions of their own.
+  for file in "$RUN"/pid "$RUN"/*/pid; do
+    if [ -s "$file" ] && [ ! -s "${file%pid}status" ]; then kill -KILL "$(<"$file")" 2>/dev/null || true; fi
+  done
+}
+
+# conclude: says how it ended, and exits.
+conclude() {
+  local file first="" number status
+  if [ -n "$ASKED" ]; then
+    echo "stopped by SIG$ASKED; see the logs in $RUN"
+    exit $((128 + $(kill -l "$ASKED")))
+  fi
+  for file in "$RUN"/status "$RUN"/LOG*/status; do
+    if [ ! -s "$file" ] || [ "$(<"$file")" = 0 ]; then continue; fi
+    # The first one to fail, but for those that only followed another.
+    if [ -z "$first" ] || { follows "$first" && ! follows "$file"; } ||
+      { [ "$file" -ot "$first" ] && { follows "$first" || ! follows "$file"; }; }; then first=$file; fi
+  done
+  if [ -n "$first" ]; then
+    number=$(basename "$(dirname "$first")")
+    [[ "$number" == LOG* ]] && number="rank ${number#LOG}" || number="the run"
+    report "$number" "$(<"$first")" "$(log_beside "$first")"
+  fi
+  for number in "${!PIDS[@]}"; do
+    status=0
+    wait "${PIDS[$number]}" || status=$?
+    if [ "$status" -ne 0 ]; then report "${NAMES[$number]}" "$status" "${LOGS[$number]}"; fi
+  done
+  echo "finished: $RUN"
+  exit 0
+}
+
+# follows STATUS_FILE: whether that rank ended because of another one.
+follows() {
+  last_lines "$(log_beside "$1")" | grep -qE 'has failed, so rank|has lost the other ranks'
+}
+
+log_beside() {
+  local log
+  for log in "$(dirname "$1")"/{log,train,eval}.log; do
+    if [ -f "$log" ]; then echo "$log"; fi
+  done
+}
+
+# report NAME STATUS LOG: says how it ended, shows its last lines, and exits with its status.
+report() {
+  local how="with status $2" name
+  if [ "$2" -gt 128 ] && name=$(kill -l "$(($2 - 128))" 2>/dev/null); then how="by SIG$name (status $2)"; fi
+  {
+    echo "error: $1 ended $how; the last lines of $3:"
+    last_lines "$3" | sed 's/^/  /'
+  } >&2
+  exit "$2"
+}
+
+# last_lines LOG: but for what MindSpore says at its end.
+last_lines() {
+  { grep -av '^\[INFO\]' "$1" || true; } | tail -n 5
+}
+
+# standalone train|eval Ascend|GPU ARGUMENT...: what the four launchers for one device do.
+standalone() {
+  local action=$1 device=$2 script run=$1 checkpoint="" given=()
+  shift 2
+  script="scripts/run_standalone_$action"
+  if [ "$device" = GPU ]; then
+    script+=_gpu
+    [ "$action" = eval ] && run=eval_gpu || run=train_standalone_gpu
+  fi
+  [ "$action" = eval ] && checkpoint=" [CHECKPOINT]"
+  USAGE="Usage: bash $script.sh [DATASET]$checkpoint [CONFIG_PATH] [DEVICE_ID] [--key=value ...]
+  DATASET      folder of the data set${checkpoint:+
+  CHECKPOINT   .ckpt file}
+  CONFIG_PATH  YAML file
+  DEVICE_ID    number of the $device card; 0 unless given
+Log and results go to ${run}_N/ in the current folder. FOREGROUND=1 waits and gives the exit status."
+  if [ -n "$checkpoint" ]; then read_arguments 3 4 "$@"; else read_arguments 2 3 "$@"; fi
+  given+=("--data_path=$(existing_folder DATASET "${ARGUMENTS[0]}")") || exit
+  if [ -n "$checkpoint" ]; then
+    given+=("--checkpoint_file_path=$(existing_file CHECKPOINT "${ARGUMENTS[1]}")") || exit
+    ARGUMENTS=("${ARGUMENTS[0]}" "${ARGUMENTS[@]:2}")
+  fi
+  given+=("--config_path=$(existing_file CONFIG_PATH "${ARGUMENTS[1]}")") || exit
+  DEVICE_ID=$(whole_number DEVICE_ID "${ARGUMENTS[2]:-0}") || exit
+  if [ "$device" = GPU ]; then
+    export CUDA_VISIBLE_DEVICES=$DEVICE_ID
+    DEVICE_ID=0     # the one that can be seen
+    given+=(--device_target=GPU)
+  fi
+  export DEVICE_ID
+  find_python
+  make_run_folder "$run"
+  if [ "$device" = Ascend ]; then note_cards; fi
+  rank_command "$action.log" "$action.py" "${given[@]}" "--output_path=$RUN/output" "${OPTIONS[@]}"
+  start_all() { start "the run" "$action.log" "${RANK[@]}"; }
+  launch "$action.log"
+}

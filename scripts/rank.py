@@ -1,0 +1,54 @@
+"""One rank of a run: ``python rank.py LOG COMMAND...``, started by the launchers.
+
+Runs COMMAND in the folder of LOG, with its output in LOG; {rank} in LOG is the rank's number (of msrun's scheduler the
+folder is "scheduler"). Beside the log it leaves ``env.log`` (the variables that count for a run), ``pid`` and, at the
+end, ``status``. SIGTERM and SIGINT are passed on.
+"""
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+SHOWN = ("ASCEND", "CUDA", "DEVICE", "GLOG", "HCCL", "LD_", "MASTER", "MINDSPORE", "MS_", "NCCL", "OMP", "ONEDNN",
+         "PATH", "PYTHON", "RANK", "SERVER")
+
+
+def place(log):
+    """Path of the log, from the rank that a launcher or MPI gives in the environment."""
+    if os.environ.get("MS_ROLE") == "MS_SCHED":
+        return Path(log.replace("LOG{rank}", "scheduler"))
+    rank = os.environ.get("OMPI_COMM_WORLD_RANK") or os.environ.get("RANK_ID") or "0"
+    return Path(log.replace("{rank}", rank))
+
+
+def main(log, command):
+    """Run the command; its exit status, or 128 and the number of the signal that ended it."""
+    log = place(log)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = dict(os.environ)
+    if "OMPI_COMM_WORLD_LOCAL_RANK" in environment:
+        environment["DEVICE_ID"] = environment["OMPI_COMM_WORLD_LOCAL_RANK"]
+    lines = [f"{name}={value}\n" for name, value in sorted(environment.items()) if name.startswith(SHOWN)]
+    (log.parent / "env.log").write_text("".join(lines), encoding="utf-8")
+    # Signals wait until there is a process to pass them on to.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    with open(log, "ab") as file:
+        process = subprocess.Popen(command, cwd=log.parent, env=environment, stdin=subprocess.DEVNULL, stdout=file,
+                                   stderr=subprocess.STDOUT, preexec_fn=_unblock)     # noqa: PLW1509 - no threads here
+    (log.parent / "pid").write_text(f"{process.pid}\n", encoding="utf-8")
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda number, _: process.send_signal(number))
+    _unblock()
+    status = process.wait()
+    status = status if status >= 0 else 128 - status
+    (log.parent / "status").write_text(f"{status}\n", encoding="utf-8")
+    return status
+
+
+def _unblock():
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

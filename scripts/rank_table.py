@@ -1,0 +1,70 @@
+"""The ranks of this server in a rank table of Ascend: ``python rank_table.py FILE``.
+
+Prints the number of ranks of all servers, then RANK_ID and DEVICE_ID of each rank of this server, a line each. This
+server is the one that SERVER_ID names, or whose server_id is an address of this machine, or the only one.
+"""
+import json
+import os
+import socket
+import sys
+
+
+def ranks_of_this_server(table, server_id=None):
+    """(number of all ranks, [(rank, device), ...] of this server); ValueError on a table that is not in order."""
+    try:
+        servers = [(server["server_id"], [(int(card["rank_id"]), int(card["device_id"])) for card in server["device"]])
+                   for server in table["server_list"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"not a rank table of version 1.0, with server_list, server_id, device, rank_id and device_id "
+                         f"({type(error).__name__}: {error})") from None
+    if int(table.get("server_count", len(servers))) != len(servers):
+        raise ValueError(f"server_count is {table['server_count']}, but there are {len(servers)} servers")
+    ranks = sorted(rank for _, cards in servers for rank, _ in cards)
+    if not ranks or ranks != list(range(len(ranks))):
+        raise ValueError(f"the rank_ids are {ranks}; expected 0, 1, 2, ... once each")
+    for name, cards in servers:
+        if len({device for _, device in cards}) != len(cards):
+            raise ValueError(f"server {name} has a device_id twice")
+    return len(ranks), sorted(_own(servers, server_id))
+
+
+def _own(servers, server_id):
+    if server_id:
+        found = [cards for name, cards in servers if name == server_id]
+    elif len(servers) == 1:
+        found = [servers[0][1]]
+    else:
+        found = [cards for name, cards in servers if _is_here(name)]
+    if len(found) != 1:
+        names = ", ".join(str(name) for name, _ in servers)
+        raise ValueError(f"which of the servers {names} this one is, does not follow from "
+                         f"{f'SERVER_ID={server_id}' if server_id else 'its addresses'}; set SERVER_ID to one of them")
+    return found[0]
+
+
+def _is_here(address):
+    """Whether this machine has the address: only then can something be bound to it."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True
+
+
+def main(path):
+    """Print the ranks; the exit status."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            size, own = ranks_of_this_server(json.load(file), os.environ.get("SERVER_ID"))
+    except (OSError, ValueError) as error:
+        print(f"error: {path}: {error}", file=sys.stderr)
+        return 2
+    print(size)
+    for rank, device in own:
+        print(rank, device)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,173 @@
+"""Weights of the Keras 2D U-Net as a checkpoint of unet_keras.
+
+Keras keeps the kernel of a convolution as (height, width, in, out), MindSpore as (out, in, height, width). Layers are
+found by their order alone: names differ from one Keras program to the next.
+"""
+import logging
+import math
+import re
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from src.model_utils.errors import UNetError
+from src.model_utils.files import with_ending
+
+logger = logging.getLogger("unet")
+
+NPZ, HDF5 = b"PK", b"\x89HDF"      # first bytes of the files
+
+
+def convert(path, output):
+    """Write the checkpoint of unet_keras, whole or not at all.
+
+    Args:
+        path (str): npz or HDF5 file, see ``read_arrays``.
+        output (str): the checkpoint; .ckpt is appended where it is not there.
+
+    Raises:
+        UNetError: the file cannot be read, its arrays are not those of the network, or the checkpoint cannot be
+            written.
+    """
+    arrays = read_arrays(path)
+
+    from mindspore import Tensor
+
+    from src import checkpoint
+    from src.unet_keras import UNetKeras
+
+    network = UNetKeras(_channels(arrays))
+    weights = rearrange(path, arrays, {parameter.name: parameter.shape for parameter in network.get_parameters()})
+    for parameter in network.get_parameters():
+        parameter.set_data(Tensor(weights[parameter.name]))
+    output = with_ending(output, ".ckpt")
+    checkpoint.save(network, output, {"step": 0})
+    logger.info("converted: %d arrays, %d values, num_channels %d: %s", len(arrays),
+                sum(value.size for value in weights.values()), network.down0.convs[0].weight.shape[1], output.resolve())
+
+
+def _channels(arrays):
+    """Channels of the images; 1, as usual, where the first array is no kernel."""
+    shape = arrays[0][1].shape if arrays else ()
+    return shape[2] if len(shape) == 4 and shape[2] in (1, 3) else 1
+
+
+def rearrange(path, arrays, expected):
+    """Give the arrays the network's names and layout.
+
+    Args:
+        path (str): where they come from, for messages.
+        arrays (list): (name, array) in the order of the layers, kernels as (height, width, in, out).
+        expected (dict): parameter's name -> shape in the same order, weights as (out, in, height, width).
+
+    Returns:
+        dict: parameter's name -> float32 array of its shape.
+
+    Raises:
+        UNetError: too few or too many arrays, or one of another shape, or with values that are no finite numbers.
+    """
+    wanted = [(name, shape if len(shape) != 4 else (*shape[2:], shape[1], shape[0])) for name, shape in
+              expected.items()]
+    counts = f"{len(arrays)} arrays found, {len(wanted)} expected" if len(arrays) != len(wanted) else ""
+    weights = {}
+    for number, ((key, array), (name, shape)) in enumerate(zip(arrays, wanted), 1):
+        if array.shape != tuple(shape):
+            raise UNetError(f"{path}: array {number}, {key}, is {array.shape}; expected {tuple(shape)}, for {name}"
+                            f"{f' ({counts})' if counts else ''}")
+        if array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise UNetError(f"{path}: array {number}, {key}, holds other values than finite numbers ({array.dtype})")
+        weights[name] = np.ascontiguousarray(array.transpose(3, 2, 0, 1) if array.ndim == 4 else array, np.float32)
+    if len(arrays) < len(wanted):
+        name, shape = wanted[len(arrays)]
+        raise UNetError(f"{path}: {counts}; the first that is missing is {tuple(shape)}, for {name}")
+    if len(arrays) > len(wanted):
+        key, array = arrays[len(wanted)]
+        raise UNetError(f"{path}: {counts}; the first too many is {key}, {array.shape}")
+    return weights
+
+
+# ---- reading
+
+
+def read_arrays(path):
+    """Read all weights of a file in the order of the layers.
+
+    npz files keep the order in which their arrays were given to ``numpy.savez``. Of HDF5 files, those that Keras
+    writes (``model.save_weights`` and ``model.save``, the older format with the attributes layer_names and
+    weight_names, and that of Keras 3) go layer by layer; any other goes by the names of its arrays, arr_2 before
+    arr_10.
+
+    Returns:
+        list: (name, array).
+
+    Raises:
+        UNetError: no such file, of another kind or damaged, or h5py is not installed.
+    """
+    path = Path(path)
+    try:
+        with open(path, "rb") as file:
+            start = file.read(4)
+    except OSError as error:
+        raise UNetError(f"cannot read {path}: {error.strerror}") from None
+    if start.startswith(NPZ):
+        return _read_npz(path)
+    if start == HDF5:
+        return _read_hdf5(path)
+    raise UNetError(f"{path}: neither an npz nor an HDF5 file; write one with numpy.savez(FILE, *model.get_weights()) "
+                    f"or model.save_weights('NAME.weights.h5')")
+
+
+def _read_npz(path):
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = [(name, file[name]) for name in file.files]
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UNetError(f"{path}: not a whole npz file ({str(error)[:160]})") from None
+    for name, array in arrays:
+        if not isinstance(array, np.ndarray):
+            raise UNetError(f"{path}: {name} is no array; of a .keras file, save the weights alone: "
+                            f"model.save_weights('NAME.weights.h5')")
+    return arrays
+
+
+def _read_hdf5(path):
+    try:
+        import h5py
+    except ImportError:
+        raise UNetError(f"{path}: an HDF5 file, and h5py is not installed; pip install h5py") from None
+    try:
+        with h5py.File(path, "r") as file:
+            group = file.get("model_weights", file)
+            layers = _texts(group, "layer_names")
+            if layers:
+                return [(f"{layer}/{name}", group[layer][name][()]) for layer in layers
+                        for name in _texts(group[layer], "weight_names")]
+            # Keras 3 keeps the optimizer's values beside the layers.
+            return _read_by_name(file.get("layers", file), h5py.Dataset)
+    except (OSError, KeyError, RuntimeError, TypeError) as error:
+        raise UNetError(f"{path}: not a whole HDF5 file of Keras ({str(error).splitlines()[0][:160]})") from None
+
+
+def _texts(group, name):
+    """The texts of an attribute; Keras cuts long ones into pieces, NAME0, NAME1 and so on."""
+    if name in group.attrs:
+        pieces = [group.attrs[name]]
+    else:
+        pieces = []
+        while f"{name}{len(pieces)}" in group.attrs:
+            pieces.append(group.attrs[f"{name}{len(pieces)}"])
+    return [text.decode() if isinstance(text, bytes) else str(text) for piece in pieces for text in piece]
+
+
+def _read_by_name(group, array_class):
+    found = {}
+    group.visititems(lambda name, item: found.update({name: item}) if isinstance(item, array_class) else None)
+    return [(name, found[name][()]) for name in sorted(found, key=_natural)]
+
+
+def _natural(name):
+    """conv2d before conv2d_1, and that before conv2d_10."""
+    return [[(int(part), "") if part.isdigit() else (math.inf, part) for part in re.findall(r"\d+|\D+", step)]
+            for step in name.split("/")]

@@ -1,0 +1,126 @@
+"""One rank of the tests in test_ranks.py, started by msrun: trains several runs in one process group.
+
+``ranks_worker.py FOLDER SAMPLE NUCLEI DAMAGED`` leaves what each run came to in rank_N.json beside FOLDER.
+"""
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import mindspore as ms  # noqa: E402
+import numpy as np  # noqa: E402
+
+from src import checkpoint, trainer  # noqa: E402
+from src.callbacks import Callback  # noqa: E402
+from src.model_utils import ranks, runtime  # noqa: E402
+from src.model_utils.config import parse_options  # noqa: E402
+from src.model_utils.errors import UNetError  # noqa: E402
+
+# 8 training samples, twice: 8 steps of 2 images; without batch norm, whose statistics are those of a batch.
+CURVE = ["--model_name=unet_nested", "--use_bn=False", "--use_ds=False", "--image_size=[96,96]", "--train_crop=32",
+         "--repeat=2", "--weight_init=he_uniform", "--lr=0.001", "--augment_rot90=True", "--device_target=CPU",
+         "--cpu_ops=off"]
+TINY = ["--image_size=[96,96]", "--repeat=2", "--distribute_epochs=2", "--device_target=CPU", "--lr=0.01",
+        "--cpu_ops=off"]
+
+
+class TinyNetwork(ms.nn.Cell):
+    """A convolution in the place of a U-Net, where the network does not matter."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.final = ms.nn.Conv2d(channels, 2, 3, weight_init="normal")
+
+    def construct(self, x):
+        return self.final(x)
+
+
+class Losses(Callback):
+    """Notes the loss of each step."""
+
+    def __init__(self):
+        self.losses = []
+
+    def on_step_end(self, run):
+        self.losses.append(run.loss)
+
+
+def train(argv, at_step=lambda run: None, stop=lambda run: False):
+    """One run: its losses, its last step and a hash of its weights, or its error; ``at_step`` may break it."""
+    notes, current = Losses(), []
+    real_batch, real_run = trainer.Trainer._next_batch, trainer.Trainer.run
+
+    def run_with_notes(self, batches, interrupted):
+        current.append(self)
+        self.callbacks.insert(0, notes)
+        real_run(self, batches, interrupted)
+
+    def next_batch(iterator):
+        batch = real_batch(iterator)
+        return at_step(current[0]) or batch
+
+    trainer.Trainer.run, trainer.Trainer._next_batch = run_with_notes, staticmethod(next_batch)
+    try:
+        done = trainer.train(parse_options(argv, ""), lambda: stop(current[0]))
+    except UNetError as error:
+        if "has lost the other ranks" in str(error):
+            raise
+        return {"error": str(error), "losses": notes.losses}
+    finally:
+        trainer.Trainer.run, trainer.Trainer._next_batch = real_run, staticmethod(real_batch)
+    digest = hashlib.sha256()
+    for parameter in done.train_network.trainable_params():
+        digest.update(parameter.asnumpy().tobytes())
+    return {"losses": notes.losses, "step": done.step, "weights": digest.hexdigest()}
+
+
+def main(folder, sample, nuclei, damaged):
+    """All runs, in this order on each rank."""
+    folder.mkdir(exist_ok=True)
+    place = runtime.start(parse_options(["--device_target=CPU", "--run_distribute=True"], ""))
+    second = place.rank == 1
+    results = {"rank": place.rank, "size": place.group_size}
+
+    def tell(name, *argv, data=sample, **options):
+        results[name] = train([*argv, "--run_distribute=True", f"--data_path={data}", f"--output_path={folder / name}"],
+                              **options)
+
+    tell("curve", *CURVE, "--batch_size=3", "--distribute_batchsize=1", "--distribute_epochs=2")
+
+    trainer.build_network = lambda config, layers: TinyNetwork(config.num_channels)
+    ranks.HEARTBEAT = 0     # a message at each image that rank 0 evaluates
+    tell("whole", *TINY, "--batch_size=2", "--run_eval=True", "--eval_steps=2")
+    # One rank alone sees a signal behind its third step.
+    both = ["--batch_size=2", "--is_save_on_master=False"]
+    tell("stopped", *TINY, *both, stop=lambda run: second and run.step == 3)
+    tell("stopped again", *TINY, *both, "--resume=True", f"--resume_ckpt={newest(folder / 'stopped', place.rank)}")
+    tell("different steps", *TINY, "--batch_size=2", *(["--resume=True", f"--resume_ckpt="
+         f"{newest(folder / 'stopped', 1)}"] if second else []))
+
+    def not_a_number(run):
+        if second and run.step == 2:
+            return [ms.Tensor(np.full((2, channels, 96, 96), np.nan, np.float32)) for channels in (1, 2)]
+        return None
+    tell("not finite", *TINY, "--batch_size=2", at_step=not_a_number)
+    tell("damaged", *TINY, "--dataset=folders", "--num_channels=3", "--image_size=[48,32]", "--batch_size=2",
+         data=damaged if second else nuclei)
+
+    save = checkpoint.save
+
+    def full_disk(*args):
+        raise UNetError("cannot write: No space left on device")
+    checkpoint.save = full_disk
+    tell("full disk", *TINY, "--batch_size=2", "--save_checkpoint_steps=2")
+    checkpoint.save = save
+    (folder.parent / f"rank_{place.rank}.json").write_text(json.dumps(results))
+
+
+def newest(output, rank):
+    """The newest checkpoint that a rank has saved."""
+    return checkpoint.newest_whole(output / "checkpoint" / f"ckpt_{rank}", "unet_simple")
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
