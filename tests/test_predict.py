@@ -8,6 +8,7 @@ from conftest import assert_one_line_error
 from PIL import Image
 
 from src import checkpoint
+from src.export import export
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.networks import build_network
@@ -16,8 +17,7 @@ from src.tiling import predict_rows
 
 SMALL = ["--model_name=unet_simple", "--weight_init=he_uniform"]
 NETWORKS = {"simple": SMALL, "nested": ["--model_name=unet_nested", "--use_deconv=False", "--weight_init=he_uniform"],
-            "medical": ["--model_name=unet_medical", "--weight_init=he_uniform"],
-            "bilinear": ["--model_name=unet_bilinear"], "keras": ["--model_name=unet_keras"]}
+            "medical": ["--model_name=unet_medical", "--weight_init=he_uniform"]}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -28,7 +28,7 @@ def own_cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory, small_one_channel_networks):
+def checkpoints(tmp_path_factory):
     """Checkpoints with random weights; the second of unet_simple with other ones."""
     folder = tmp_path_factory.mktemp("checkpoints")
     for name, argv in [*NETWORKS.items(), ("other", SMALL)]:
@@ -95,8 +95,7 @@ def test_windows_agree_with_the_whole_and_mindspore_with_onnx(checkpoints, name)
     """One window, several windows, both backends: the same probabilities."""
     picture = np.random.default_rng(1).integers(0, 256, (40, 300, 1), dtype=np.uint8)
     argv = [*NETWORKS[name], f"--checkpoint_file_path={checkpoints / name}.ckpt"]
-    sides = {"simple": (288, 768), "nested": (384, 768), "medical": (188 + 16 * 8, 188 + 16 * 19),
-             "bilinear": (384, 768), "keras": (336, 768)}[name]
+    sides = {"simple": (288, 768), "nested": (384, 768), "medical": (188 + 16 * 8, 188 + 16 * 19)}[name]
     results = []
     for side, backend in ((sides[0], "onnx"), (sides[1], "onnx"), (sides[1], "mindspore")):
         config = parse_options([*argv, f"--backend={backend}", f"--tile_size={side}", "--device_target=CPU",
@@ -111,14 +110,31 @@ def test_windows_agree_with_the_whole_and_mindspore_with_onnx(checkpoints, name)
     np.testing.assert_allclose(results[1], results[2], atol=1e-4)
 
 
-def test_one_output_channel(checkpoints, pictures, tmp_path):
-    """What is written is the probability of class 1, with either backend; the mask is where it is above a half."""
-    argv = [*NETWORKS["keras"], f"--checkpoint_file_path={checkpoints / 'keras.ckpt'}", "--cpu_ops=off"]
-    found = [probabilities([*argv, f"--backend={name}"], pictures / "2.png") for name in ("mindspore", "onnx")]
-    assert found[0].shape == (60, 45) and 0 < found[0].min() < 0.5 < found[0].max() < 1
-    np.testing.assert_allclose(found[0], found[1], atol=1e-4)
+@pytest.mark.parametrize("name, side", [("unet_bilinear", 384), ("unet_keras", 336)])
+def test_one_output_channel(small_one_channel_networks, pictures, tmp_path, name, side):
+    """Probabilities of both classes in windows, one or several, by MindSpore and ONNX; masks where class 1 has more."""
+    argv = [f"--model_name={name}", "--device_target=CPU", "--cpu_ops=off", "--backend=mindspore",
+            f"--checkpoint_file_path={tmp_path / 'net.ckpt'}"]
+    checkpoint.save(build_network(parse_options(argv, "")), tmp_path / "net.ckpt", {"step": 1, "scale": 1.0})
+    exported = [*argv, f"--file_name={tmp_path / 'net.onnx'}"]
+    export(parse_options([*exported, "--file_format=ONNX", "--eval_activate=Sigmoid", "--dynamic=True",
+                          "--batch_size=1", "--height=32", "--width=32"], ""))
+    picture = np.random.default_rng(1).integers(0, 256, (40, 300, 1), dtype=np.uint8)
+    results = []
+    for options, largest in ((exported, side), (exported, 768), (argv, 768)):
+        model = load_model(parse_options(options, ""))
+        window = model.reach.window(picture.shape[:2], largest, model.fixed)
+        assert (window.core[1] < 300) == (largest == side)
+        results.append(np.concatenate(list(predict_rows(picture, window, model.run_on_pixels))))
+    assert results[0].shape == (40, 300, 2) and results[0].std() > 1e-3
+    np.testing.assert_allclose(results[0].sum(axis=-1), 1, atol=1e-6)
+    np.testing.assert_allclose(results[0], results[1], atol=1e-5)
+    np.testing.assert_allclose(results[1], results[2], atol=1e-4)
+
+    found = probabilities(exported, pictures / "2.png")
+    assert found.shape == (60, 45) and 0 < found.min() < found.max() < 1
     mask = np.asarray(Image.open(pictures.parent / "probabilities_of_one" / "predictions" / "2.png"))
-    np.testing.assert_array_equal(mask == 255, found[1] > 0.5)
+    np.testing.assert_array_equal(mask == 255, found > 0.5)
 
 
 def test_several_checkpoints_are_averaged(checkpoints, pictures):
