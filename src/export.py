@@ -1,5 +1,8 @@
 """A checkpoint as a file for other runtimes: MINDIR, ONNX or AIR."""
 import logging
+import shutil
+import tempfile
+from pathlib import Path
 
 import mindspore as ms
 import numpy as np
@@ -56,7 +59,7 @@ def export(config):
 def write_mindir(config, contents, path, shape):
     """Write a MINDIR file for images of ``shape`` (N, C, H, W)."""
     with replacing(path) as temporary:
-        ms.export(_cell(config, contents), _zeros(shape), file_name=str(temporary), file_format="MINDIR")
+        _write(_cell(config, contents), shape, temporary, "MINDIR")
         cell = nn.GraphCell(ms.load(str(temporary)))
         _compare(lambda images: cell(Tensor(images)).asnumpy(), config, contents, [shape])
 
@@ -83,7 +86,15 @@ def write_onnx(config, contents, path, shape):
 def write_air(config, contents, path, shape):
     """Write an AIR file for images of ``shape`` (N, C, H, W); what it computes shows on an Ascend card alone."""
     with replacing(path) as temporary:
-        ms.export(_cell(config, contents), _zeros(shape), file_name=str(temporary), file_format="AIR")
+        _write(_cell(config, contents), shape, temporary, "AIR")
+
+
+def _write(cell, shape, path, file_format):
+    # MindSpore writes to no path with a space or the like, so it writes elsewhere first.
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / f"network.{file_format.lower()}"
+        ms.export(cell, _zeros(shape), file_name=str(plain), file_format=file_format)
+        shutil.copyfile(plain, path)
 
 
 class ExportLayers(Layers):

@@ -86,7 +86,7 @@ def test_onnx_of_any_size(checkpoints, tmp_path, name, activate):
 @pytest.mark.parametrize("name, activate", [("medical", "Argmax"), ("nested-bilinear", "Softmax"),
                                             ("bilinear", "Sigmoid"), ("keras", "Sigmoid")])
 def test_mindir(checkpoints, tmp_path, name, activate):
-    path = tmp_path / "sub" / "net"
+    path = tmp_path / "a folder" / "net"
     export(options(checkpoints, name, f"--file_name={path}", f"--eval_activate={activate}", "--batch_size=2"))
     path = path.with_suffix(".mindir")
     assert os.listdir(path.parent) == ["net.mindir"]
