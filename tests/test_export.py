@@ -30,17 +30,8 @@ CONTEXTS = {"simple": "96", "nested": "96", "nested-bilinear": "128", "medical":
 ONE_CHANNEL = ("bilinear", "keras")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def narrow():
-    """The networks of one output channel with fewer channels inside; the others are narrow enough."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ONE_CHANNEL:
-            patch.setattr(f"src.unet_{name}.unet_model.CHANNELS", (8, 16, 32, 64, 128))
-        yield
-
-
 @pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory, narrow):
+def checkpoints(tmp_path_factory, small_one_channel_networks):
     """name -> checkpoint of each network, as training writes it, with weights that keep the logits small."""
     folder = tmp_path_factory.mktemp("checkpoints")
     for name, argv in NETWORKS.items():
