@@ -15,10 +15,6 @@ from mindspore import Tensor, nn
 from src.cpu_ops import choose_layers
 from src.layers import STOCK
 from src.loss import CrossEntropyWithLogits, MultiCrossEntropyWithLogits
-from src.unet_bilinear import UNetBilinear
-from src.unet_bilinear import unet_model as bilinear
-from src.unet_keras import UNetKeras
-from src.unet_keras import unet_model as keras
 from src.unet_medical import UNetMedical
 from src.unet_nested import NestedUNet, UNet
 
@@ -26,11 +22,7 @@ NETWORKS = {
     "simple": (lambda layers: UNet(1, 2, feature_scale=4, layers=layers), 1, 64),
     "nested": (lambda layers: NestedUNet(3, 2, feature_scale=4, layers=layers), 3, 48),
     "medical": (lambda layers: UNetMedical(1, 2, layers=layers), 1, 188),
-    "bilinear": (lambda layers: UNetBilinear(3, layers=layers), 3, 48),
-    "keras": (lambda layers: UNetKeras(1, layers=layers), 1, 48),
 }
-bilinear.CHANNELS = keras.CHANNELS = (8, 16, 32, 64, 128)     # of 64 to 1024
-keras.DROPOUT = 0.0     # the layer sets would draw other numbers
 
 
 class WithLoss(nn.Cell):
