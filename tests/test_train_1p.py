@@ -1,0 +1,108 @@
+"""The two launchers of unet_keras on one card, with a recording stand-in for train.py and eval.py."""
+import json
+import sys
+
+import numpy as np
+import pytest
+from lite import SCRIPTS, bash
+from PIL import Image
+
+# Says what train.py would say, 10 images/s at first, then 20 and 40; saves a checkpoint as DO names it.
+STAND_IN = """#!{python}
+import json, os, pathlib, sys
+name = os.path.basename(sys.argv[1])
+if name not in ("train.py", "eval.py"):
+    os.execv({python!r}, [{python!r}, *sys.argv[1:]])
+with open(os.environ["RECORDS"], "a") as file:
+    file.write(json.dumps([name, sys.argv[2:], os.environ["DEVICE_ID"]]) + "\\n")
+if name == "train.py":
+    for step in range(1, int(os.environ.get("LINES", 12)) + 1):
+        print(f"step: {{step}}, loss is 0.5, fps is {{10 if step <= 5 else 20 if step < 8 else 40}}")
+    output = next(value.split("=", 1)[1] for value in sys.argv if value.startswith("--output_path="))
+    path = pathlib.Path(output, "checkpoint", "ckpt_0", os.environ.get("DO", "best.ckpt"))
+    path.parent.mkdir(parents=True)
+    path.write_text("")
+    print(f"checkpoint: {{path}}")
+if os.environ.get("FAILS") == name:
+    sys.exit(3)
+"""
+
+
+@pytest.fixture
+def launch(tmp_path):
+    """Runs a launcher in a folder with a space in its name; ``calls`` reads what was run."""
+    folder = tmp_path / "my runs"
+    for part in ("image", "label"):
+        (folder / "my data" / "train" / part).mkdir(parents=True)
+        for number in range(10):
+            Image.fromarray(np.full((8, 8), 255, np.uint8)).save(folder / "my data" / "train" / part / f"{number}.png")
+    stand_in = tmp_path / "python"
+    stand_in.write_text(STAND_IN.format(python=sys.executable))
+    stand_in.chmod(0o755)
+    records = tmp_path / "records"
+
+    def launch(name, *arguments, **environment):
+        return bash(SCRIPTS / f"{name}.sh", *arguments, cwd=folder, PYTHON=str(stand_in), RECORDS=str(records),
+                    **environment)
+
+    launch.folder = folder
+    launch.calls = lambda: [json.loads(line) for line in records.read_text().splitlines()]
+    return launch
+
+
+def shared(launch, run, *more):
+    return [f"--config_path={SCRIPTS.parent / 'unet_keras_config.yaml'}", *more,
+            f"--data_path={launch.folder / 'my data'}", f"--output_path={launch.folder / run / 'output'}"]
+
+
+@pytest.mark.parametrize("saved", ["best.ckpt", "ckpt_unet_keras_adam-1_2.ckpt"])
+def test_full(launch, saved):
+    result = launch("train_full_1p", "--data_path=my data", "--lr=0.1", "--device_target=CPU", ASCEND_DEVICE_ID="3",
+                    DO=saved)
+    assert result.returncode == 0, result.stderr
+    given = shared(launch, "train_full_1p_1", "--lr=0.1", "--device_target=CPU")
+    path = launch.folder / "train_full_1p_1" / "output" / "checkpoint" / "ckpt_0" / saved
+    assert launch.calls() == [["train.py", given, "3"],
+                              ["eval.py", [*given, f"--checkpoint_file_path={path}"], "3"]]
+    assert "step: 1, loss is 0.5" in result.stdout
+    assert "step: 1, loss is 0.5" in (launch.folder / "train_full_1p_1" / "train.log").read_text()
+
+
+def test_performance(launch):
+    """The median of the steps after the first five: of 20, 20 and five times 40."""
+    result = launch("train_performance_1p", "--data_path=my data", "--batch_size=4")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-2:] == [
+        "images per second: 40", "step time: 100 ms (batch 4, median of 7 steps after the first 5)"]
+    # 8 of the 10 pictures train: 25 passes make 50 steps of 4.
+    assert launch.calls() == [["train.py", [*shared(launch, "train_performance_1p_1", "--batch_size=4"), "--repeat=25",
+                                            "--epochs=25", "--run_eval=False", "--log_interval=1"], "0"]]
+    launch("train_performance_1p", "--data_path=my data", STEPS="6")
+    assert "--repeat=2" in launch.calls()[1][1] and (launch.folder / "train_performance_1p_2").is_dir()
+
+
+def test_exit_status(launch):
+    result = launch("train_full_1p", "--data_path=my data", FAILS="train.py")
+    assert result.returncode == 3 and [call[0] for call in launch.calls()] == ["train.py"]
+    assert launch("train_full_1p", "--data_path=my data", FAILS="eval.py").returncode == 3
+    result = launch("train_performance_1p", "--data_path=my data", FAILS="train.py")
+    assert result.returncode == 3 and "images per second" not in result.stdout
+    result = launch("train_performance_1p", "--data_path=my data", LINES="5")
+    assert result.returncode == 2
+    assert result.stderr.strip().endswith("train.log: 5 step lines found, expected more than 5")
+
+
+@pytest.mark.parametrize("name", ["train_full_1p", "train_performance_1p"])
+@pytest.mark.parametrize("arguments, environment, words", [
+    ([], {}, "Usage: bash scripts/{name}.sh --data_path=DIR"),
+    (["--lr=0.1"], {}, "Usage: bash scripts/{name}.sh --data_path=DIR"),
+    (["my data"], {}, "Usage: bash scripts/{name}.sh --data_path=DIR"),
+    (["--data_path=my data", "--help"], {}, "Usage: bash scripts/{name}.sh --data_path=DIR"),
+    (["--data_path=none"], {}, "error: --data_path: no such folder: none"),
+    (["--data_path=my data", "--output_path=x"], {}, "error: results go to {name}_N/ in the current folder"),
+    (["--data_path=my data"], {"ASCEND_DEVICE_ID": "x"}, "error: ASCEND_DEVICE_ID: expected a number, found 'x'"),
+])
+def test_wrong_use(launch, name, arguments, environment, words):
+    result = launch(name, *arguments, **environment)
+    assert result.returncode == 2 and result.stderr.startswith(words.format(name=name)), result.stderr
+    assert [path.name for path in launch.folder.iterdir()] == ["my data"]
