@@ -12,8 +12,11 @@ import pytest
 from conftest import PROJECT, SCRIPT_ENVIRONMENT
 from lite import SCRIPTS
 
+# The first lines are sh and Python alike, as a "#!" takes no interpreter with a space in its path.
 # Each stand-in adds a line of JSON to $RECORDS: its name, arguments, working folder and the variables that count.
-RECORD = """#!{python}
+RECORD = """#!/bin/sh
+\'\'\'exec' "{python}" "$0" "$@"
+' \'\'\'
 import json, os, signal, subprocess, sys, time
 SHOWN = ("RANK_ID", "RANK_SIZE", "DEVICE_ID", "RANK_TABLE_FILE", "HCCL_CONNECT_TIMEOUT", "CUDA_VISIBLE_DEVICES",
          "MS_ROLE", "SERVER_ID")
