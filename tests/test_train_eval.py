@@ -48,7 +48,7 @@ def test_log_of_a_run(trained):
 
 def test_files_of_a_run(trained):
     _, folder = trained
-    assert sorted(os.listdir(folder)) == ["checkpoint", "config.yaml"]
+    assert sorted(os.listdir(folder)) == ["checkpoint", "config.yaml", "dataset.json", "splits.json"]
     # Steps 3, 6, 9, 12, 15 and the end, the newest three of them, and the best.
     assert sorted(os.listdir(folder / "checkpoint" / "ckpt_0")) == [
         "best.ckpt", *(f"ckpt_unet_simple_adam-2_{step}.ckpt" for step in (4, 7, 8))]
