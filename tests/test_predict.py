@@ -112,24 +112,23 @@ def test_windows_agree_with_the_whole_and_mindspore_with_onnx(checkpoints, name)
 
 @pytest.mark.parametrize("name, side", [("unet_bilinear", 384), ("unet_keras", 336)])
 def test_one_output_channel(small_one_channel_networks, pictures, tmp_path, name, side):
-    """Probabilities of both classes in windows, one or several, by MindSpore and ONNX; masks where class 1 has more."""
+    """Both classes by ONNX in several windows and by MindSpore in one; masks where class 1 is the more probable."""
     argv = [f"--model_name={name}", "--device_target=CPU", "--cpu_ops=off", "--backend=mindspore",
             f"--checkpoint_file_path={tmp_path / 'net.ckpt'}"]
     checkpoint.save(build_network(parse_options(argv, "")), tmp_path / "net.ckpt", {"step": 1, "scale": 1.0})
     exported = [*argv, f"--file_name={tmp_path / 'net.onnx'}"]
-    export(parse_options([*exported, "--file_format=ONNX", "--eval_activate=Sigmoid", "--dynamic=True",
-                          "--batch_size=1", "--height=32", "--width=32"], ""))
+    export(parse_options([*exported, "--file_format=ONNX", "--eval_activate=Sigmoid", "--batch_size=1",
+                          f"--height={side}", f"--width={side}"], ""))
     picture = np.random.default_rng(1).integers(0, 256, (40, 300, 1), dtype=np.uint8)
     results = []
-    for options, largest in ((exported, side), (exported, 768), (argv, 768)):
+    for options in (exported, argv):
         model = load_model(parse_options(options, ""))
-        window = model.reach.window(picture.shape[:2], largest, model.fixed)
-        assert (window.core[1] < 300) == (largest == side)
+        window = model.reach.window(picture.shape[:2], 768, model.fixed)
+        assert (window.core[1] < 300) == (options is exported)
         results.append(np.concatenate(list(predict_rows(picture, window, model.run_on_pixels))))
     assert results[0].shape == (40, 300, 2) and results[0].std() > 1e-3
     np.testing.assert_allclose(results[0].sum(axis=-1), 1, atol=1e-6)
-    np.testing.assert_allclose(results[0], results[1], atol=1e-5)
-    np.testing.assert_allclose(results[1], results[2], atol=1e-4)
+    np.testing.assert_allclose(results[0], results[1], atol=1e-4)
 
     found = probabilities(exported, pictures / "2.png")
     assert found.shape == (60, 45) and 0 < found.min() < found.max() < 1
