@@ -3,15 +3,14 @@
 Usage: python scripts/convert_keras_weights.py FILE OUTPUT.ckpt
 """
 import argparse
-import logging
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.keras_weights import convert  # noqa: E402
-from src.model_utils.errors import UNetError  # noqa: E402
 from src.model_utils.runtime import quiet_mindspore  # noqa: E402
+from src.model_utils.script import guarded, log_to_stdout  # noqa: E402
 
 
 def main():
@@ -20,15 +19,9 @@ def main():
     parser.add_argument("file", metavar="FILE", help="npz file of model.get_weights(), or HDF5 file of Keras")
     parser.add_argument("output", metavar="OUTPUT.ckpt", help="the checkpoint, for eval.py, predict.py, export.py")
     args = parser.parse_args()
-    logging.basicConfig(format="%(message)s", stream=sys.stdout)
-    logging.getLogger("unet").setLevel(logging.INFO)
+    log_to_stdout()
     quiet_mindspore()
-    try:
-        convert(args.file, args.output)
-    except UNetError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return guarded(lambda: convert(args.file, args.output))
 
 
 if __name__ == "__main__":

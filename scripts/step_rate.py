@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from src.data.samples import create_samples  # noqa: E402
 from src.model_utils.config import parse_options  # noqa: E402
 from src.model_utils.errors import UNetError  # noqa: E402
+from src.model_utils.script import guarded  # noqa: E402
 
 WARM_UP = 5     # steps that are left out: they compile, and fill caches
 
@@ -41,12 +42,8 @@ def main():
     if len(sys.argv) < 3 or sys.argv[1] not in ("passes", "rate"):
         print(__doc__, file=sys.stderr)
         return 2
-    try:
-        print({"passes": passes, "rate": rate}[sys.argv[1]](sys.argv[2], parse_options(sys.argv[3:], "")))
-    except UNetError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    command, argument, *options = sys.argv[1:]
+    return guarded(lambda: print({"passes": passes, "rate": rate}[command](argument, parse_options(options, ""))))
 
 
 if __name__ == "__main__":

@@ -71,6 +71,24 @@ class Scores:
                                                  for name, *values in zip(self.names, *self.hard_per_image.values())]}}
 
 
+@dataclass(frozen=True)
+class Judged:
+    """One image of an evaluation.
+
+    Attributes:
+        index: in the samples, from 0.
+        volume: (h, w, classes) float32, the prediction in the label's size.
+        predicted, classes: (h, w) class numbers, of the prediction and of the label.
+        dice, iou: soft Dice and IoU.
+    """
+    index: int
+    volume: np.ndarray
+    predicted: np.ndarray
+    classes: np.ndarray
+    dice: float
+    iou: float
+
+
 def evaluate(predict, samples, options, on_image=None):
     """Score a predictor on validation samples.
 
@@ -78,7 +96,7 @@ def evaluate(predict, samples, options, on_image=None):
         predict (callable): see the module.
         samples (ValidationSamples): images and classes.
         options (ScoreOptions): how to score.
-        on_image (callable): called as on_image(number from 1, predicted classes, label classes, dice, iou).
+        on_image (callable): called with the Judged of each image.
 
     Returns:
         Scores.
@@ -111,7 +129,7 @@ def evaluate(predict, samples, options, on_image=None):
         for name, value in foreground_metrics(predicted, classes).items():
             scores.hard_per_image.setdefault(name, []).append(value)
         if on_image:
-            on_image(index + 1, predicted, classes, dice, iou)
+            on_image(Judged(index, volume, predicted, classes, dice, iou))
     scores.hard = counts.summary()
     if one_class:
         logger.warning("WARNING: the prediction is one class alone for %d of %d images: %s", len(one_class),
@@ -181,10 +199,10 @@ def report(predict, samples, config, model):
     output = Path(config.output_path)
     drawer = ClassDrawer(output / "draw_eval", config.color, config.num_classes) if config.show_eval else None
 
-    def on_image(number, predicted, classes, dice, iou):
-        logger.info("single dice coeff is: %s, IOU is: %s", dice, iou)
+    def on_image(judged):
+        logger.info("single dice coeff is: %s, IOU is: %s", judged.dice, judged.iou)
         if drawer:
-            drawer.draw(number, predicted, classes)
+            drawer.draw(judged.index + 1, judged.predicted, judged.classes)
 
     logger.info("============== Starting Evaluating ============")
     scores = evaluate(predict, samples, ScoreOptions.from_config(config), on_image)

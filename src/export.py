@@ -78,7 +78,7 @@ def write_onnx(config, contents, path, shape):
         step = smallest_size(config.model_name)
         shapes += [(shape[0] + 1, shape[1], 2 * step, 5 * step), (1, shape[1], 7 * step, 4 * step)]
     with replacing(path) as temporary:
-        ms.onnx.export(_cell(config, contents, ExportLayers()), _zeros(shape), file_name=str(temporary))
+        _write(_cell(config, contents, ExportLayers()), shape, temporary, "ONNX")
         mend(temporary, upsampling(config), config.dynamic, metadata)
         _compare(OnnxNetwork(temporary), config, contents, shapes)
 
@@ -93,7 +93,10 @@ def _write(cell, shape, path, file_format):
     # MindSpore writes to no path with a space or the like, so it writes elsewhere first.
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / f"network.{file_format.lower()}"
-        ms.export(cell, _zeros(shape), file_name=str(plain), file_format=file_format)
+        if file_format == "ONNX":
+            ms.onnx.export(cell, _zeros(shape), file_name=str(plain))
+        else:
+            ms.export(cell, _zeros(shape), file_name=str(plain), file_format=file_format)
         shutil.copyfile(plain, path)
 
 

@@ -4,8 +4,6 @@ Keras keeps the kernel of a convolution as (height, width, in, out), MindSpore a
 found by their order alone: names differ from one Keras program to the next.
 """
 import logging
-import math
-import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -13,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from src.model_utils.errors import UNetError
-from src.model_utils.files import with_ending
+from src.model_utils.files import natural, with_ending
 
 logger = logging.getLogger("unet")
 
@@ -164,10 +162,5 @@ def _texts(group, name):
 def _read_by_name(group, array_class):
     found = {}
     group.visititems(lambda name, item: found.update({name: item}) if isinstance(item, array_class) else None)
-    return [(name, found[name][()]) for name in sorted(found, key=_natural)]
-
-
-def _natural(name):
-    """conv2d before conv2d_1, and that before conv2d_10."""
-    return [[(int(part), "") if part.isdigit() else (math.inf, part) for part in re.findall(r"\d+|\D+", step)]
-            for step in name.split("/")]
+    in_order = sorted(found, key=lambda name: [natural(step) for step in name.split("/")])
+    return [(name, found[name][()]) for name in in_order]

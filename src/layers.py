@@ -6,6 +6,16 @@ of cells that takes the places of those layers in an ``nn.SequentialCell``, so t
 """
 from mindspore import nn, ops
 
+LEVELS = 4      # of all networks here: poolings on the way down
+
+
+def same_output_size(size):
+    """Height (or width) of the logits of same convolutions for an input of height (or width) ``size``.
+
+    None where the network cannot take it: poolings would drop a row, and the skips would not fit.
+    """
+    return size if size > 0 and size % 2 ** LEVELS == 0 else None
+
 
 class Layers:
     """The stock set: MindSpore's own layers, NCHW inside.

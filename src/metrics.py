@@ -54,10 +54,9 @@ def foreground_metrics(predicted, label):
     Returns:
         dict: name -> float.
     """
-    predicted, label = predicted > 0, label > 0
-    tp, fp = int((predicted & label).sum()), int((predicted & ~label).sum())
-    fn = int(label.sum()) - tp
-    tn = label.size - tp - fp - fn
+    counts = ClassCounts(2)
+    counts.add(predicted > 0, label > 0)
+    (tn, fp), (fn, tp) = counts.matrix.tolist()
     return {"acc": (tp + tn) / label.size, "hard_iou": tp / (tp + fp + fn + SMOOTH),
             "hard_dice": 2 * tp / (2 * tp + fp + fn + SMOOTH), "sens": tp / (tp + fn + SMOOTH),
             "spec": tn / (tn + fp + SMOOTH)}

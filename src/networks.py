@@ -1,7 +1,7 @@
 """The one place that knows every network."""
 from mindspore.common.initializer import HeNormal, HeUniform, initializer
 
-from src.layers import STOCK
+from src.layers import LEVELS, STOCK
 from src.model_utils.errors import UNetError
 from src.tiling import Reach
 from src.unet_bilinear import UNetBilinear
@@ -20,8 +20,6 @@ NETWORKS = {
     "unet_bilinear": (UNetBilinear, lambda c: {"in_channel": c.num_channels}, lambda c: "bilinear"),
     "unet_keras": (UNetKeras, lambda c: {"in_channel": c.num_channels}, lambda c: "nearest"),
 }
-
-LEVELS = 4      # of all these networks: poolings on the way down
 
 # How far a step up a level reaches, in pixels of the upper level: bilinear upsampling to the next pixel of the lower
 # one, the 2x2 convolution behind nearest upsampling to one neighbour.

@@ -112,7 +112,8 @@ def look(samples, seconds):
         name = samples.reader.name(index)
         try:
             image, classes = samples.reader[index]
-            levels = samples.reader.levels(index)
+            # Where labels are class numbers the reader checks them; cut ones show how many values there were.
+            levels = samples.reader.levels(index) if samples.num_classes == 2 else ()
         except UNetError as error:
             part.faults.append(str(error))
             continue
@@ -127,7 +128,7 @@ def look(samples, seconds):
             part.without_foreground.append(name)
         elif counts.max() == counts.sum():
             part.one_class.append(name)
-        if samples.num_classes == 2 and len(levels) > 2:
+        if len(levels) > 2:
             part.soft.append(name)
         key = hashlib.blake2b(np.ascontiguousarray(image), digest_size=16).hexdigest()
         part.hashes.setdefault(key, []).append(name)

@@ -1,9 +1,9 @@
 """Layouts of pictures and masks in folders: which files make a pair, which pairs train and which validate."""
-import re
 from pathlib import Path
 
 from src.data.pairs import Pair
 from src.model_utils.errors import UNetError, some
+from src.model_utils.files import natural
 
 IMAGE_FILE = "image.png"
 MASK_FILE = "mask.png"
@@ -79,11 +79,6 @@ def _by_stem(folder):
     if not files:
         raise UNetError(f"{folder}: no pictures found; expected NAME.png")
     return files
-
-
-def natural(path):
-    """Key of an order in which numbers in names count as numbers: 2.png before 10.png."""
-    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", str(path))]
 
 
 # Layout -> pairs in a folder; whether they are in train/ whatever split says; whether val/ validates likewise.

@@ -8,10 +8,11 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from src.data.folders import IMAGE_FILE, natural
+from src.data.folders import IMAGE_FILE
 from src.data.pairs import open_image, read_pixels, to_channels
 from src.data.tiff import open_tiff
 from src.model_utils.errors import UNetError
+from src.model_utils.files import natural
 
 TIFF_ENDINGS = {".tif", ".tiff"}
 ENDINGS = {".png", ".jpg", ".jpeg", ".bmp"} | TIFF_ENDINGS

@@ -3,6 +3,7 @@ import logging
 import os
 import shutil
 import zipfile
+import zlib
 
 from src.model_utils.errors import UNetError
 
@@ -34,7 +35,7 @@ def unpack(archive, folder):
     except FileNotFoundError:
         raise UNetError(f"no such archive: {archive}; modelarts_dataset_unzip_name is its name without .zip") from None
     # zipfile leaves zlib's error and its own RuntimeError (a password) as they are.
-    except (zipfile.BadZipFile, zipfile.zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         raise UNetError(f"{archive}: not a readable zip file: {error}; make it and copy it again") from None
     except OSError as error:
         raise UNetError(f"{archive}: cannot be unpacked to {folder}: {error.strerror or error}") from None

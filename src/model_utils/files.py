@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and the order of their names."""
 import os
 import re
 from contextlib import contextmanager, suppress
@@ -71,3 +71,8 @@ def write_atomically(path, data):
     """Write ``data`` (bytes) to ``path``, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
+
+
+def natural(name):
+    """Key of an order in which numbers in names count as numbers: 2.png before 10.png."""
+    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", str(name))]

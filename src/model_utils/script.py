@@ -20,12 +20,26 @@ def run_script(main, description, argv=None):
     """
     argv = sys.argv[1:] if argv is None else argv
     debug = "--debug" in argv
-    try:
+
+    def work():
+        nonlocal debug
         config = parse_options(argv, description)
         debug = config.debug
-        _log_to_stdout()
+        log_to_stdout()
         quiet_mindspore()
-        return (on_modelarts(main, config) if config.enable_modelarts else main(config)) or 0
+        return on_modelarts(main, config) if config.enable_modelarts else main(config)
+
+    return guarded(work, lambda: debug)
+
+
+def guarded(work, debug=lambda: False):
+    """Call ``work()`` and turn its errors into one line on standard error, below the traceback if ``debug()``.
+
+    Returns:
+        int: what ``work`` returns, or 0, or 2 for wrong usage or bad input, or 1 for an error of the program.
+    """
+    try:
+        return work() or 0
     except UNetError as error:
         return _fail(f"error: {error}", USAGE_STATUS, debug)
     except KeyboardInterrupt:
@@ -38,14 +52,14 @@ def run_script(main, description, argv=None):
 
 
 def _fail(message, status, debug):
-    if debug:
+    if debug():
         traceback.print_exc()
     sys.stdout.flush()
     print(message, file=sys.stderr)
     return status
 
 
-def _log_to_stdout():
+def log_to_stdout():
     """The log lines that users grep for are bare text on standard output, one by one as they come."""
     logger = logging.getLogger("unet")
     if not logger.handlers:

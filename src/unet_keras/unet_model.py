@@ -2,9 +2,8 @@
 from mindspore import nn
 from mindspore.common.initializer import HeNormal
 
-from src.layers import STOCK
+from src.layers import STOCK, same_output_size
 
-LEVELS = 4
 CHANNELS = (64, 128, 256, 512, 1024)
 DROPOUT = 0.5
 
@@ -54,6 +53,7 @@ class UNetKeras(nn.Cell):
         layers (Layers): the layer set to build from.
     """
     output_channels = 1
+    output_size = staticmethod(same_output_size)
 
     def __init__(self, in_channel=1, layers=STOCK):
         super().__init__()
@@ -83,8 +83,3 @@ class UNetKeras(nn.Cell):
         x = self.up1(x, x1)                                  # 128, 1/2
         x = self.up0(x, x0)                                  # 64, full resolution
         return self.leave(self.final(self.last(x)))          # (N, 1, H, W)
-
-    @staticmethod
-    def output_size(size):
-        """Height (or width) of the logits for an input of height (or width) ``size``; None if it cannot be."""
-        return size if size > 0 and size % 2 ** LEVELS == 0 else None

@@ -2,10 +2,8 @@
 Image Segmentation", MICCAI 2015, arXiv:1505.04597."""
 from mindspore import nn
 
-from src.layers import STOCK
+from src.layers import LEVELS, STOCK
 from src.unet_medical.unet_parts import DoubleConv, Down, OutConv, Up
-
-LEVELS = 4
 
 
 class UNetMedical(nn.Cell):

@@ -2,15 +2,8 @@
 Features in Image Segmentation", IEEE TMI 39(6), 2020, arXiv:1912.05074; and a U-Net of the same parts."""
 from mindspore import nn, ops
 
-from src.layers import STOCK
+from src.layers import STOCK, same_output_size
 from src.unet_nested.unet_parts import UnetConv2d, UnetUp, final_conv
-
-LEVELS = 4
-
-
-def output_size(size):
-    """Height (or width) of the logits for an input of height (or width) ``size``; None if it cannot be."""
-    return size if size > 0 and size % 2 ** LEVELS == 0 else None
 
 
 def _filters(feature_scale):
@@ -32,7 +25,7 @@ class NestedUNet(nn.Cell):
         use_ds (bool): deep supervision.
         layers (Layers): the layer set to build from.
     """
-    output_size = staticmethod(output_size)
+    output_size = staticmethod(same_output_size)
 
     def __init__(self, in_channel, n_class=2, feature_scale=2, use_deconv=True, use_bn=True, use_ds=True,
                  layers=STOCK):
@@ -108,7 +101,7 @@ class UNet(nn.Cell):
         use_bn (bool): batch norm in the encoder.
         layers (Layers): the layer set to build from.
     """
-    output_size = staticmethod(output_size)
+    output_size = staticmethod(same_output_size)
 
     def __init__(self, in_channel, n_class=2, feature_scale=2, use_deconv=True, use_bn=True, layers=STOCK):
         super().__init__()
