@@ -20,7 +20,8 @@ def main(config):
     check_sizes(config, geometry.input, geometry.content)
     network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode))
     load_weights(network, config.checkpoint_file_path)
-    report(predictor(network, config.eval_activate), samples, config, model=config.checkpoint_file_path)
+    report(predictor(network, config.eval_activate), samples, config, config.checkpoint_file_path, "eval.py",
+           place.device)
 
 
 if __name__ == "__main__":

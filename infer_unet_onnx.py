@@ -19,7 +19,8 @@ def main(config):
     network = OnnxNetwork(with_ending(config.file_name, ".onnx"), config.device_target)
     network.check(config.num_channels, config.num_classes)
     _, samples = create_samples(config)
-    report(network, samples, config.replace(eval_activate=network.activate), model=network.path)
+    report(network, samples, config.replace(eval_activate=network.activate), network.path, "infer_unet_onnx.py",
+           network.provider)
 
 
 def by_name(argv):

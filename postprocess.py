@@ -12,7 +12,7 @@ def main(config):
 
     _, samples = create_samples(config)
     predict = result_predictor(config.rst_path, samples, config.dataset == "ISBI", config.eval_activate)
-    report(predict, samples, config, model=config.rst_path)
+    report(predict, samples, config, config.rst_path, "postprocess.py", "another runtime")
 
 
 if __name__ == "__main__":

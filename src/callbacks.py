@@ -21,6 +21,9 @@ class Callback:
     def restore(self, state):
         """Take up ``state`` when a run is resumed."""
 
+    def on_train_begin(self, trainer):
+        """Before the first step of this start of the run; ``trainer.step`` are done already."""
+
     def on_step_end(self, trainer):
         """After a step; ``trainer.step`` counts it."""
 
@@ -32,6 +35,9 @@ class Callback:
 
     def on_train_end(self, trainer):
         """After the last step of the run."""
+
+    def close(self):
+        """When the run is over, or has failed."""
 
 
 class StepLossTimeMonitor(Callback):

@@ -1,21 +1,50 @@
 """Evaluation while training."""
 import logging
+import time
+from dataclasses import dataclass
 
 from src import checkpoint
 from src.callbacks import Callback
-from src.evaluation import ScoreOptions, evaluate
+from src.evaluation import ScoreOptions, Scores, evaluate
 from src.metrics import METRICS
 from src.model_utils.errors import UNetError
+from src.report.gallery import Gallery
 from src.utils import predictor
 
 logger = logging.getLogger("unet")
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation of a run.
+
+    Attributes:
+        step, epoch: behind which it was.
+        metric, value: name and value of the metric that picks the best.
+        best: the best value so far, this one included.
+        is_best: whether this one is the best.
+        scores: ``Scores`` on the validation samples.
+        train_scores: ``Scores`` on the training samples, or None.
+        gallery: ``Gallery`` of the validation samples.
+        seconds: that it took.
+    """
+    step: int
+    epoch: int
+    metric: str
+    value: float
+    best: float
+    is_best: bool
+    scores: Scores
+    train_scores: Scores
+    gallery: Gallery
+    seconds: float
+
+
 class EvalCallBack(Callback):
-    """Evaluates on the validation samples at intervals, and keeps the best checkpoint.
+    """Evaluates on the validation samples at intervals, keeps the best checkpoint, and may end the run early.
 
     Args:
-        config (Config): eval_* options, save_best_ckpt.
+        config (Config): eval_* options, save_best_ckpt, early_stop_patience.
         network (nn.Cell): the network that is trained.
         samples (ValidationSamples): what to evaluate on.
         folder (Path): where best.ckpt goes.
@@ -34,17 +63,21 @@ class EvalCallBack(Callback):
         self.start_epoch, self.interval, self.steps = config.eval_start_epoch, config.eval_interval, config.eval_steps
         self.best_path = folder / checkpoint.BEST if config.save_best_ckpt else None
         self.best, self.best_epoch, self.evaluated_step = float("-inf"), 0, None
+        self.patience, self.since_best = config.early_stop_patience, 0
 
     def state(self):
         if not self.best_epoch:
             return {}
         return {"metric": self.metric_name, "best": self.best, "best_epoch": self.best_epoch,
-                "evaluated_step": self.evaluated_step}
+                "evaluated_step": self.evaluated_step, "since_best": self.since_best}
 
     def restore(self, state):
         if state.get("metric") == self.metric_name:
             self.best, self.best_epoch = state["best"], state["best_epoch"]
-            self.evaluated_step = state.get("evaluated_step")
+            self.evaluated_step, self.since_best = state.get("evaluated_step"), state.get("since_best", 0)
+
+    def on_train_begin(self, trainer):
+        self._end_early(trainer)
 
     def on_step_end(self, trainer):
         if self.steps and trainer.step % self.steps == 0:
@@ -63,27 +96,40 @@ class EvalCallBack(Callback):
                         self.metric_name, self.best_epoch)
 
     def _evaluate(self, trainer):
+        started = time.perf_counter()
         epoch, step = trainer.epoch_and_step
         predict = trainer.ranks.at_work(self.predict)
-        scores = evaluate(predict, self.samples, self.options)
+        gallery = Gallery(self.samples)
+        scores = evaluate(predict, self.samples, self.options, gallery.add)
         value = scores.metric(self.metric_name)
         self.evaluated_step = trainer.step
         at = f"epoch: {epoch}, step: {step}" if self.steps else f"epoch: {epoch}"
         logger.info("%s, %s: %s", at, self.metric_name, value)
+        train_scores = evaluate(predict, self.train_samples, self.options) if self.train_samples else None
         if self.in_detail:
-            self._log_details(predict, scores, value)
-        if value > self.best:
+            self._log_details(scores, train_scores, value)
+        is_best = value > self.best
+        self.since_best = 0 if is_best else self.since_best + 1
+        if is_best:
             self.best, self.best_epoch = value, epoch
             logger.info("update best result: %s", value)
             if self.best_path:
                 checkpoint.save(trainer.train_network, self.best_path, trainer.state())
                 logger.info("update best checkpoint at: %s", self.best_path)
+        trainer.evaluation = Evaluation(trainer.step, epoch, self.metric_name, value, self.best, is_best, scores,
+                                        train_scores, gallery, time.perf_counter() - started)
+        self._end_early(trainer)
 
-    def _log_details(self, predict, scores, value):
+    def _end_early(self, trainer):
+        if self.patience and self.since_best >= self.patience and not trainer.finished:
+            logger.info("early stop: no better %s than %s in %d evaluations (early_stop_patience)", self.metric_name,
+                        self.best, self.since_best)
+            trainer.ends_early = True
+
+    def _log_details(self, scores, train_scores, value):
         """All metrics in a line each for training and validation, and what became of the monitored one."""
-        if self.train_samples is not None:
-            trained = evaluate(predict, self.train_samples, self.options)
-            logger.info("train: %s", trained.line(self.names))
+        if train_scores:
+            logger.info("train: %s", train_scores.line(self.names))
         logger.info("valid: %s", scores.line(self.names))
         best = max(self.best, 0.0)      # as the case study counts, from 0 on
         if value > self.best:

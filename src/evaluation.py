@@ -15,6 +15,7 @@ from src.drawing import ClassDrawer
 from src.metrics import HARD_METRICS, ClassCounts, foreground_metrics, soft_dice_iou
 from src.model_utils.errors import UNetError, some
 from src.model_utils.files import write_atomically
+from src.report.gallery import Gallery
 
 logger = logging.getLogger("unet")
 
@@ -28,6 +29,7 @@ class Scores:
         dice, iou: soft Dice and IoU of each image.
         hard: ``ClassCounts.summary()`` over all images.
         hard_per_image: name -> values of ``foreground_metrics``, one of each image.
+        confusion: (classes, classes) pixels over all images, a row a class of the label, a column a predicted one.
         include_background: whether class 0 counts in the soft metrics.
     """
     include_background: bool
@@ -36,6 +38,7 @@ class Scores:
     iou: list = field(default_factory=list)
     hard: dict = field(default_factory=dict)
     hard_per_image: dict = field(default_factory=dict)
+    confusion: list = field(default_factory=list)
 
     @property
     def mean_dice(self):
@@ -63,7 +66,7 @@ class Scores:
                          "per_image": [{"name": name, "dice_coeff": dice, "iou": iou}
                                        for name, dice, iou in zip(self.names, self.dice, self.iou)]},
                 "hard": {"definition": "from pixel counts over all images; one class against the rest",
-                         **self.hard},
+                         **self.hard, "confusion": self.confusion},
                 "hard_per_image": {"definition": "mean over images; the foreground, all classes but 0, against the "
                                                  "background; 1e-5 in the denominators of all but acc",
                                    **{name: self.metric(name) for name in self.hard_per_image},
@@ -130,7 +133,7 @@ def evaluate(predict, samples, options, on_image=None):
             scores.hard_per_image.setdefault(name, []).append(value)
         if on_image:
             on_image(Judged(index, volume, predicted, classes, dice, iou))
-    scores.hard = counts.summary()
+    scores.hard, scores.confusion = counts.summary(), counts.matrix.tolist()
     if one_class:
         logger.warning("WARNING: the prediction is one class alone for %d of %d images: %s", len(one_class),
                        len(samples), some(one_class))
@@ -184,25 +187,29 @@ def _resize(maps, size, interpolation):
                      for c in range(maps.shape[-1])], axis=-1)
 
 
-def report(predict, samples, config, model):
-    """Evaluate, print the log lines and the table, write metrics.json, and draw if the options say so.
+def report(predict, samples, config, model, script, device):
+    """Evaluate, print the log lines and the table, write metrics.json, and draw and write report.html if asked to.
 
     Args:
         predict (callable): see the module.
         samples (ValidationSamples): images and classes.
-        config (Config): eval_*, show_eval, color and output_path count.
-        model (str): file that was evaluated, for metrics.json.
+        config (Config): eval_*, show_eval, color, report and output_path count.
+        model (str): file that was evaluated, for metrics.json and the report.
+        script, device (str): who evaluates, and where the network runs, for the report.
 
     Returns:
         Scores.
     """
     output = Path(config.output_path)
     drawer = ClassDrawer(output / "draw_eval", config.color, config.num_classes) if config.show_eval else None
+    gallery = Gallery(samples) if config.report else None
 
     def on_image(judged):
         logger.info("single dice coeff is: %s, IOU is: %s", judged.dice, judged.iou)
         if drawer:
             drawer.draw(judged.index + 1, judged.predicted, judged.classes)
+        if gallery:
+            gallery.add(judged)
 
     logger.info("============== Starting Evaluating ============")
     scores = evaluate(predict, samples, ScoreOptions.from_config(config), on_image)
@@ -220,6 +227,10 @@ def report(predict, samples, config, model):
     if drawer:
         drawer.remove_beyond(len(scores.dice))
         logger.info("pictures: %s", drawer.folder)
+    if gallery:
+        from src.report.page import Subject, write_report  # matplotlib takes a second to load
+
+        write_report(config, Subject(script, str(model), device, scores, gallery))
     return scores
 
 

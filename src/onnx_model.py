@@ -50,6 +50,11 @@ class OnnxNetwork:
         self.metadata = dict(self.session.get_modelmeta().custom_metadata_map)
 
     @property
+    def provider(self):
+        """What runs it, in ONNX Runtime's words."""
+        return self.session.get_providers()[0]
+
+    @property
     def num_classes(self):
         """Number of classes; None for a file of class numbers that does not say."""
         if self.activate != "Argmax":

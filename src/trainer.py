@@ -20,8 +20,10 @@ from src.data.samples import create_samples, entries
 from src.data.schedule import make_schedule
 from src.data.splits import write_splits
 from src.eval_callback import EvalCallBack
+from src.history import History
+from src.live_line import LiveLine, on_terminal
 from src.loss import build_loss
-from src.lr_schedule import build_learning_rate
+from src.lr_schedule import build_learning_rate, learning_rates
 from src.model_utils import runtime
 from src.model_utils.errors import UNetError, some
 from src.model_utils.files import remove_leftovers
@@ -29,6 +31,8 @@ from src.model_utils.lock import FolderLock
 from src.model_utils.ranks import Ranks
 from src.networks import build_network, check_sizes
 from src.profiling import StepProfiler
+from src.records import HistoryWriter, ProgressPicture, ReportWriter
+from src.tensorboard_log import TensorBoardLog
 from src.training_loop import Trainer
 
 logger = logging.getLogger("unet")
@@ -69,6 +73,7 @@ def train(config, interrupted=lambda: False):
             if place.rank == 0:
                 fill_output_folder(config, samples, validation)
         check_same_step(trainer)
+        held.callback(trainer.close)
         return run(config, trainer, samples, place, interrupted)
 
 
@@ -84,7 +89,7 @@ def build(config, place, ranks):
     loss = build_loss(config, samples.class_counts)
     train_network = build_train_network(config, network, loss, schedule.total_steps, amp_level)
     folder = checkpoint_folder(config, 0 if config.is_save_on_master else place.rank)
-    callbacks = build_callbacks(config, network, samples, validation, place, folder)
+    callbacks = build_callbacks(config, network, samples, validation, place, folder, schedule)
     return (network, Trainer(train_network, schedule, callbacks, describe(config, schedule, samples.scale()), folder,
                              ranks), samples, validation)
 
@@ -132,12 +137,12 @@ def start_from_checkpoint(config, network, trainer):
 def run(config, trainer, samples, place, interrupted):
     """Run the steps that are left, with the lines that users know around them."""
     schedule = trainer.schedule
-    images = schedule.batch_size * schedule.group_size
     logger.info("%s on %s: %d training images, %d steps of %d images in %d epochs", config.model_name, place.device,
-                len(samples), schedule.total_steps, images, schedule.epochs)
-    if trainer.finished:
-        logger.info("nothing is left to train: step %d of %d is done; raise epochs to go on", trainer.step,
-                    schedule.total_steps)
+                len(samples), schedule.total_steps, schedule.images_per_step, schedule.epochs)
+    trainer.begin()
+    if trainer.over:
+        logger.info("nothing is left to train: step %d of %d is done; raise %s to go on", trainer.step,
+                    schedule.total_steps, "epochs" if trainer.finished else "early_stop_patience")
         trainer.end()
         return trainer
     if trainer.step:
@@ -147,7 +152,7 @@ def run(config, trainer, samples, place, interrupted):
     compile_step(trainer.train_network, schedule.batch_size, samples, config.context_mode)
     logger.info("============== Starting Training ==============")
     trainer.run(batches, interrupted)
-    if trainer.finished:
+    if trainer.over:
         logger.info("============== End Training ==============")
     else:
         logger.info("stopped behind step %d of %d; to go on: %s --resume=True --resume_ckpt=auto", trainer.step,
@@ -195,15 +200,35 @@ def compile_step(train_network, batch_size, samples, context_mode):
     logger.info("training graph compiled in %.1f s", time.perf_counter() - started)
 
 
-def build_callbacks(config, network, samples, validation, place, folder):
-    """What happens beside the steps, in this order: log, evaluate, save."""
-    callbacks = [StepLossTimeMonitor(config.log_interval), EpochLossTimeMonitor()]
+def build_callbacks(config, network, samples, validation, place, folder, schedule):
+    """What happens beside the steps, in this order: log, evaluate, record, save."""
+    if config.early_stop_patience and not config.run_eval:
+        raise UNetError("early_stop_patience counts evaluations, and run_eval is False; set run_eval to True")
+    is_live = place.rank == 0 and on_terminal()
+    callbacks = [StepLossTimeMonitor(0 if is_live else config.log_interval), EpochLossTimeMonitor()]
     if place.rank == 0 and config.run_eval:
         train_samples = samples.as_validation(validation.keep_label_size) if config.eval_train else None
         callbacks.append(EvalCallBack(config, network, validation, folder, train_samples))
+    if place.rank == 0:
+        callbacks += build_records(config, place.device, schedule)
+    if is_live:
+        callbacks.append(LiveLine(schedule.images_per_step))
     if place.rank == 0 or not config.is_save_on_master:
         callbacks.append(CheckpointSaver(folder, config.model_name, config.save_checkpoint_steps,
                                          config.keep_checkpoint_max))
     if config.enable_profiling:
         callbacks.append(StepProfiler(Path(config.output_path) / "profile" / f"rank_{place.rank}", place.device))
     return callbacks
+
+
+def build_records(config, device, schedule):
+    """What writes down the course of the run."""
+    output = Path(config.output_path)
+    history = History(output)
+    rates = learning_rates(build_learning_rate(config, schedule.total_steps), schedule.total_steps)
+    records = [HistoryWriter(history, rates, schedule.images_per_step), ProgressPicture(output, history)]
+    if config.run_eval:
+        records.append(ReportWriter(config, device))
+    if config.tensorboard:
+        records.append(TensorBoardLog(output / "tensorboard", history))
+    return records

@@ -19,6 +19,8 @@ class Trainer:
         ranks (Ranks): the ranks that train together.
         step (int): steps done.
         loss (float): loss of the last step, the mean over the ranks.
+        evaluation (Evaluation): the last one, on rank 0; None before the first.
+        ends_early (bool): whether a callback has asked for the end of the run.
         wait_seconds, step_seconds (float): time of the last step spent waiting for its batch, and computing.
     """
 
@@ -31,6 +33,8 @@ class Trainer:
         self.ranks = ranks
         self.step = 0
         self.loss = None
+        self.evaluation = None
+        self.ends_early = False
         self.wait_seconds = self.step_seconds = 0.0
 
     @property
@@ -47,6 +51,11 @@ class Trainer:
     def finished(self):
         """Whether all steps of the schedule are done."""
         return self.step >= self.schedule.total_steps
+
+    @property
+    def over(self):
+        """Whether nothing is left to train."""
+        return self.finished or self.ends_early
 
     def state(self):
         """All that a checkpoint has to hold besides network and optimizer.
@@ -66,6 +75,20 @@ class Trainer:
                 logger.warning("WARNING: %s was %s and is %s now; the run will not be what it would have been without "
                                "the stop", key, state[key], value)
 
+    def begin(self):
+        """Do what comes before the first step, on all ranks."""
+        with self.ranks.reporting():
+            self._notify("on_train_begin", self)
+        self._agree_on_early_end()
+
+    def _agree_on_early_end(self):
+        """Rank 0 evaluates, and so knows alone that the run ends."""
+        self.ends_early = bool(self.ranks.values(float(self.ends_early)).any())
+
+    def close(self):
+        """Let go of what the callbacks hold."""
+        self._notify("close")
+
     def run(self, batches, interrupted):
         """Train on ``batches`` (those from ``step`` on) to the end of the schedule, or until ``interrupted()``.
 
@@ -80,7 +103,7 @@ class Trainer:
             with self.ranks.reporting():
                 images, labels = self._next_batch(iterator)
             self.wait_seconds = time.perf_counter() - started
-            if self.ranks.agree(stop=bool(interrupted())):
+            if self.ranks.agree(stop=bool(interrupted()) or self.ends_early):
                 break
             started = time.perf_counter()
             # Evaluation in a callback leaves the network in evaluation mode.
@@ -92,24 +115,25 @@ class Trainer:
             self.step += 1
             with self.ranks.reporting():
                 self._after_step()
+        self._agree_on_early_end()
         with self.ranks.reporting():
             self.end()
         self.ranks.agree()
 
     def _after_step(self):
-        self._notify("on_step_end")
+        self._notify("on_step_end", self)
         if self.at_epoch_end:
-            self._notify("on_epoch_end")
-        self._notify("on_step_done")
+            self._notify("on_epoch_end", self)
+        self._notify("on_step_done", self)
 
     def end(self):
         """Do what is left to do at the end of a run, or of its last step."""
         if self.step:
-            self._notify("on_train_end")
+            self._notify("on_train_end", self)
 
-    def _notify(self, event):
+    def _notify(self, event, *arguments):
         for callback in self.callbacks:
-            getattr(callback, event)(self)
+            getattr(callback, event)(*arguments)
 
     @staticmethod
     def _next_batch(iterator):

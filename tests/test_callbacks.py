@@ -21,6 +21,7 @@ class Run:
         self.losses = losses or [0.5] * schedule.total_steps
         self.wait_seconds, self.step_seconds, self.train_network, self.folder = 0.0, 0.25, None, folder
         self.ranks = Ranks()
+        self.evaluation, self.ends_early = None, False
 
     def state(self):
         return {"step": self.step}
@@ -159,7 +160,40 @@ def test_a_checkpoint_knows_the_evaluation_of_its_step(monkeypatch, tmp_path):
     run.state = lambda: {"step": run.step, **callback.state()}
     run.go()
     assert [name for name, _ in states] == ["best.ckpt", "ckpt_x_adam-1_2.ckpt"]
-    assert states[1][1] == {"step": 2, "metric": "dice_coeff", "best": 0.75, "best_epoch": 1, "evaluated_step": 2}
+    assert states[1][1] == {"step": 2, "metric": "dice_coeff", "best": 0.75, "best_epoch": 1, "evaluated_step": 2,
+                            "since_best": 0}
+
+
+@pytest.mark.parametrize("scores, patience, last", [
+    ([0.5, 0.4, 0.3, 0.9, 0.9, 0.9], 2, 3), ([0.5, 0.4, 0.6, 0.5, 0.6, 0.9], 3, 6), ([0.5] * 6, 0, 6),
+    ([0.1, 0.2, 0.3, 0.4, 0.5, 0.5], 1, 6)])
+def test_early_stop(monkeypatch, saved, tmp_path, messages, scores, patience, last):
+    """The evaluation after which the run is asked to end: so many without a better one; equal is not better."""
+    monkeypatch.setattr(Run, "go", until_it_ends_early)
+    at, callback = evaluations(monkeypatch, saved, tmp_path, scores, "--eval_steps=1",
+                               f"--early_stop_patience={patience}")
+    assert at == list(range(1, last + 1))
+    assert any(line.startswith("early stop: no better dice_coeff than ") for line in messages.messages) == (last < 6)
+
+
+def until_it_ends_early(run):
+    for _ in run.losses:
+        run.step, run.loss = run.step + 1, 0.5
+        for callback in run.callbacks:
+            callback.on_step_end(run)
+        if run.ends_early:
+            break
+
+
+def test_an_early_stop_holds_when_resumed_unless_the_patience_is_raised(monkeypatch, tmp_path):
+    monkeypatch.setattr("src.eval_callback.predictor", lambda *args: None)
+    state = {"metric": "dice_coeff", "best": 0.8, "best_epoch": 2, "evaluated_step": 6, "since_best": 3}
+    for patience, ends in ((3, True), (4, False), (0, False)):
+        callback = EvalCallBack(parse_options([f"--early_stop_patience={patience}"], ""), None, Validation(), tmp_path)
+        callback.restore(state)
+        run = Run(Schedule(9, 1, 1, 1), [callback])
+        callback.on_train_begin(run)
+        assert run.ends_early == ends
 
 
 def test_iou_and_no_checkpoint(monkeypatch, saved, tmp_path, messages):
@@ -180,7 +214,7 @@ def test_several_metrics_for_training_and_validation(monkeypatch, saved, tmp_pat
     validation, training, asked = Validation(), Validation(), []
     answers = iter([0.88, 0.9, 0.8912, 0.91, 0.875, 0.92])      # validation, then training
 
-    def evaluate(predict, samples, options):
+    def evaluate(predict, samples, options, on_image=None):
         asked.append(samples)
         return scores_of(next(answers))
     monkeypatch.setattr("src.eval_callback.evaluate", evaluate)
@@ -200,7 +234,8 @@ def test_several_metrics_for_training_and_validation(monkeypatch, saved, tmp_pat
         "epoch: 3, hard_iou: 0.875", "train: acc: 0.7500, hard_iou: 0.9200, dice_coeff: 0.5000",
         "valid: acc: 0.7500, hard_iou: 0.8750, dice_coeff: 0.5000", "IoU did not improve from 0.8912",
         "End training, the best hard_iou is: 0.8912, the best hard_iou epoch is 2"]
-    assert callback.state() == {"metric": "hard_iou", "best": 0.8912, "best_epoch": 2, "evaluated_step": 3}
+    assert callback.state() == {"metric": "hard_iou", "best": 0.8912, "best_epoch": 2, "evaluated_step": 3,
+                                "since_best": 1}
 
 
 def test_the_first_metric_is_monitored(monkeypatch, saved, tmp_path, messages):
@@ -218,7 +253,7 @@ def test_another_monitor_starts_anew(monkeypatch, saved, tmp_path):
     callback = EvalCallBack(config, None, Validation(), tmp_path)
     callback.restore({"metric": "acc", "best": 0.9, "best_epoch": 3, "evaluated_step": 9})
     assert callback.state() == {}
-    state = {"metric": "hard_iou", "best": 0.8, "best_epoch": 2, "evaluated_step": 6}
+    state = {"metric": "hard_iou", "best": 0.8, "best_epoch": 2, "evaluated_step": 6, "since_best": 0}
     callback.restore(state)
     assert callback.state() == state
 

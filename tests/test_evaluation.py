@@ -158,7 +158,8 @@ def test_report(folder, caplog):
     (out / "draw_eval").mkdir(parents=True)
     (out / "draw_eval" / "predict-77.png").write_text("of an earlier run")
     caplog.set_level("INFO", "unet")
-    scores = report(lambda _: np.eye(99, dtype=np.float32)[next(answers)][None], samples, config, "some.ckpt")
+    scores = report(lambda _: np.eye(99, dtype=np.float32)[next(answers)][None], samples, config, "some.ckpt",
+                    "eval.py", "CPU")
     lines = caplog.text
     assert lines.count("single dice coeff is: ") == 3 and "IOU is: " in lines
     assert f"============== Cross valid dice coeff is: {scores.mean_dice}" in lines

@@ -25,7 +25,8 @@ def trained(sample, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "with space"
     result = run("train.py", *SMALL, f"--data_path={sample}", f"--output_path={folder}", "--run_eval=True",
                  "--eval_steps=4", "--save_checkpoint_steps=3", "--keep_checkpoint_max=3", "--augment_elastic=True",
-                 "--augment_rot90=True", "--lr_schedule=cosine", cwd=tmp_path_factory.mktemp("cwd"))
+                 "--augment_rot90=True", "--lr_schedule=cosine", "--tensorboard=True",
+                 cwd=tmp_path_factory.mktemp("cwd"))
     assert result.returncode == 0, result.stdout + result.stderr
     return result, folder
 
@@ -48,7 +49,8 @@ def test_log_of_a_run(trained):
 
 def test_files_of_a_run(trained):
     _, folder = trained
-    assert sorted(os.listdir(folder)) == ["checkpoint", "config.yaml", "dataset.json", "splits.json"]
+    assert sorted(os.listdir(folder)) == ["checkpoint", "config.yaml", "dataset.json", "history.csv", "progress.png",
+                                          "report.html", "splits.json", "tensorboard"]
     # Steps 3, 6, 9, 12, 15 and the end, the newest three of them, and the best.
     assert sorted(os.listdir(folder / "checkpoint" / "ckpt_0")) == [
         "best.ckpt", *(f"ckpt_unet_simple_adam-2_{step}.ckpt" for step in (4, 7, 8))]

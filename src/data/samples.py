@@ -206,6 +206,14 @@ class ValidationSamples:
         """Name of a sample, for messages and tables."""
         return self.reader.name(self.indices[index])
 
+    def pixels(self, index, size):
+        """(h, w, 3) uint8 RGB of a sample's image as the network sees it, fitted to its label's ``size``."""
+        image, _ = self.transform.plain(*self.reader[self.indices[index]])
+        image = transforms.from_unit_range(image, self.transform.low)
+        image = transforms.center_crop(np.atleast_3d(image), self.transform.geometry.content)
+        image = transforms.resize_image(np.ascontiguousarray(image), size)
+        return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image[..., ::-1]     # pictures are read as BGR
+
 
 def stack_samples(data_dir, geometry, cross_val_ind=1, augmentation=Augmentation(), num_classes=2, seed=1,
                   weighted=False, splits="", low=-1):

@@ -37,6 +37,11 @@ class Schedule:
         return self.samples * self.repeat // (self.batch_size * self.group_size)
 
     @property
+    def images_per_step(self):
+        """Samples a step on all ranks."""
+        return self.batch_size * self.group_size
+
+    @property
     def total_steps(self):
         """Steps of the run."""
         return self.steps_per_epoch * self.epochs

@@ -59,11 +59,20 @@ def _fail(message, status, debug):
     return status
 
 
+class AboveLiveLine(logging.StreamHandler):
+    """Writes each line above the live line that tqdm may have on the terminal."""
+
+    def emit(self, record):
+        from tqdm import tqdm
+
+        tqdm.write(self.format(record), file=self.stream)
+
+
 def log_to_stdout():
     """The log lines that users grep for are bare text on standard output, one by one as they come."""
     logger = logging.getLogger("unet")
     if not logger.handlers:
-        handler = logging.StreamHandler(sys.stdout)
+        handler = (AboveLiveLine if sys.stdout.isatty() else logging.StreamHandler)(sys.stdout)
         handler.setFormatter(logging.Formatter("%(message)s"))
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)

@@ -1,0 +1,130 @@
+"""Plots: the curves of a run, and the confusion of its classes."""
+import io
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from src.history import STEP, TRAINING, VALIDATION
+from src.metrics import METRICS
+
+# Of Okabe and Ito's palette; lines differ in their dashes too.
+BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
+INK = "#010203"             # stands for the colour of the page's text, which is another in the dark
+MOST_POINTS = 600           # of a curve; more would show nothing more
+
+STYLE = {"font.size": 10, "font.family": "sans-serif", "svg.fonttype": "none", "axes.grid": True, "grid.alpha": 0.3,
+         "axes.spines.top": False, "axes.spines.right": False}
+
+PANELS = {"loss": "Training loss", "learning_rate": "Learning rate", "dice": "Dice on the validation images",
+          "iou": "IoU on the validation images"}
+
+
+def progress_png(rows):
+    """The four panels of a run's rows as the bytes of a PNG file."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(11, 7), layout="constrained")
+        for axes, name in zip(figure.subplots(2, 2).flat, PANELS):
+            _panel(axes, name, rows)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
+
+
+def curve_svgs(rows):
+    """title -> SVG element, for those panels that the rows have something for."""
+    found = {}
+    for name, title in PANELS.items():
+        with rc_context({**STYLE, **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color",
+                                                   "ytick.color", "grid.color"), INK)}):
+            figure = Figure(figsize=(5.6, 3.4), layout="constrained")
+            if _panel(figure.subplots(), name, rows, title=False):
+                found[title] = _svg(figure)
+    return found
+
+
+def confusion_svg(matrix, names):
+    """The confusion matrix, each row in percent of the label's pixels of that class, as an SVG element."""
+    matrix = np.asarray(matrix)
+    share = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    few = len(names) <= 12
+    side = 2 + 0.6 * len(names) if few else 9
+    with rc_context({**STYLE, "axes.grid": False, **dict.fromkeys(
+            ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)}):
+        figure = Figure(figsize=(side, side), layout="constrained")
+        axes = figure.subplots()
+        picture = axes.imshow(share, cmap="cividis", vmin=0, vmax=100)
+        if not few:
+            figure.colorbar(picture, ax=axes, label="percent of the label's pixels of the class", shrink=0.8)
+        ticks = range(len(names)) if few else range(0, len(names), 5)
+        axes.set_xticks(ticks, [names[tick] for tick in ticks], rotation=90)
+        axes.set_yticks(ticks, [names[tick] for tick in ticks])
+        axes.set_xlabel("predicted class")
+        axes.set_ylabel("class of the label")
+        if few:
+            for (row, column), value in np.ndenumerate(share):
+                axes.text(column, row, f"{value:.1f}", ha="center", va="center", fontsize=9,
+                          color="black" if value > 50 else "white")
+        return _svg(figure)
+
+
+def _panel(axes, name, rows, title=True):
+    """Draw one panel; False where there is nothing to draw."""
+    if title:
+        axes.set_title(PANELS[name])
+    axes.set_xlabel("step")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
+    axes.set_xlim(0, max((row.step for row in rows), default=1))
+    drawn = False
+    for column, kind, label, colour, dashes, marker in _LINES[name]:
+        points = [(row.step, getattr(row, column)) for row in rows if row.kind == kind
+                  and getattr(row, column) is not None]
+        if points:
+            steps, values = _thinned(*zip(*points))
+            axes.plot(steps, values, dashes, color=colour, label=label, marker=marker, markersize=4, clip_on=False,
+                      linewidth=1 if name == "loss" else 1.6, alpha=0.5 if label == "of the steps" else 1)
+            drawn = True
+    if name == "loss" and drawn:
+        _smoothed(axes, rows)
+    axes.set_ylabel({"loss": "loss", "learning_rate": "learning rate"}.get(name, "score, 0 to 1"))
+    if drawn and len(axes.get_lines()) > 1:
+        axes.legend(frameon=False, fontsize=9)
+    if not drawn:
+        axes.text(0.5, 0.5, "nothing yet", transform=axes.transAxes, ha="center", va="center")
+    return drawn
+
+
+_LINES = {
+    "loss": [("loss", STEP, "of the steps", BLUE, "-", "")],
+    "learning_rate": [("learning_rate", STEP, "learning rate", BLUE, "-", "")],
+    "dice": [("dice_coeff", VALIDATION, METRICS["dice_coeff"], BLUE, "-", "o"),
+             ("hard_dice", VALIDATION, "hard Dice of the foreground", VERMILION, "--", "s"),
+             ("hard_dice", TRAINING, "the same on the training images", GREEN, ":", "^")],
+    "iou": [("iou", VALIDATION, METRICS["iou"], BLUE, "-", "o"),
+            ("hard_iou", VALIDATION, "hard IoU of the foreground", VERMILION, "--", "s"),
+            ("hard_iou", TRAINING, "the same on the training images", GREEN, ":", "^")],
+}
+
+
+def _thinned(steps, values):
+    """At most MOST_POINTS points: means over as many stretches of the same length."""
+    if len(steps) <= MOST_POINTS:
+        return steps, values
+    return tuple([part.mean() for part in np.array_split(np.asarray(column, float), MOST_POINTS)]
+                 for column in (steps, values))
+
+
+def _smoothed(axes, rows, stretches=40):
+    """The means over stretches of the run, so that its course shows through the noise of the steps."""
+    points = np.array([(row.step, row.loss) for row in rows if row.kind == STEP])
+    if len(points) >= 2 * stretches:
+        means = np.array([part.mean(axis=0) for part in np.array_split(points, stretches)])
+        axes.plot(means[:, 0], means[:, 1], color=VERMILION, linewidth=2, label="mean of a fortieth of the run")
+
+
+def _svg(figure):
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg"):].replace(INK, "currentColor")

@@ -1,0 +1,155 @@
+"""report.html: what is in it, and how a browser takes it."""
+import json
+import os
+import re
+import shlex
+import shutil
+
+import numpy as np
+import pytest
+
+from src.evaluation import ScoreOptions, evaluate
+from src.history import STEP, VALIDATION, History, Row
+from src.metrics import METRICS
+from src.model_utils.config import parse_options
+from src.model_utils.errors import UNetError
+from src.report.gallery import Gallery
+from src.report.page import Subject, write_report
+
+EVIL = "<script>alert('x')</script>"
+
+
+class Samples:
+    """Twelve pictures of 64x96 with a square of each class; one has a name that means harm."""
+    keep_label_size = False
+
+    def __init__(self, num_classes):
+        self.num_classes = num_classes
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, index):
+        classes = np.zeros((64, 96), np.uint8)
+        for number in range(1, self.num_classes):
+            classes[8:24 + index, 8 * number:8 * number + 8] = number
+        return np.zeros((1, 64, 96), np.float32), classes
+
+    def name(self, index):
+        return f"{EVIL} of a rather long name, number {index}" if index == 3 else f"picture-{index}"
+
+    def pixels(self, index, size):
+        return np.full((*size, 3), 90 + 10 * index, np.uint8)
+
+
+def write(folder, num_classes, *argv):
+    """A report on a made-up run of 300 steps; the prediction is the label but for a shift."""
+    history = History(folder)
+    history.start(0)
+    for step in range(1, 301):
+        history.append(Row(step, 1 + (step - 1) // 100, STEP, 1 / step, 0.001, 0.5, 8.0, 0.01))
+        if step % 100 == 0:
+            history.append(Row(step, step // 100, VALIDATION, seconds=1.0, **dict.fromkeys(METRICS, step / 400)))
+    (folder / "dataset.json").write_text(json.dumps({
+        **{part: {"samples": 12, "seen": 12, "sizes": {"96x64": 12}, "kinds": {"RGB": 12}, "foreground_fraction": 0.25,
+                  "masks_without_foreground": [], "masks_of_one_class": [], "same_images": []}
+           for part in ("training", "validation")}, "warnings": [f"training: {EVIL} is there twice"]}))
+    samples = Samples(num_classes)
+    labels = iter([samples[index][1] for index in range(len(samples))])
+    gallery = Gallery(samples)
+    scores = evaluate(lambda _: np.eye(num_classes, dtype=np.float32)[np.roll(next(labels), 5, axis=0)][None], samples,
+                      ScoreOptions(), gallery.add)
+    config = parse_options([f"--output_path={folder}", f"--num_classes={num_classes}", *argv], "")
+    return config, scores, write_report(config, Subject("eval.py", "some.ckpt", "CPU", scores, gallery))
+
+
+@pytest.fixture(scope="module", params=[2, 9])
+def written(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    return write(folder, request.param, "--image_size=[96, 64]", "--eval_metrics=[dice_coeff, hard_iou]",
+                 "--color=[[0, 0, 0], [9, 9, 9]]", "--coco_classes=[it's, b c]")
+
+
+def test_what_is_in_it(written):
+    config, scores, path = written
+    text = path.read_text()
+    assert f"{scores.mean_dice:.4f}" in text and f"{scores.hard['IoU']['foreground']:.4f}" in text
+    assert "unet_simple on ISBI" in text and "some.ckpt" in text and "on 12 validation images" in text
+    assert text.count("<img ") == 2 * (5 + 5) and len(re.findall(r"<img [^>]*alt=\"[^\"]+\"", text)) == 20
+    assert ("another class" in text) == (config.num_classes > 2)
+    assert "Trained for 300 steps, up to epoch 3; the steps alone took\n2.5 minutes" in text
+    assert "25.0%" in text and "sizes (width x height)" in text
+    assert path.stat().st_size < 1e6
+
+
+def test_it_needs_nothing_else(written):
+    text = written[2].read_text()
+    assert not re.search(r"(src|href)=\"(?!data:|#)", text) and "@import" not in text and "<script" not in text
+
+
+def test_names_stay_text(written):
+    text = written[2].read_text()
+    assert EVIL not in text and "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;" in text
+
+
+def test_the_command_does_the_same(written):
+    config, _, path = written
+    command, = re.findall(r"<pre>(.*?)</pre>", path.read_text(), re.DOTALL)
+    _, script, *argv = shlex.split(command.replace("&#39;", "'").replace("&#34;", '"'))
+    assert script == "eval.py" and parse_options(argv, "").as_dict() == config.as_dict()
+
+
+def test_without_a_run_behind_it(tmp_path):
+    """No history, no table of the data set: neither curves nor data set in the page."""
+    folder = tmp_path / "first"
+    folder.mkdir()
+    config, scores, path = write(folder, 2)
+    for name in ("history.csv", "dataset.json"):
+        (folder / name).unlink()
+    text = write_report(config, Subject("eval.py", "some.ckpt", "CPU", scores, Gallery(Samples(2)))).read_text()
+    assert "Curves" not in text and "Data set" not in text and "Confusion matrix" in text
+    (folder / "dataset.json").write_text("{}")
+    with pytest.raises(UNetError, match=r"dataset\.json: not the file that a run writes"):
+        write_report(config, Subject("eval.py", "some.ckpt", "CPU", scores, Gallery(Samples(2))))
+
+
+# ---- in a browser
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    executable = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if not executable:
+        pytest.skip("Chromium is not installed; apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        # A container's root has no sandbox.
+        browser = playwright.chromium.launch(executable_path=executable,
+                                             args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        yield browser
+        browser.close()
+
+
+@pytest.mark.parametrize("width, scheme", [(1400, "light"), (400, "dark")])
+def test_in_a_browser(written, browser, width, scheme):
+    """It opens without errors and requests, nothing overflows, and axe finds no fault, the contrast of AA included."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    faults, requests = [], []
+    page.on("console", lambda message: faults.append(message.text))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(written[2].as_uri())
+    page.evaluate("document.querySelector('details').open = true")
+    assert faults == [] and [url for url in requests if not url.startswith("data:")] == [written[2].as_uri()]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    # Only what says so scrolls inside.
+    assert page.evaluate("""[...document.querySelectorAll('body *')].filter(
+        element => !element.closest('.scroll, svg') && element.getBoundingClientRect().right > innerWidth + 1
+        ).map(element => element.outerHTML.slice(0, 80))""") == []
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]})
+    assert [(fault["id"], [node["html"][:100] for node in fault["nodes"]])
+            for fault in found.response["violations"]] == []
+    page.close()
