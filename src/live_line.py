@@ -31,6 +31,9 @@ class LiveLine(Callback):
         if trainer.evaluation and trainer.evaluation.step == trainer.step:
             self.bar.set_postfix_str(self._text(trainer))
 
+    def on_train_end(self, trainer):
+        self.close()
+
     def _text(self, trainer):
         seconds = trainer.wait_seconds + trainer.step_seconds
         text = (f"epoch {trainer.epoch_and_step[0]}, loss {trainer.loss:.4g}, {self.images_per_step / seconds:.3g} "
