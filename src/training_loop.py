@@ -83,7 +83,7 @@ class Trainer:
 
     def _agree_on_early_end(self):
         """Rank 0 evaluates, and so knows alone that the run ends."""
-        self.ends_early = bool(self.ranks.values(float(self.ends_early)).any())
+        self.ends_early = self.ranks.agree(stop=self.ends_early)
 
     def close(self):
         """Let go of what the callbacks hold."""

@@ -1,0 +1,131 @@
+"""What a run leaves to look at, driven by a stand-in for the Trainer."""
+import struct
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+from tensorboardX.proto.event_pb2 import Event
+from test_callbacks import Run
+
+from src.callbacks import Callback
+from src.data.schedule import Schedule
+from src.eval_callback import Evaluation
+from src.evaluation import Scores
+from src.history import STEP, TRAINING, VALIDATION, History
+from src.live_line import LiveLine
+from src.model_utils.config import parse_options
+from src.records import HistoryWriter, ProgressPicture, ReportWriter
+from src.report.gallery import Picture
+from src.tensorboard_log import TensorBoardLog
+
+PICTURE = Picture("slice 7", 0.5, 0.25, *(np.full((8, 8, 3), value, np.uint8) for value in (9, 99)))
+
+
+class Evaluations(Callback):
+    """Values of an evaluation behind some of the steps."""
+
+    def __init__(self, values):
+        self.values, self.best = values, 0.0
+
+    def on_step_end(self, trainer):
+        if trainer.step in self.values:
+            value = self.values[trainer.step]
+            is_best, self.best = value > self.best, max(value, self.best)
+            scores = Scores(True, ["x"], [value], [value / 2], {}, {name: [value] for name in (
+                "acc", "hard_iou", "hard_dice", "sens", "spec")})
+            trainer.evaluation = Evaluation(trainer.step, trainer.epoch_and_step[0], "dice_coeff", value, self.best,
+                                            is_best, scores, scores if trainer.step == 2 else None,
+                                            SimpleNamespace(first=[PICTURE]), 2.0)
+
+
+def go(callbacks, values=None):
+    """Two epochs of two steps, with evaluations of these values behind some of them."""
+    run = Run(Schedule(2, 1, 2, 1), [Evaluations(values or {}), *callbacks])
+    for callback in callbacks:
+        callback.on_train_begin(run)
+    run.go()
+    for callback in callbacks:
+        callback.close()
+    return run
+
+
+@pytest.fixture
+def history(tmp_path):
+    return History(tmp_path)
+
+
+@pytest.fixture
+def writer(history):
+    return HistoryWriter(history, np.array([0.5, 0.25, 0.125, 0.0625], np.float32), images_per_step=2)
+
+
+def test_history(history, writer):
+    go([writer], {2: 0.5, 4: 0.75})
+    assert [(row.step, row.kind) for row in history.rows] == [
+        (1, STEP), (2, STEP), (2, VALIDATION), (2, TRAINING), (3, STEP), (4, STEP), (4, VALIDATION)]
+    last = history.rows[-2]
+    assert (last.epoch, last.loss, last.learning_rate, last.seconds, last.images_per_second, last.waiting) == (
+        2, 0.5, 0.0625, 0.25, 8.0, 0.0)
+    assert (history.rows[-1].dice_coeff, history.rows[-1].hard_iou, history.rows[-1].iou) == (0.75, 0.75, 0.375)
+
+
+def test_progress_picture(history, writer, tmp_path):
+    go([writer, ProgressPicture(tmp_path, history)], {2: 0.5})
+    picture = np.asarray(Image.open(tmp_path / "progress.png").convert("L"))
+    assert picture.shape[1] > 1000 and picture.std() > 10
+
+
+def test_the_report_is_about_the_best(monkeypatch, tmp_path):
+    """Of those since the start: a resumed run may have seen none that beats the best before it."""
+    told = []
+    monkeypatch.setattr("src.report.page.write_report", lambda config, subject: told.append(subject.model))
+    report = ReportWriter(parse_options([f"--output_path={tmp_path}"], ""), "CPU")
+    go([report], {1: 0.5, 3: 0.75, 4: 0.6})
+    assert told == ["the network behind step 3, epoch 2, the best of the run"]
+    go([ReportWriter(report.config, "CPU")])
+    assert len(told) == 1                                      # nothing was evaluated
+    report = ReportWriter(report.config, "CPU")
+    report._take(SimpleNamespace(is_best=False, step=1))
+    later = SimpleNamespace(is_best=False, step=2)
+    report._take(later)
+    assert report.shown is later
+
+
+def events(folder):
+    """The events of all files in a folder, in the order of the files' making."""
+    found = []
+    for path in sorted(folder.iterdir()):
+        data, place = path.read_bytes(), 0
+        while place < len(data):     # TFRecord: length, its check sum, data, their check sum
+            length, = struct.unpack("<Q", data[place:place + 8])
+            found.append(Event.FromString(data[place + 12:place + 12 + length]))
+            place += 16 + length
+    return found
+
+
+def test_tensorboard(history, writer, tmp_path):
+    folder = tmp_path / "tensorboard"
+    go([writer, TensorBoardLog(folder, history)], {2: 0.5})
+    values = {(event.step, value.tag): value for event in events(folder) for value in event.summary.value}
+    assert values[3, "steps/loss"].simple_value == 0.5
+    assert values[4, "steps/learning_rate"].simple_value == 0.0625
+    assert values[2, "validation/dice_coeff"].simple_value == 0.5
+    assert values[2, "validation_on_training_images/hard_iou"].simple_value == 0.5
+    assert (values[2, "validation/slice_7"].image.width, len(values)) == (8, 4 * 5 + 8 + 8 + 1)
+
+
+def test_tensorboard_of_a_resumed_run(history, tmp_path):
+    """A mark of its start makes TensorBoard forget what was written beyond it."""
+    log = TensorBoardLog(tmp_path / "tensorboard", history)
+    log.on_train_begin(SimpleNamespace(step=7))
+    log.close()
+    start, = (event for event in events(tmp_path / "tensorboard") if event.HasField("session_log"))
+    assert start.step == 8 and start.session_log.status == 1
+
+
+def test_live_line(capsys):
+    go([LiveLine(images_per_step=2)], {2: 0.5, 3: 0.25})
+    shown = capsys.readouterr().err
+    assert "step 0/4   0%|" in shown and "step 3/4  75%|" in shown
+    assert "epoch 2, loss 0.5, 8 images/s, 0% waiting, dice_coeff 0.2500, best 0.5000" in shown
