@@ -98,7 +98,7 @@ def test_argmax_gives_the_pixel_accuracy(trained, sample, tmp_path):
     ["--config_path={p}/unet_nested_config.yaml", "--dataset=folders", "--num_channels=3", "--image_size=[32,32]",
      "--batch_size=4", "--eval_resize=True", "--include_background=False"],
     ["--config_path={p}/unet_medical_config.yaml", "--dataset=folders", "--num_channels=3", "--image_size=[188,188]",
-     "--crop=[4,4]", "--batch_size=2", "--cpu_ops=off"],
+     "--crop=[4,4]", "--batch_size=2"],
     ["--model_name=unet_simple", "--dataset=folders", "--num_channels=1", "--image_size=[32,32]", "--batch_size=4",
      "--context_mode=pynative", "--log_interval=0"],
 ], ids=["nested-cell", "nested-ds", "medical", "simple-pynative"])
