@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 from lite import SCRIPTS, bash
 from PIL import Image
+from stand_ins import FIRST_LINES
 
-# Its first lines are sh and Python alike, as a "#!" takes no interpreter with a space in its path.
 # Says what train.py would say, 10 images/s at first, then 20 and 40; saves a checkpoint as DO names it.
-STAND_IN = """#!/bin/sh
-\'\'\'exec' "{python}" "$0" "$@"
-' \'\'\'
+STAND_IN = """
 import json, os, pathlib, sys
 name = os.path.basename(sys.argv[1])
 if name not in ("train.py", "eval.py"):
@@ -40,7 +38,7 @@ def launch(tmp_path):
         for number in range(10):
             Image.fromarray(np.full((8, 8), 255, np.uint8)).save(folder / "my data" / "train" / part / f"{number}.png")
     stand_in = tmp_path / "python"
-    stand_in.write_text(STAND_IN.format(python=sys.executable))
+    stand_in.write_text(FIRST_LINES + STAND_IN.format(python=sys.executable))
     stand_in.chmod(0o755)
     records = tmp_path / "records"
 
