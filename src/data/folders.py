@@ -41,7 +41,7 @@ def _image_folders(folder):
     if not folder.is_dir():
         raise UNetError(f"no such data folder: {folder}; give the folder that holds NAME/{IMAGE_FILE} and "
                         f"NAME/{MASK_FILE} with --data_path (with split 1.0 below train/ and val/)")
-    folders = sorted(path for path in folder.iterdir() if path.is_dir())
+    folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if not folders:
         raise UNetError(f"{folder}: no image folders; expected NAME/{IMAGE_FILE} and NAME/{MASK_FILE}")
     for path in folders:

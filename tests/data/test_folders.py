@@ -20,6 +20,7 @@ def reader(folder, num_channels, num_classes):
 
 def test_split_by_fraction_over_sorted_names(tmp_path):
     write_pairs(tmp_path, ["b", "a", "d", "c", "e"])
+    (tmp_path / ".ipynb_checkpoints").mkdir()
     train, valid = list_pairs(tmp_path, 0.8)
     assert (names(train), names(valid)) == (["a", "b", "c", "d"], ["e"])
 
