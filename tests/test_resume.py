@@ -11,6 +11,8 @@ import mindspore as ms
 import pytest
 from conftest import PROJECT, SCRIPT_ENVIRONMENT, assert_one_line_error, run
 
+from src.history import read_history
+
 STACKS = ["--model_name=unet_simple", "--image_size=[96,96]", "--train_crop=32", "--batch_size=2", "--repeat=6",
           "--epochs=6", "--weight_init=he_normal", "--lr=0.001", "--lr_schedule=cosine", "--augment_elastic=True",
           "--augment_rot90=True", "--run_eval=True", "--eval_steps=10", "--save_checkpoint_steps=5"]
@@ -91,6 +93,10 @@ def test_killed_interrupted_and_terminated(whole, sample, tmp_path):
     assert parameters(newest(out)) == parameters(newest(folder))
     best = re.findall(r"the best dice_coeff is: (\S+),", result.stdout)
     assert best == re.findall(r"the best dice_coeff is: (\S+),", log)
+    # The same rows of history.csv, none of them twice; but for the times, which differ.
+    rows, expected = ([(row.step, row.kind, row.loss, row.learning_rate, row.dice_coeff) for row in read_history(
+        place / "history.csv")] for place in (out, folder))
+    assert rows == expected and [row[0] for row in rows if row[1] == "step"] == list(range(1, 25))
     # The same losses, whatever was printed in between.
     for line in re.findall(r"step: 2[34], loss is \S+", log):
         assert line in result.stdout
@@ -190,6 +196,7 @@ def test_same_seed_same_run_whatever_ran_before(nuclei, tmp_path):
 import sys
 sys.path.insert(0, {str(PROJECT)!r})
 import mindspore as ms, numpy as np
+from src.history import read_history
 from src.model_utils.config import parse_options
 from src.trainer import train
 argv = {FOLDERS!r} + ["--data_path={nuclei}", "--epochs=1"]
