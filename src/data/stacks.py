@@ -10,6 +10,9 @@ IMAGE_STACK = "train-volume.tif"
 LABEL_STACK = "train-labels.tif"
 FOLDS = 5
 
+# By how much a mean of probabilities may leave 0 to 1: the rounding of float32.
+ROUNDING = 1e-5
+
 
 def fold_indices(length, fold, ratio=0.8):
     """Split ``length`` slices into training and validation slices of one of the five folds.
@@ -42,11 +45,10 @@ class StackReader:
             raise UNetError(f"no such data folder: {folder}; give the folder that holds {IMAGE_STACK} and "
                             f"{LABEL_STACK} with --data_path")
         self.images = read_stack(folder / IMAGE_STACK)
-        labels = read_stack(folder / LABEL_STACK)
-        if labels.shape != self.images.shape:
-            raise UNetError(f"{folder}: {IMAGE_STACK} holds {_describe(self.images)}, {LABEL_STACK} holds "
-                            f"{_describe(labels)}; the two must agree")
-        self.classes = _to_classes(labels, folder / LABEL_STACK)
+        self.classes = read_classes(folder / LABEL_STACK)
+        if self.classes.shape != self.images.shape:
+            raise UNetError(f"{folder}: {IMAGE_STACK} holds {describe(self.images)}, {LABEL_STACK} holds "
+                            f"{describe(self.classes)}; the two must agree")
 
     def __len__(self):
         return len(self.images)
@@ -75,13 +77,40 @@ class StackReader:
         return np.unique(self.classes[index])
 
 
-def _describe(stack):
+def describe(stack):
+    """Number and size of a stack's pages, for messages."""
     return f"{stack.shape[0]} pages of {stack.shape[2]}x{stack.shape[1]}"
 
 
-def _to_classes(labels, path):
+def read_classes(path):
+    """Read a stack of labels, 0 (membrane) and 255 (cell), or 0 and 1.
+
+    Returns:
+        np.ndarray: (pages, height, width) uint8 of 0 and 1.
+
+    Raises:
+        UNetError: what ``read_stack`` raises, or other values.
+    """
+    labels = read_stack(path)
     values = np.unique(labels).tolist()
     if not (set(values) <= {0, 255} or set(values) <= {0, 1}):
         raise UNetError(f"{path}: label values {values[:6]}{'...' if len(values) > 6 else ''} found; expected "
                         f"0 (membrane) and 255 (cell), or 0 and 1; labels saved with loss (JPEG) cannot be used")
     return (labels > 0).astype(np.uint8)
+
+
+def read_probabilities(path):
+    """Read a stack of probabilities, as predict.py saves them.
+
+    Returns:
+        np.ndarray: (pages, height, width) float32 from 0 to 1, up to the rounding.
+
+    Raises:
+        UNetError: what ``read_stack`` raises, or other values.
+    """
+    stack = read_stack(path, np.float32)
+    # "not all within" rather than its opposite, so that NaN is refused too.
+    if not ((stack >= -ROUNDING) & (stack <= 1 + ROUNDING)).all():
+        raise UNetError(f"{path}: values from {stack.min()} to {stack.max()} found; expected probabilities, 0 to 1 "
+                        f"(predict.py --save_probability=True writes such a stack)")
+    return stack

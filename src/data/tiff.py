@@ -1,4 +1,4 @@
-"""Multi-page TIFF files of 8-bit gray pictures."""
+"""Multi-page TIFF files: 8-bit gray pictures, and probabilities."""
 import io
 import logging
 from contextlib import contextmanager
@@ -12,23 +12,29 @@ from src.model_utils.files import write_atomically
 
 # A header can claim any size; nothing is allocated for a stack beyond this.
 MAX_PIXELS = 10**9
+
+KINDS = {np.uint8: "8-bit gray", np.float32: "32-bit float"}
 TIFF_ENDING = ".tif"
 
 
-def read_stack(path):
-    """Read a multi-page 8-bit gray TIFF.
+def read_stack(path, dtype=np.uint8):
+    """Read a multi-page TIFF of one channel.
+
+    Args:
+        path (Path): the file.
+        dtype (type): np.uint8 or np.float32, of which kind its pixels have to be.
 
     Returns:
-        np.ndarray: (pages, height, width) uint8.
+        np.ndarray: (pages, height, width) of ``dtype``.
 
     Raises:
-        UNetError: missing, unreadable, truncated, not 8-bit gray, or pages of different size.
+        UNetError: missing, unreadable, truncated, pixels of another kind, or pages of different size.
     """
     path = Path(path)
     if not path.is_file():
-        raise UNetError(f"no such stack: {path}; expected a multi-page 8-bit gray TIFF")
+        raise UNetError(f"no such stack: {path}; expected a multi-page {KINDS[dtype]} TIFF")
     with open_tiff(path) as file:
-        return _read_pages(file, path)
+        return _read_pages(file, path, dtype)
 
 
 @contextmanager
@@ -66,23 +72,23 @@ class _Complaints(logging.Handler):
         self.messages.append(record.getMessage())
 
 
-def _read_pages(file, path):
+def _read_pages(file, path, dtype):
     pages = list(file.pages)
     shape = pages[0].shape
     if len(pages) * int(np.prod(shape, dtype=object)) > MAX_PIXELS:
         raise UNetError(f"{path}: the header claims {len(pages)} pages of {_size(shape)}; at most {MAX_PIXELS} pixels "
                         f"are read")
     for number, page in enumerate(pages, 1):
-        if page.dtype != np.uint8 or page.ndim != 2 or page.photometric != tifffile.PHOTOMETRIC.MINISBLACK:
+        if page.dtype != dtype or page.ndim != 2 or page.photometric != tifffile.PHOTOMETRIC.MINISBLACK:
             kind = "x".join(map(str, page.shape[2:])) or "1"
             raise UNetError(f"{path}: page {number} has {kind} channel(s) of {page.dtype} ({page.photometric.name}); "
-                            f"expected 8-bit gray (1 channel of uint8, MINISBLACK)")
+                            f"expected {KINDS[dtype]} (1 channel of {dtype.__name__}, MINISBLACK)")
         if page.shape != shape:
             raise UNetError(f"{path}: page {number} is {_size(page.shape)}, page 1 is {_size(shape)}; all pages must "
                             f"have one size")
         if 0 in page.databytecounts:
             raise UNetError(f"{path}: page {number} says that it has no pixels; the file is damaged")
-    stack = np.empty((len(pages), *shape), np.uint8)
+    stack = np.empty((len(pages), *shape), dtype)
     for number, page in enumerate(pages):
         page.asarray(out=stack[number])
     return stack
