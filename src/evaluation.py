@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from src.data.transforms import resize_image
 from src.drawing import ClassDrawer
 from src.metrics import HARD_METRICS, ClassCounts, foreground_metrics, soft_dice_iou
 from src.model_utils.errors import UNetError, some
@@ -30,6 +31,7 @@ class Scores:
         hard: ``ClassCounts.summary()`` over all images.
         hard_per_image: name -> values of ``foreground_metrics``, one of each image.
         confusion: (classes, classes) pixels over all images, a row a class of the label, a column a predicted one.
+        board: name -> ``src.isbi_metrics.Best``, the ISBI board's metrics, where they are asked for.
         include_background: whether class 0 counts in the soft metrics.
     """
     include_background: bool
@@ -39,6 +41,7 @@ class Scores:
     hard: dict = field(default_factory=dict)
     hard_per_image: dict = field(default_factory=dict)
     confusion: list = field(default_factory=list)
+    board: dict = field(default_factory=dict)
 
     @property
     def mean_dice(self):
@@ -60,6 +63,7 @@ class Scores:
 
     def as_dict(self):
         """Plain numbers for metrics.json."""
+        board = {name: {"value": best.value, "threshold": best.threshold} for name, best in self.board.items()}
         return {"soft": {"dice_coeff": self.mean_dice, "iou": self.mean_iou,
                          "include_background": self.include_background,
                          "definition": "mean over images of 2 sum(p y) / (sum(p^2) + sum(y^2)) over the one-hot volume",
@@ -71,7 +75,8 @@ class Scores:
                                                  "background; 1e-5 in the denominators of all but acc",
                                    **{name: self.metric(name) for name in self.hard_per_image},
                                    "per_image": [{"name": name, **dict(zip(self.hard_per_image, values))}
-                                                 for name, *values in zip(self.names, *self.hard_per_image.values())]}}
+                                                 for name, *values in zip(self.names, *self.hard_per_image.values())]},
+                **({"isbi_board": board} if board else {})}
 
 
 @dataclass(frozen=True)
@@ -193,7 +198,7 @@ def report(predict, samples, config, model, script, device):
     Args:
         predict (callable): see the module.
         samples (ValidationSamples): images and classes.
-        config (Config): eval_*, show_eval, color, report and output_path count.
+        config (Config): eval_*, show_eval, color, report, isbi_metrics and output_path count.
         model (str): file that was evaluated, for metrics.json and the report.
         script, device (str): who evaluates, and where the network runs, for the report.
 
@@ -203,6 +208,7 @@ def report(predict, samples, config, model, script, device):
     output = Path(config.output_path)
     drawer = ClassDrawer(output / "draw_eval", config.color, config.num_classes) if config.show_eval else None
     gallery = Gallery(samples) if config.report else None
+    board = _board_metrics(config)
 
     def on_image(judged):
         logger.info("single dice coeff is: %s, IOU is: %s", judged.dice, judged.iou)
@@ -210,13 +216,22 @@ def report(predict, samples, config, model, script, device):
             drawer.draw(judged.index + 1, judged.predicted, judged.classes)
         if gallery:
             gallery.add(judged)
+        if board:
+            label = samples.own_classes(judged.index)
+            board.add(label, resize_image(np.ascontiguousarray(judged.volume[..., 1]), label.shape))
 
     logger.info("============== Starting Evaluating ============")
     scores = evaluate(predict, samples, ScoreOptions.from_config(config), on_image)
+    if board:
+        scores.board = board.best()
+        if not scores.board:
+            logger.warning("WARNING: no validation label has a cell, so there is no V_rand and no V_info")
     logger.info("hard metrics, from the pixel counts of all %d images:", len(scores.dice))
     for line in hard_table(scores.hard):
         logger.info("  %s", line)
     logger.info("hard metrics of the foreground, mean over the images: %s", scores.line(scores.hard_per_image))
+    for name, best in scores.board.items():
+        logger.info("%s: %s", name, best)
     logger.info("soft Dice and IoU, mean over the images, %s:", _soft_note(config))
     logger.info("============== Cross valid dice coeff is: %s", scores.mean_dice)
     logger.info("============== Cross valid IOU is: %s", scores.mean_iou)
@@ -232,6 +247,18 @@ def report(predict, samples, config, model, script, device):
 
         write_report(config, Subject(script, str(model), device, scores, gallery))
     return scores
+
+
+def _board_metrics(config):
+    """``BoardMetrics`` where the options ask for them, else None."""
+    if not config.isbi_metrics:
+        return None
+    if config.num_classes != 2:
+        raise UNetError(f"isbi_metrics compares cells with what is between them, but num_classes is "
+                        f"{config.num_classes}; leave it out for more than two classes")
+    from src.isbi_metrics import BoardMetrics  # scikit-image takes a moment to load
+
+    return BoardMetrics()
 
 
 def _soft_note(config):

@@ -6,12 +6,14 @@ import sys
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from conftest import PROJECT, write_pairs
 from PIL import Image
 
-from src.data.samples import Geometry, folder_samples
+from src.data.samples import Geometry, folder_samples, stack_samples
 from src.drawing import palette
 from src.evaluation import ScoreOptions, evaluate, hard_table, report, to_volume
+from src.isbi_metrics import Best, BoardMetrics
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 
@@ -176,6 +178,50 @@ def test_report(folder, caplog):
     np.testing.assert_array_equal(np.asarray(Image.open(out / "draw_eval" / "mask-2.png")), colors[samples[1][1]])
 
 
+# ---- the ISBI board's metrics
+
+
+def board_report(sample, out, side, *argv):
+    """Report a perfect predictor on the sample's slices, resized to ``side``; returns the Scores."""
+    _, samples = stack_samples(sample, Geometry((side, side), (side, side)))
+    answers = iter([samples[k][1] for k in range(len(samples))])
+    config = parse_options([f"--output_path={out}", "--isbi_metrics=True", *argv], "")
+    return report(lambda _: np.eye(2, dtype=np.float32)[next(answers)][None], samples, config, "some.ckpt", "eval.py",
+                  "CPU"), samples
+
+
+def test_board_metrics_are_reported(sample, tmp_path, caplog):
+    caplog.set_level("INFO", "unet")
+    scores, _ = board_report(sample, tmp_path, 96)
+    assert scores.board == {name: Best(pytest.approx(1), 1) for name in ("V_rand", "V_info")}
+    assert "V_rand: 1.000000, threshold of the membrane probability: 1.0\nINFO" in caplog.text
+    assert "V_info: 1.000000, threshold of the membrane probability: 1.0\nINFO" in caplog.text
+    saved = json.loads((tmp_path / "metrics.json").read_text())["isbi_board"]
+    assert saved["V_rand"] == {"value": scores.board["V_rand"].value, "threshold": 1.0}
+
+
+def test_board_metrics_are_of_the_labels_own_size(sample, tmp_path):
+    """What is perfect at 48x48 is not at 96x96; the probability is resized, the label stays."""
+    scores, samples = board_report(sample, tmp_path, 48)
+    assert scores.mean_dice == pytest.approx(1, abs=1e-5)
+    labels, expected = tifffile.imread(sample / "train-labels.tif"), BoardMetrics()
+    for k, index in enumerate(samples.indices):
+        expected.add(labels[index], cv2.resize(samples[k][1].astype(np.float32), (96, 96)))
+    assert scores.board == expected.best() and 0.5 < scores.board["V_rand"].value < 1
+
+
+def test_board_metrics_need_two_classes_and_a_cell(sample, tmp_path, caplog):
+    with pytest.raises(UNetError, match="num_classes is 3; leave it out for more than two classes"):
+        board_report(sample, tmp_path, 96, "--num_classes=3")
+    (tmp_path / "data").mkdir()
+    stack = np.zeros((5, 16, 16), np.uint8)
+    for name in ("train-volume.tif", "train-labels.tif"):
+        tifffile.imwrite(tmp_path / "data" / name, stack, photometric="minisblack")
+    scores, _ = board_report(tmp_path / "data", tmp_path, 16)
+    assert scores.board == {} and "no validation label has a cell" in caplog.text
+    assert "isbi_board" not in json.loads((tmp_path / "metrics.json").read_text())
+
+
 def test_palette_goes_on_behind_the_given_colors():
     colors = palette([[1, 2, 3], [4, 5, 6]], 40)
     assert colors.shape == (40, 3) and colors[1].tolist() == [4, 5, 6]
@@ -191,7 +237,7 @@ def test_table_of_many_classes_is_short():
 
 
 def test_evaluation_runs_without_mindspore():
-    code = ("import sys, src.evaluation, src.data.samples, src.data.synthetic, src.metrics; "
+    code = ("import sys, src.evaluation, src.data.samples, src.data.synthetic, src.metrics, src.isbi_metrics; "
             "print('mindspore' in sys.modules)")
     result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"

@@ -206,6 +206,10 @@ class ValidationSamples:
         """Name of a sample, for messages and tables."""
         return self.reader.name(self.indices[index])
 
+    def own_classes(self, index):
+        """(H, W) uint8 classes of a sample in its picture's own size."""
+        return self.reader[self.indices[index]][1]
+
     def pixels(self, index, size):
         """(h, w, 3) uint8 RGB of a sample's image as the network sees it, fitted to its label's ``size``."""
         image, _ = self.transform.plain(*self.reader[self.indices[index]])
