@@ -22,16 +22,24 @@ class MaskWriter:
 
     A TIFF file's mask is ``NAME.tif``, of as many pages. ``probabilities/NAME.tif`` is float32: (H, W) of class 1
     for two classes, else (classes, H, W), page after page. ``overlays/NAME.png`` (or ``.tif``) shows the classes
-    from 1 on over the picture.
+    from 1 on over the picture. ``submission/NAME.tif`` is a stack as the ISBI 2012 board took it: the probability of
+    class 1, the cells, as 32-bit slices of ImageJ, not compressed.
 
     Args:
-        config (Config): output_path, num_classes, save_probability, overlay and color count.
+        config (Config): output_path, num_classes, save_probability, isbi_submission, overlay and color count.
+
+    Raises:
+        UNetError: a submission of other than two classes.
     """
 
     def __init__(self, config):
         output = Path(config.output_path)
         self.folder = output / "predictions"
         self.probability_folder = output / "probabilities" if config.save_probability else None
+        self.submission_folder = output / "submission" if config.isbi_submission else None
+        if self.submission_folder and config.num_classes != 2:
+            raise UNetError(f"isbi_submission writes the probability of cells against membranes, but num_classes is "
+                            f"{config.num_classes}; expected 2")
         self.overlay_folder = output / "overlays" if config.overlay else None
         self.num_classes = config.num_classes
         self.palette = palette(config.color, config.num_classes)
@@ -44,24 +52,25 @@ class MaskWriter:
             UNetError: a result would take the place of the picture, or cannot be written.
         """
         with ExitStack() as stack:
-            def file(folder, as_tiff=picture.is_tiff):
+            def file(folder, as_tiff=picture.is_tiff, kind=_Tiff):
                 if folder is None:
                     return None
                 path = folder / f"{picture.name}{'.tif' if as_tiff else '.png'}"
                 if path.resolve() == picture.path.resolve():
                     raise UNetError(f"{picture.path}: the result would take the place of the picture; choose another "
                                     f"output_path")
-                return _Tiff(path, pages, stack) if as_tiff else _Png(path)
+                return kind(path, pages, stack) if as_tiff else _Png(path)
             yield PageWriter(self, file(self.folder), file(self.probability_folder, as_tiff=True),
-                             file(self.overlay_folder))
+                             file(self.submission_folder, as_tiff=True, kind=_Slices), file(self.overlay_folder))
 
 
 class PageWriter:
     """Writes the pages of one picture; see MaskWriter."""
 
-    def __init__(self, writer, mask_file, probability_file, overlay_file):
+    def __init__(self, writer, mask_file, probability_file, submission_file, overlay_file):
         self.num_classes, self.palette = writer.num_classes, writer.palette
-        self.mask_file, self.probability_file, self.overlay_file = mask_file, probability_file, overlay_file
+        self.mask_file, self.overlay_file = mask_file, overlay_file
+        self.probability_file, self.submission_file = probability_file, submission_file
 
     def add(self, pixels, probability_rows):
         """Add a page.
@@ -71,7 +80,10 @@ class PageWriter:
             probability_rows (iterable): the page's probabilities from top to bottom, (rows, W, classes) float32.
         """
         mask = np.empty(pixels.shape[:2], np.uint8)
-        self._write_probability(_noting_classes(probability_rows, mask), mask.shape)
+        cells = np.empty(mask.shape, np.float32) if self.submission_file else None
+        self._write_probability(_noting(probability_rows, mask, cells), mask.shape)
+        if self.submission_file:
+            self.submission_file.write(np.clip(cells, 0, 1, out=cells))     # the rounding of a mean goes beyond
         if self.overlay_file:
             self.overlay_file.write(self._over(pixels, mask))
         if self.num_classes == 2:
@@ -102,11 +114,13 @@ class PageWriter:
         return picture
 
 
-def _noting_classes(probability_rows, mask):
-    """Hand the rows on, and fill ``mask`` with the most probable classes."""
+def _noting(probability_rows, mask, cells):
+    """Hand the rows on, and fill ``mask`` with the most probable classes, ``cells`` with the probability of class 1."""
     top = 0
     for rows in probability_rows:
         mask[top:top + len(rows)] = rows.argmax(axis=-1)
+        if cells is not None:
+            cells[top:top + len(rows)] = rows[..., 1]
         top += len(rows)
         yield rows
 
@@ -147,6 +161,34 @@ class _Tiff:
         # Without metadata readers see one stack, not many.
         self.file.write(data, photometric=photometric or "minisblack", compression="zlib", contiguous=False,
                         metadata=None, **options)
+
+
+class _Slices:
+    """A stack of ImageJ: the slices lie one behind the other as they are, which every version of it reads.
+
+    Args:
+        path (Path): where it goes.
+        pages (int): how many slices.
+        stack (ExitStack): closes it, and then it takes its name.
+    """
+
+    def __init__(self, path, pages, stack):
+        self.path, self.pages, self.stack = path, pages, stack
+        self.file = self.size = None
+
+    def write(self, array):
+        """Write (H, W) float32, the next slice."""
+        if self.file is None:
+            if self.pages * array.nbytes > TIFF_LIMIT:
+                raise UNetError(f"{self.path}: {self.pages} slices of {array.shape[1]}x{array.shape[0]} are more than "
+                                f"a TIFF of ImageJ holds, 4 GB; leave out isbi_submission")
+            self.file = self.stack.enter_context(
+                tifffile.TiffWriter(self.stack.enter_context(replacing(self.path)), imagej=True))
+            self.size = array.shape
+        if array.shape != self.size:
+            raise UNetError(f"{self.path}: a slice is {array.shape[1]}x{array.shape[0]}, the first one is "
+                            f"{self.size[1]}x{self.size[0]}; a stack has one size")
+        self.file.write(array[None], photometric="minisblack", contiguous=True, metadata={"slices": self.pages})
 
 
 def _strips(parts):

@@ -66,8 +66,8 @@ def predict(config):
         UNetError: no picture, the only one unreadable, or a model that cannot be had.
     """
     pictures = list_pictures(config.data_path)
+    writer = MaskWriter(config)     # before the model, as it is the quicker one to refuse
     model = load_model(config)
-    writer = MaskWriter(config)
     failed, pages, started = 0, 0, time.perf_counter()
     with tqdm(total=len(pictures), unit="file", disable=None, file=sys.stderr) as progress:
         for picture in pictures:
@@ -83,6 +83,8 @@ def predict(config):
     logger.info("%d images of %d files in %.1f s, %.3g images/s", pages, len(pictures) - failed, seconds,
                 pages / seconds)
     logger.info("masks: %s", writer.folder)
+    if writer.submission_folder:
+        logger.info("submission, 0 for membrane to 1 for cell: %s", writer.submission_folder)
     if failed:
         logger.info("%d of %d files could not be predicted", failed, len(pictures))
     return failed

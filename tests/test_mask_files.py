@@ -6,6 +6,7 @@ import tifffile
 from PIL import Image
 
 from src.data.pictures import Picture
+from src.data.stacks import read_probabilities
 from src.mask_files import OPACITY, STRIP, MaskWriter
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
@@ -60,6 +61,39 @@ def test_many_classes(tmp_path):
                                   probability.argmax(axis=-1))
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "probabilities" / "a.tif"),
                                   probability.transpose(2, 0, 1))
+
+
+def test_submission(tmp_path):
+    """A stack that ImageJ and the score read: float32 slices of class 1, 0 for membrane, as they are on the disk."""
+    writer = MaskWriter(parse_options([f"--output_path={tmp_path}", "--isbi_submission=True"], ""))
+    cells = np.random.default_rng(0).random((3, STRIP + 3, WIDTH), np.float32)
+    cells[0, 0, :2] = -1e-7, 1 + 1e-6       # what the rounding of a mean leaves
+    with writer.open(Picture(tmp_path / "test-volume.tif", "test-volume"), 3) as output:
+        for page in cells:
+            output.add(np.zeros((*page.shape, 1), np.uint8), iter(np.array_split(np.stack([1 - page, page], -1), 5)))
+    path = tmp_path / "submission" / "test-volume.tif"
+    with tifffile.TiffFile(path) as file:
+        assert len(file.pages) == file.imagej_metadata["slices"] == 3
+        assert {page.compression for page in file.pages} == {1} and file.pages[0].dtype == np.float32
+        start = file.pages[0].dataoffsets[0]
+    cells[0, 0, :2] = 0, 1
+    np.testing.assert_array_equal(read_probabilities(path), cells)
+    assert path.read_bytes()[start:start + cells.nbytes] == cells.tobytes()     # all slices, one behind the other
+    assert not (tmp_path / "probabilities").exists()
+
+
+def test_a_submission_has_two_classes_and_one_size(tmp_path):
+    argv = [f"--output_path={tmp_path}", "--isbi_submission=True"]
+    with pytest.raises(UNetError, match="isbi_submission .* num_classes is 3; expected 2"):
+        MaskWriter(parse_options([*argv, "--num_classes=3"], ""))
+    with pytest.raises(UNetError, match=r"a\.tif: a slice is 11x5, the first one is 11x6"), \
+            MaskWriter(parse_options(argv, "")).open(Picture(tmp_path / "a.tif", "a"), 2) as output:
+        for height in (6, 5):
+            output.add(np.zeros((height, WIDTH, 1), np.uint8), iter([np.zeros((height, WIDTH, 2), np.float32)]))
+    with pytest.raises(UNetError, match="20000 slices of 1000x500 are more than a TIFF of ImageJ holds"), \
+            MaskWriter(parse_options(argv, "")).open(Picture(tmp_path / "a.tif", "a"), 20000) as output:
+        output.add(np.zeros((500, 1000, 1), np.uint8), iter([np.zeros((500, 1000, 2), np.float32)]))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif"])
