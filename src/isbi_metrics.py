@@ -34,7 +34,7 @@ class Best:
     Attributes:
         value: from 0 to 1.
         threshold: where it is reached (of several thresholds, the first that the board's program tries), in terms of
-            the membrane: a pixel counts as membrane from this probability of a membrane on.
+            the membrane: a pixel counts as membrane from this probability of a membrane on, at 0 above it.
     """
     value: float
     threshold: float
