@@ -120,7 +120,7 @@ def test_refusals(checkpoints, tmp_path, name, argv, parts):
 
 def test_evaluation_of_a_checkpoint_and_of_its_onnx_file(checkpoints, sample, tmp_path):
     """Two command lines, one score; and the second does without MindSpore."""
-    argv = [f"--data_path={sample}", "--image_size=[96,96]", f"--output_path={tmp_path / 'a'}"]
+    argv = [f"--data_path={sample}", "--image_size=[96,96]", f"--output_path={tmp_path / 'a'}", "--isbi_metrics=True"]
     path = tmp_path / "net.onnx"
     result = run("eval.py", *argv, f"--ckpt_path={checkpoints / 'simple.ckpt'}", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
@@ -130,7 +130,7 @@ def test_evaluation_of_a_checkpoint_and_of_its_onnx_file(checkpoints, sample, tm
     assert "largest difference to the network: " in result.stdout and f"exported: {path}, " in result.stdout
     assert "input (2, 1, 96, 96) float32, output (2, 96, 96, 2) float32" in result.stdout
 
-    (tmp_path / "small.yaml").write_text(f"image_size: [96, 96]\noutput_path: {tmp_path / 'b'}\n")
+    (tmp_path / "small.yaml").write_text(f"image_size: [96, 96]\nisbi_metrics: True\noutput_path: {tmp_path / 'b'}\n")
     (tmp_path / "mindspore.py").write_text("raise ImportError('MindSpore was imported')")
     result = run("infer_unet_onnx.py", tmp_path / "small.yaml", path, sample, "CPU", cwd=tmp_path,
                  env={"PYTHONPATH": str(tmp_path)})
@@ -138,6 +138,10 @@ def test_evaluation_of_a_checkpoint_and_of_its_onnx_file(checkpoints, sample, tm
     one, other = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in "ab")
     assert one["soft"]["dice_coeff"] == pytest.approx(other["soft"]["dice_coeff"], abs=1e-5)
     assert one["hard"]["Acc"]["mean"] == pytest.approx(other["hard"]["Acc"]["mean"], abs=1e-3)
+    for name in ("V_rand", "V_info"):
+        assert f"{name}: {other['isbi_board'][name]['value']:.6f}, threshold " in result.stdout
+        # A pixel that is hardly on the other side of a threshold may divide a cell.
+        assert one["isbi_board"][name]["value"] == pytest.approx(other["isbi_board"][name]["value"], abs=0.02)
     assert result.stdout.splitlines()[-3].startswith("============== Cross valid dice coeff is: ")
 
     result = run("infer_unet_onnx.py", f"--file_name={path}", f"--data_path={sample}", "--image_size=[48,48]",

@@ -80,10 +80,14 @@ def test_folder(run, checkpoints, pictures, tmp_path):
 def test_stack(checkpoints, sample, tmp_path):
     """As many pages as the stack has, in its order; the mask of a page is that of the page alone."""
     argv = [*SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}", f"--output_path={tmp_path / 'out'}"]
-    assert predict(parse_options([*argv, f"--data_path={sample / 'train-volume.tif'}", "--overlay=True"], "")) == 0
+    assert predict(parse_options([*argv, f"--data_path={sample / 'train-volume.tif'}", "--overlay=True",
+                                  "--isbi_submission=True"], "")) == 0
     masks = tifffile.imread(tmp_path / "out" / "predictions" / "train-volume.tif")
     assert masks.shape == (10, 96, 96) and masks.dtype == np.uint8
     assert tifffile.imread(tmp_path / "out" / "overlays" / "train-volume.tif").shape == (10, 96, 96, 3)
+    cells = tifffile.imread(tmp_path / "out" / "submission" / "train-volume.tif")
+    assert cells.shape == (10, 96, 96) and cells.dtype == np.float32
+    np.testing.assert_array_equal(masks == 255, cells > 0.5)
     page = tifffile.imread(sample / "train-volume.tif")[7]
     Image.fromarray(page).save(tmp_path / "page.png")
     assert predict(parse_options([*argv, f"--data_path={tmp_path / 'page.png'}"], "")) == 0
