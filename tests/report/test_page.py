@@ -10,6 +10,7 @@ import pytest
 
 from src.evaluation import ScoreOptions, evaluate
 from src.history import STEP, VALIDATION, History, Row
+from src.isbi_metrics import Best
 from src.metrics import METRICS
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
@@ -104,10 +105,11 @@ def test_without_a_run_behind_it(tmp_path):
     folder = tmp_path / "first"
     folder.mkdir()
     config, scores, path = write(folder, 2)
+    scores.board = {"V_rand": Best(0.96875, 0.5)}
     for name in ("history.csv", "dataset.json"):
         (folder / name).unlink()
     text = write_report(config, Subject("eval.py", "some.ckpt", "CPU", scores, Gallery(Samples(2)))).read_text()
-    assert "Curves" not in text and "Data set" not in text and "Confusion matrix" in text
+    assert "<dt>V_rand</dt><dd>0.9688</dd>" in text and "Curves" not in text and "Data set" not in text and "Confusion matrix" in text
     (folder / "dataset.json").write_text("{}")
     with pytest.raises(UNetError, match=r"dataset\.json: not the file that a run writes"):
         write_report(config, Subject("eval.py", "some.ckpt", "CPU", scores, Gallery(Samples(2))))
