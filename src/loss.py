@@ -12,7 +12,7 @@ from mindspore import Tensor, nn, ops
 from src.model_utils.errors import UNetError
 
 FOCUS = 2.0         # gamma of the focal loss, the value of its paper
-SMOOTH = 1e-6       # keeps the Dice of an empty label from dividing by zero
+SMOOTH = 1e-6       # keeps the Dice of a class that is nowhere from dividing by zero
 
 
 class _Loss(nn.Cell):
@@ -66,9 +66,10 @@ class FocalLoss(_Loss):
 
 
 class DiceLoss(_Loss):
-    """1 - Dice, the mean over the images of 2 sum(p y) / (sum(p^2) + sum(y^2)) over the one-hot volume.
+    """1 - Dice: 2 sum(p y) / (sum(p^2) + sum(y^2)), the mean over the images and the classes in an image's label.
 
-    Milletari, Navab, Ahmadi: V-Net, 2016, arXiv:1606.04797; the soft Dice of ``src.metrics``.
+    Milletari, Navab, Ahmadi: V-Net, 2016, arXiv:1606.04797. The Dice of ``src.metrics`` takes all classes in one sum,
+    of which a large background is nearly all: trained on that, a network can settle for the background alone.
     """
 
     def construct(self, logits, label):
@@ -77,7 +78,9 @@ class DiceLoss(_Loss):
         both, sizes = probability * one_hot, probability * probability + one_hot * one_hot
         if weights is not None:
             both, sizes = both * weights, sizes * weights
-        return (1 - (2 * both.sum(axis=(1, 2, 3)) + SMOOTH) / (sizes.sum(axis=(1, 2, 3)) + SMOOTH)).mean()
+        dice = 2 * both.sum(axis=(2, 3)) / (sizes.sum(axis=(2, 3)) + SMOOTH)            # (N, C)
+        there = (one_hot.sum(axis=(2, 3)) > 0).astype("float32")                        # (N, C)
+        return (1 - (dice * there).sum(axis=1) / there.sum(axis=1)).mean()
 
 
 class SumOfLosses(nn.Cell):

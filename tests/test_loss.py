@@ -72,8 +72,8 @@ def test_focal():
 
 
 def test_dice():
-    # sum(p y) = 1/2 + 1/4; sum(p^2) = 1/4 + 1/4 + 9/16 + 1/16; sum(y^2) = 2.
-    expected = 1 - 2 * 0.75 / (0.5 + 0.625 + 2)
+    # Class 0: p y = 1/2, p^2 = 1/4 + 9/16, y^2 = 1. Class 1: p y = 1/4, p^2 = 1/4 + 1/16, y^2 = 1.
+    expected = 1 - (1 / 1.8125 + 0.5 / 1.3125) / 2
     assert float(DiceLoss()(tensor(LOGITS), tensor(LABEL))) == pytest.approx(expected, rel=1e-5)
     # The mean over images, each by itself: a second image that is right has no loss.
     right = [[[40.0, -40.0]], [[-40.0, 40.0]]]
@@ -81,16 +81,21 @@ def test_dice():
     assert float(value) == pytest.approx(expected / 2, rel=1e-5)
 
 
-def test_dice_loss_is_one_minus_the_metric():
-    from src.metrics import soft_dice_iou
+def test_dice_of_a_class_that_is_not_there_does_not_count():
+    """A third class that the label does not have leaves the mean as it is, but for what it takes from the others."""
+    three = [[*LOGITS[0], [[-100.0, -100.0]]]]
+    value = DiceLoss()(tensor(three), tensor([[*LABEL[0], [[0.0, 0.0]]]]))
+    assert float(value) == pytest.approx(float(DiceLoss()(tensor(LOGITS), tensor(LABEL))), rel=1e-5)
 
-    rng = np.random.default_rng(0)
-    logits = rng.normal(size=(1, 3, 5, 4)).astype(np.float32)
-    label = np.eye(3, dtype=np.float32)[rng.integers(0, 3, (5, 4))]
-    probability = np.exp(logits[0]) / np.exp(logits[0]).sum(axis=0)
-    dice, _ = soft_dice_iou(probability.transpose(1, 2, 0), label)
-    value = float(DiceLoss()(tensor(logits), tensor(label.transpose(2, 0, 1)[None])))
-    assert value == pytest.approx(1 - dice, abs=1e-6)
+
+def test_dice_does_not_settle_for_a_large_background():
+    """One pixel of 100 is foreground: to leave it out costs half of the loss that there can be."""
+    label = np.zeros((1, 2, 10, 10), np.float32)
+    label[:, 0] = 1
+    label[:, :, 5, 5] = [0, 1]
+    background = np.zeros((1, 2, 10, 10), np.float32)
+    background[:, 0] = 50
+    assert float(DiceLoss()(tensor(background), tensor(label))) == pytest.approx(1 - 198 / 199 / 2, rel=1e-5)
 
 
 @pytest.mark.parametrize("loss", [CrossEntropyWithLogits, FocalLoss, DiceLoss])
@@ -114,8 +119,8 @@ def test_binary_cross_entropy():
 @pytest.mark.parametrize("loss, expected", [
     (CrossEntropyWithLogits, (3 * math.log(2) + 8 * math.log(4)) / 2),
     (FocalLoss, (3 * 0.25 * math.log(2) + 8 * 0.5625 * math.log(4)) / 2),
-    # 2 (3/2 + 8/4) / (3 (1/2 + 1) + 8 (5/8 + 1))
-    (DiceLoss, 1 - 7 / 17.5)])
+    # Class 0: 2 * 3/2 / (3/4 + 8 * 9/16 + 3); class 1: 2 * 8/4 / (3/4 + 8/16 + 8).
+    (DiceLoss, 1 - (3 / 8.25 + 4 / 9.25) / 2)])
 def test_weights_of_classes_and_pixels(loss, expected):
     """Class weights 3 and 4; the second pixel weighs twice as much."""
     label = np.concatenate([np.array(LABEL), [[[[1.0, 2.0]]]]], axis=1)
@@ -132,7 +137,7 @@ def test_gradients_are_finite(loss):
 def test_sum_and_weights_of_the_heads():
     config = parse_options(["--model_name=unet_nested", "--loss=cross_entropy + dice", "--ds_weights=[0,0.5,0,2]"], "")
     value = build_loss(config)(tensor([LOGITS] * 4), tensor(LABEL))
-    assert float(value) == pytest.approx(2.5 * (EXPECTED + 1 - 1.5 / 3.125), rel=1e-5)
+    assert float(value) == pytest.approx(2.5 * (EXPECTED + 1 - (1 / 1.8125 + 0.5 / 1.3125) / 2), rel=1e-5)
 
 
 def test_class_weights_from_the_frequency():
