@@ -16,13 +16,13 @@ import mindspore as ms
 import numpy as np
 from mindspore.train.checkpoint_pb2 import Checkpoint
 
+from src.checkpoint_files import BEST, age, by_age, name_prefix
 from src.model_utils.errors import UNetError, some
 from src.model_utils.files import replacing
 from src.model_utils.runtime import first_line
 
 logger = logging.getLogger("unet")
 
-BEST = "best.ckpt"
 TRAINING_STATE = "training_state"
 MOMENTS = ("moment1.", "moment2.")
 # What nn.Adam and the training step keep beside network and moments; a constant learning rate comes from the
@@ -34,18 +34,9 @@ _IGNORED = {"learning_rate", "scale_sense", "current_iterator_step", "epoch_num"
 # ---- saving
 
 
-def checkpoint_folder(config, rank=0):
-    """Folder of the checkpoints of one rank."""
-    return Path(config.output_path) / config.checkpoint_path / f"ckpt_{rank}"
-
-
 def checkpoint_name(model_name, epoch, step):
     """File name of the checkpoint after ``step`` steps of ``epoch``, both from 1."""
-    return f"{_prefix(model_name)}{epoch}_{step}.ckpt"
-
-
-def _prefix(model_name):
-    return f"ckpt_{model_name}_adam-"
+    return f"{name_prefix(model_name)}{epoch}_{step}.ckpt"
 
 
 def save(train_network, path, state):
@@ -70,23 +61,14 @@ def save(train_network, path, state):
 
 def last_good(folder, doubtful=None):
     """In words: the newest checkpoint of a folder but ``doubtful``; those that were saved are finite."""
-    found = sorted((path for path in Path(folder).glob("*.ckpt") if path != doubtful), key=_age)
+    found = sorted((path for path in Path(folder).glob("*.ckpt") if path != doubtful), key=age)
     return f"the last good checkpoint is {found[-1]}" if found else "no checkpoint was saved before"
 
 
 def prune(folder, model_name, keep):
     """Remove the oldest checkpoints of a network beyond ``keep``; best.ckpt is not among them."""
-    for path in _by_age(folder, model_name)[:-keep]:
+    for path in by_age(folder, model_name)[:-keep]:
         path.unlink()
-
-
-def _by_age(folder, model_name):
-    return sorted(Path(folder).glob(f"{_prefix(model_name)}*.ckpt"), key=_age)
-
-
-def _age(path):
-    """By time, and of what the file system holds for one moment, by the numbers in the name."""
-    return path.stat().st_mtime_ns, [int(number) for number in re.findall(r"\d+", path.name)]
 
 
 # ---- reading
@@ -136,7 +118,7 @@ class Contents:
     def load_into(self, network):
         """Put the weights into ``network``, all of them, or raise UNetError as ``check_weights`` does."""
         self.check_weights(network)
-        _fill(network, self.weights)
+        fill(network, self.weights)
 
 
 def _read(path):
@@ -186,7 +168,7 @@ def _own(cell):
     return {parameter.name: parameter for parameter in cell.get_parameters()}
 
 
-def _fill(cell, parameters):
+def fill(cell, parameters):
     """Put ``parameters`` (names and shapes checked) into ``cell``, in the cell's own types."""
     own = _own(cell)
     for name, value in parameters.items():
@@ -229,7 +211,7 @@ def resume(train_network, network, path):
     found = {"the network": True, "Adam's moments": bool(contents.moments),
              "Adam's step": "global_step" in contents.counters, "the run's state": contents.state is not None}
     moments = {name: value for name, value in contents.moments.items() if name in expected}
-    _fill(train_network, {**contents.weights, **moments, **contents.counters})
+    fill(train_network, {**contents.weights, **moments, **contents.counters})
     logger.info("resuming from %s: it holds %s", path, ", ".join(name for name, there in found.items() if there))
     absent = [name for name, there in found.items() if not there]
     if absent:
@@ -245,7 +227,7 @@ def newest_whole(folder, model_name):
 
     Damaged files are passed over with a warning. best.ckpt is the last resort.
     """
-    candidates = _by_age(folder, model_name)[::-1]
+    candidates = by_age(folder, model_name)[::-1]
     best = Path(folder) / BEST
     for path in [*candidates, *([best] if best.is_file() else [])]:
         try:
@@ -278,7 +260,7 @@ def transfer(network, path, filter_weight):
                             f"it out with --filter_weight=[{','.join([*filter_weight, name])}]")
     if not loaded:
         raise UNetError(f"{path}: no parameter fits: {contents.complaints(expected)}")
-    _fill(network, loaded)
+    fill(network, loaded)
     unused = [name for name in contents.weights if name not in expected and name not in dropped]
     fresh = [name for name in expected if name not in loaded]
     logger.info("transfer from %s: %d parameters loaded", path, len(loaded))

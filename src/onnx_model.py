@@ -1,4 +1,5 @@
 """A network in an ONNX file, run by ONNX Runtime. Without MindSpore."""
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,17 @@ class OnnxNetwork:
         activate (str): Softmax or Sigmoid (probabilities) or Argmax (class numbers), by the shape of the output.
         metadata (dict): what export.py noted: model_name, num_classes, and scale where training noted it.
 
+    Args:
+        path (str): the file.
+        device (str): device_target.
+        shares_memory (bool): work in the memory of all networks that do so, for several on one CPU that take turns.
+
     Raises:
         UNetError: no such file, not a network of this kind, or no provider for the device; the message names
             the providers there are.
     """
 
-    def __init__(self, path, device="CPU"):
+    def __init__(self, path, device="CPU", shares_memory=False):
         self.path = Path(path)
         if not self.path.is_file():
             raise UNetError(f"no such ONNX file: {self.path}; make one with export.py --file_format=ONNX")
@@ -34,6 +40,9 @@ class OnnxNetwork:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3      # errors come as exceptions anyway
         options.enable_mem_pattern = False  # it keeps a second pool of memory, a fifth more in all, and is no faster
+        if shares_memory:
+            _make_shared_memory()
+            options.add_session_config_entry("session.use_env_allocators", "1")
         try:
             self.session = onnxruntime.InferenceSession(str(self.path), options, providers=providers)
         # ONNX Runtime has no common base for what a damaged file raises.
@@ -85,6 +94,14 @@ class OnnxNetwork:
             if own not in (None, given):
                 raise UNetError(f"{self.path}: takes images of {_text(self.input_shape[1:])} (channels x height x "
                                 f"width), these are {_text(shape)}; give the YAML file that it was made with")
+
+
+@lru_cache(maxsize=1)
+def _make_shared_memory():
+    """Make the pool of memory that networks can share, once a process; else each keeps its largest need for itself."""
+    onnxruntime.create_and_register_allocator(
+        onnxruntime.OrtMemoryInfo("Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0,
+                                  onnxruntime.OrtMemType.DEFAULT), None)
 
 
 def choose_providers(device):

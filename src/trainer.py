@@ -12,7 +12,7 @@ from mindspore.train.loss_scale_manager import FixedLossScaleManager
 from src import checkpoint
 from src.accumulation import AccumulatedStep
 from src.callbacks import CheckpointSaver, EpochLossTimeMonitor, StepLossTimeMonitor
-from src.checkpoint import checkpoint_folder
+from src.checkpoint_files import checkpoint_folder
 from src.cpu_ops import choose_layers
 from src.data.check import check_dataset
 from src.data.pipeline import training_pipeline

@@ -1,0 +1,139 @@
+"""Cross-validation: trains and evaluates every fold in turn, each in processes of its own. Without MindSpore."""
+import logging
+import sys
+from pathlib import Path
+
+from src.checkpoint_files import checkpoint_folder, final_checkpoint
+from src.data.folds import create_folds
+from src.data.splits import read_splits, write_splits
+from src.fold_results import FILE, METRICS, NOTES, TABLE, fold_folder, read_result, read_results, table, write_results
+from src.model_utils.config import PROJECT_ROOT, load_schema, read_yaml
+from src.model_utils.errors import UNetError, some
+from src.model_utils.files import remove_leftovers
+from src.model_utils.lock import FolderLock
+from src.model_utils.relay import Relay
+
+logger = logging.getLogger("unet")
+
+CONFIG, SPLITS = "config.yaml", "splits.json"
+
+# Options that may change when a run of folds goes on: where things are, how a run is watched and saved, and what
+# resuming itself sets. All others have to be those that the folds began with, or the mean would be over runs of
+# different kinds.
+MAY_CHANGE = {"data_path", "data_url", "output_path", "splits", "device_id", "cache_mb", "num_parallel_workers",
+              "log_interval", "tensorboard", "save_checkpoint_steps", "keep_checkpoint_max", "report", "show_eval",
+              "check_dataset", "resume", "resume_ckpt", "transfer_training", "enable_modelarts", "debug"}
+
+
+def run_folds(config):
+    """Train and evaluate the folds that are not finished, and write the table of all.
+
+    Args:
+        config (Config): folds, the output folder, and what train.py and eval.py take.
+
+    Returns:
+        int: exit status: 0, or that of the script that failed or was stopped.
+
+    Raises:
+        UNetError: options or data that folds cannot be made of, or a folder that holds folds of another kind.
+    """
+    relay = Relay()
+    _check(config)
+    folds = create_folds(config)
+    output, title = Path(config.output_path), f"{config.model_name} on {config.dataset}: {len(folds)} folds"
+    with FolderLock(output):
+        remove_leftovers(output)
+        results, _ = read_results(output)
+        works = [_Work(config, fold, len(folds)) for fold in folds]
+        for work in works:
+            work.check_as_before()
+        # Without its folder a fold is trained again.
+        results = {work.fold.number: results[work.fold.number] for work in works
+                   if work.fold.number in results and (work.folder / METRICS).is_file()}
+        for work in works:
+            number = work.fold.number
+            logger.info("============== Fold %d of %d ==============", number, len(folds))
+            if number in results:
+                logger.info("finished before: %s", work.folder)
+                continue
+            status = work.run(relay)
+            if status:
+                logger.info("fold %d of %d ended with status %d; the same command goes on there", number, len(folds),
+                            status)
+                return status
+            results[number] = work.result()
+            write_results(output, title, results, len(folds))
+        write_results(output, title, results, len(folds))
+    logger.info("============== Folds ==============")
+    for line in [*table(results, len(folds)), *NOTES]:
+        logger.info("%s", line)
+    logger.info("table: %s, %s", output / TABLE, output / FILE)
+    return 0
+
+
+def _check(config):
+    if config.resume:
+        raise UNetError("resume is True, but train_folds.py goes on by itself where it was stopped; leave it out")
+    if config.run_distribute:
+        raise UNetError("run_distribute is True, but train_folds.py trains a fold in one process; train the folds one "
+                        "by one with a launcher, --cross_valid_ind or --splits")
+
+
+class _Work:
+    """One fold, from its samples to its scores.
+
+    Args:
+        config (Config): the options of the run of folds.
+        fold (Fold): number and samples.
+        folds (int): how many there are.
+    """
+
+    def __init__(self, config, fold, folds):
+        self.fold = fold
+        self.folder = fold_folder(config.output_path, fold.number)
+        options = fold.options or {"splits": str(self.folder / SPLITS)}
+        # Data are where they are by now; the processes of the folds do not copy them once more.
+        self.config = config.replace(output_path=str(self.folder), folds=folds, enable_modelarts=False, data_url="",
+                                     **options)
+        self.checkpoints = checkpoint_folder(self.config)
+        if not self.checkpoints.resolve().is_relative_to(self.folder.resolve()):
+            raise UNetError(f"checkpoint_path {config.checkpoint_path} leads out of the folds' folders, where they "
+                            f"would overwrite each other's checkpoints; give a path inside output_path")
+
+    @property
+    def checkpoint(self):
+        return final_checkpoint(self.checkpoints, self.config.model_name)
+
+    def check_as_before(self):
+        """Raise UNetError where the fold was begun with other options, or on other samples."""
+        if not any(self.folder.glob("**/*.ckpt")):
+            return      # nothing of it is kept
+        if (self.folder / CONFIG).is_file():
+            begun, schema = read_yaml(self.folder / CONFIG, load_schema()), self.config.as_dict()
+            changed = [f"{name} {begun[name]} and not {value}" for name, value in schema.items()
+                       if name not in MAY_CHANGE and begun.get(name, value) != value]
+            if changed:
+                raise UNetError(f"{self.folder / CONFIG}: this fold was begun with {some(changed)}; give the same "
+                                f"options to go on, or another --output_path")
+        if (self.folder / SPLITS).is_file():
+            train, validation = read_splits(self.folder / SPLITS)
+            if set(train) != set(self.fold.train) or set(validation) != set(self.fold.validation):
+                raise UNetError(f"{self.folder / SPLITS}: this fold was begun on other samples than "
+                                f"{self.config.data_path} gives now; give the same data to go on, or another "
+                                f"--output_path")
+
+    def run(self, relay):
+        """Train, or go on training, and evaluate; returns the exit status of what failed, or 0."""
+        logger.info("%d images train, %d validate: %s", len(self.fold.train), len(self.fold.validation),
+                    some(self.fold.validation, 6))
+        config_path = f"--config_path={self.folder / CONFIG}"
+        going_on = ["--transfer_training=False", "--resume=True", "--resume_ckpt=auto"] if self.checkpoint else []
+        self.config.save(self.folder / CONFIG)
+        write_splits(self.folder / SPLITS, self.fold.train, self.fold.validation)
+        return (relay.run([sys.executable, str(PROJECT_ROOT / "train.py"), config_path, *going_on])
+                or relay.run([sys.executable, str(PROJECT_ROOT / "eval.py"), config_path, "--report=True",
+                              f"--checkpoint_file_path={self.checkpoint}"]))
+
+    def result(self):
+        """What folds.json says of the fold."""
+        return read_result(self.fold, self.folder, self.checkpoint)

@@ -1,0 +1,53 @@
+"""Programs that are run one after another, and that SIGINT and SIGTERM go to."""
+import ctypes
+import signal
+import subprocess
+from contextlib import suppress
+
+from src.model_utils.interruption import SIGNALS
+
+PR_SET_PDEATHSIG = 1
+
+
+class Relay:
+    """Runs one program at a time and passes SIGINT and SIGTERM on to it, from the making of this on.
+
+    A program runs in a session of its own, so that Ctrl-C on the terminal reaches it once, through this process. If
+    this process is killed, the program is killed with it (on Linux).
+    """
+
+    def __init__(self):
+        self._process, self._signum = None, None
+        self._libc = ctypes.CDLL(None)
+        for signum in SIGNALS:
+            signal.signal(signum, self._pass_on)
+
+    def _pass_on(self, signum, _):
+        self._signum = self._signum or signum
+        if self._process:
+            self._process.send_signal(signum)
+
+    def run(self, command):
+        """Run ``command`` (a list of words) on this process's screen.
+
+        Returns:
+            int: its exit status, or 128 and the number of the signal that ended it, or that came while it ran.
+        """
+        # A signal waits until there is a process to pass it on to.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            self._process = None if self._signum else subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, start_new_session=True,
+                preexec_fn=self._in_child)      # noqa: PLW1509 - it calls the system twice, and takes no lock
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        status = self._process.wait() if self._process else 0
+        self._process = None
+        if self._signum:
+            return 128 + self._signum
+        return status if status >= 0 else 128 - status
+
+    def _in_child(self):
+        with suppress(AttributeError):      # elsewhere than on Linux
+            self._libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

@@ -1,0 +1,15 @@
+"""Cross-validate: ``python train_folds.py --config_path=FILE.yaml --data_path=DIR --folds=5``."""
+import sys
+
+from src.model_utils.script import run_script
+
+
+def main(config):
+    """Train and evaluate every fold in turn; what was stopped goes on with the same command."""
+    from src.fold_runner import run_folds
+
+    return run_folds(config)
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main, "Train and evaluate every fold in turn; the same command goes on after a stop."))
