@@ -15,7 +15,7 @@ FILE, TABLE, METRICS = "folds.json", "folds.md", "metrics.json"
 SCORES = {"soft Dice": ("soft", "dice_coeff"), "soft IoU": ("soft", "iou"), "Dice": ("hard", "Dice", "foreground"),
           "IoU": ("hard", "IoU", "foreground"), "mean IoU": ("hard", "IoU", "mean"),
           "V_rand": ("isbi_board", "V_rand", "value"), "V_info": ("isbi_board", "V_info", "value")}
-NOTES = ("Dice and IoU: hard, of the foreground, from the pixel counts of the fold's images; mean IoU: over the classes.",
+NOTES = ("Dice and IoU: hard, of the foreground, from the pixel counts of the fold's images; mean IoU: over classes.",
          "Minutes: of the steps and the evaluations between them.",
          "Mean and standard deviation over the folds: that of the sample, with n - 1 in the denominator.")
 

@@ -37,38 +37,42 @@ def run_folds(config):
     Raises:
         UNetError: options or data that folds cannot be made of, or a folder that holds folds of another kind.
     """
-    relay = Relay()
     _check(config)
     folds = create_folds(config)
     output, title = Path(config.output_path), f"{config.model_name} on {config.dataset}: {len(folds)} folds"
     with FolderLock(output):
         remove_leftovers(output)
-        results, _ = read_results(output)
         works = [_Work(config, fold, len(folds)) for fold in folds]
-        for work in works:
-            work.check_as_before()
-        # Without its folder a fold is trained again.
-        results = {work.fold.number: results[work.fold.number] for work in works
-                   if work.fold.number in results and (work.folder / METRICS).is_file()}
-        for work in works:
-            number = work.fold.number
-            logger.info("============== Fold %d of %d ==============", number, len(folds))
-            if number in results:
-                logger.info("finished before: %s", work.folder)
-                continue
-            status = work.run(relay)
-            if status:
-                logger.info("fold %d of %d ended with status %d; the same command goes on there", number, len(folds),
-                            status)
-                return status
-            results[number] = work.result()
-            write_results(output, title, results, len(folds))
+        results = _finished(output, works)
+        with Relay() as relay:
+            for work in works:
+                number = work.fold.number
+                logger.info("============== Fold %d of %d ==============", number, len(folds))
+                if number in results:
+                    logger.info("finished before: %s", work.folder)
+                    continue
+                status = work.run(relay)
+                if status:
+                    logger.info("fold %d of %d ended with status %d; the same command goes on there", number,
+                                len(folds), status)
+                    return status
+                results[number] = work.result()
+                write_results(output, title, results, len(folds))
         write_results(output, title, results, len(folds))
     logger.info("============== Folds ==============")
     for line in [*table(results, len(folds)), *NOTES]:
         logger.info("%s", line)
     logger.info("table: %s, %s", output / TABLE, output / FILE)
     return 0
+
+
+def _finished(output, works):
+    """The results that an earlier start has left: number -> result. Without its folder a fold is trained again."""
+    results, _ = read_results(output)
+    for work in works:
+        work.check_as_before()
+    return {work.fold.number: results[work.fold.number] for work in works
+            if work.fold.number in results and (work.folder / METRICS).is_file()}
 
 
 def _check(config):

@@ -10,7 +10,7 @@ PR_SET_PDEATHSIG = 1
 
 
 class Relay:
-    """Runs one program at a time and passes SIGINT and SIGTERM on to it, from the making of this on.
+    """Runs one program at a time; in its ``with`` block SIGINT and SIGTERM are passed on to that program.
 
     A program runs in a session of its own, so that Ctrl-C on the terminal reaches it once, through this process. If
     this process is killed, the program is killed with it (on Linux).
@@ -19,8 +19,14 @@ class Relay:
     def __init__(self):
         self._process, self._signum = None, None
         self._libc = ctypes.CDLL(None)
-        for signum in SIGNALS:
-            signal.signal(signum, self._pass_on)
+
+    def __enter__(self):
+        self._before = {signum: signal.signal(signum, self._pass_on) for signum in SIGNALS}
+        return self
+
+    def __exit__(self, *_):
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
 
     def _pass_on(self, signum, _):
         self._signum = self._signum or signum

@@ -1,0 +1,72 @@
+"""Programs one after another: their status, and the signals that reach them."""
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT
+
+from src.model_utils.interruption import SIGNALS
+from src.model_utils.relay import Relay
+
+# Runs two programs; the first says its number, its session, and whatever signal it gets.
+PARENT = f"""
+import sys
+sys.path.insert(0, {str(PROJECT)!r})
+from src.model_utils.relay import Relay
+child = '''
+import os, signal, sys, time
+def say(number, _):
+    print("child got", number, flush=True)
+    sys.exit(7)
+signal.signal(signal.SIGINT, say), signal.signal(signal.SIGTERM, say)
+print(os.getpid(), os.getsid(0) == os.getpid(), flush=True)
+time.sleep(30)
+'''
+with Relay() as relay:
+    status = relay.run([sys.executable, "-c", child])
+    print("first", status, "second", relay.run(["true"]), flush=True)
+"""
+
+
+def is_running(pid):
+    """Whether there is such a process, and not just its entry until somebody asks for its status."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.fixture
+def parent():
+    process = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_signals_reach_the_program_and_stop_the_next(parent, signum):
+    assert parent.stdout.readline().split()[1] == "True"
+    parent.send_signal(signum)
+    rest, _ = parent.communicate(timeout=20)
+    assert rest.splitlines() == [f"child got {int(signum)}", f"first {128 + signum} second {128 + signum}"]
+
+
+def test_a_killed_process_takes_its_program_along(parent):
+    child = int(parent.stdout.readline().split()[0])
+    parent.kill()
+    for _ in range(100):
+        if not is_running(child):
+            return
+        time.sleep(0.1)
+    raise AssertionError("the program outlives its parent")
+
+
+def test_status():
+    handlers = [signal.getsignal(signum) for signum in SIGNALS]
+    with Relay() as relay:
+        assert [relay.run(["bash", "-c", text]) for text in ("exit 0", "exit 2", "kill -9 $$")] == [0, 2, 137]
+    assert [signal.getsignal(signum) for signum in SIGNALS] == handlers
