@@ -137,6 +137,7 @@ def load_model(config):
         logger.info("ONNX Runtime is faster on a CPU than MindSpore's own kernels, so %s is used in the place of %s "
                     "(--backend=mindspore runs the checkpoint itself)", ", ".join(map(str, files)),
                     config.checkpoint_file_path)
+        # Each session of its own would keep the memory of the largest window.
         return _onnx_model([OnnxNetwork(path, shares_memory=len(files) > 1) for path in files], config)
     return _mindspore_model(config, paths)
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from src import checkpoint
 from src.export import export
+from src.fold_results import write_results
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.networks import build_network
@@ -148,6 +149,42 @@ def test_several_checkpoints_are_averaged(checkpoints, pictures):
     assert np.abs(one - other).max() > 0.01
 
 
+def as_folds(folder, paths):
+    """A folder as train_folds.py leaves it, with ``paths`` as the best checkpoints of its folds."""
+    for number, path in enumerate(paths, 1):
+        place = folder / f"fold_{number}" / "checkpoint" / "ckpt_0"
+        place.mkdir(parents=True)
+        (place / "best.ckpt").symlink_to(path)
+    return folder
+
+
+@pytest.mark.parametrize("argv", [["--backend=onnx"], ["--backend=onnx", "--tta=True"], [
+    "--backend=mindspore", "--context_mode=pynative", "--cpu_ops=off"]], ids=["onnx", "tta", "mindspore"])
+def test_a_folder_of_folds_is_averaged(checkpoints, tmp_path, argv, caplog):
+    """In windows that overlap: the mean of the single predictions, a, b and a."""
+    caplog.set_level("INFO", "unet")
+    paths = [checkpoints / f"{name}.ckpt" for name in ("simple", "other", "simple")]
+    folds = as_folds(tmp_path / "folds", paths)
+    (tmp_path / "in").mkdir()
+    Image.fromarray(np.random.default_rng(5).integers(0, 256, (40, 100), dtype=np.uint8)).save(tmp_path / "in/p.png")
+    mean, one, other = (probabilities([*SMALL, *argv, "--tile_size=64", f"--checkpoint_file_path={value}"],
+                                      tmp_path / "in" / "p.png") for value in (folds, *paths[:2]))
+    np.testing.assert_allclose(mean, (2 * one + other) / 3, atol=1e-6)
+    assert np.abs(one - other).max() > 0.01
+    assert f"the mean of 3 folds: {folds}/fold_1/checkpoint/ckpt_0/best.ckpt, " in caplog.text
+    assert "WARNING" not in caplog.text
+
+
+def test_a_folder_of_folds_that_are_not_finished(checkpoints, tmp_path, caplog):
+    folds = as_folds(tmp_path, [checkpoints / "simple.ckpt"])
+    write_results(folds, "", {}, 5)
+    assert load_model(parse_options([*SMALL, "--backend=onnx", f"--checkpoint_file_path={folds}"], ""))
+    assert "WARNING: 0 of 5 folds are finished by now" in caplog.text
+    (folds / "fold_2").mkdir()
+    with pytest.raises(UNetError, match="fold_2/checkpoint/ckpt_0: no checkpoint of unet_simple"):
+        load_model(parse_options([*SMALL, f"--checkpoint_file_path={folds}"], ""))
+
+
 def test_augmentation_while_testing(checkpoints, pictures, tmp_path):
     """The mean of the predictions of the picture's 8 flips and turns; a square picture is one square window."""
     pixels = np.asarray(Image.open(pictures / "2.png"))[:45]
@@ -265,6 +302,9 @@ def test_models_of_different_scales_are_not_averaged(checkpoints, pictures, tmp_
         load_model(parse_options(argv, ""))
     assert load_model(parse_options([*argv, "--scale=2"], "")).scale == 2
     assert load_model(parse_options([*argv, f"--checkpoint_file_path={other}"], "")).scale == 0.5
+    # Folds are of one data set, each with the median of its own pictures.
+    folds = as_folds(tmp_path / "folds", [checkpoints / "simple.ckpt", other])
+    assert load_model(parse_options([*argv, f"--checkpoint_file_path={folds}"], "")).scale == 0.75
 
 
 def test_without_a_cache_mindspore_runs_the_checkpoint(run, checkpoints, pictures, tmp_path):
