@@ -166,7 +166,7 @@ def test_a_folder_of_folds_is_averaged(checkpoints, tmp_path, argv, caplog):
     paths = [checkpoints / f"{name}.ckpt" for name in ("simple", "other", "simple")]
     folds = as_folds(tmp_path / "folds", paths)
     (tmp_path / "in").mkdir()
-    Image.fromarray(np.random.default_rng(5).integers(0, 256, (40, 100), dtype=np.uint8)).save(tmp_path / "in/p.png")
+    Image.fromarray(np.random.default_rng(5).integers(0, 256, (20, 60), dtype=np.uint8)).save(tmp_path / "in/p.png")
     mean, one, other = (probabilities([*SMALL, *argv, "--tile_size=64", f"--checkpoint_file_path={value}"],
                                       tmp_path / "in" / "p.png") for value in (folds, *paths[:2]))
     np.testing.assert_allclose(mean, (2 * one + other) / 3, atol=1e-6)
