@@ -1,6 +1,7 @@
 """Stand-ins for the programs that launchers start: they record how they were called."""
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -89,7 +90,8 @@ class Launch:
     def start(self, script, *arguments, **environment):
         return subprocess.Popen(["bash", str(SCRIPTS / script), *map(str, arguments)], cwd=self.folder, text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                env={**self.environment, **environment})
+                                env={**self.environment, **environment},
+                                preexec_fn=_heed_interrupts)     # noqa: PLW1509 - the tests have no threads
 
     def __call__(self, script, *arguments, **environment):
         process = self.start(script, *arguments, **environment)
@@ -108,6 +110,11 @@ class Launch:
                 return
             time.sleep(0.1)
         raise AssertionError(f"{path} never said {text!r}")
+
+
+def _heed_interrupts():
+    """A shell that starts the tests in the background has SIGINT ignored, which its children would inherit."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def runs(pid):
