@@ -1,11 +1,11 @@
 """TensorBoard event files of a run."""
 from src.callbacks import Callback
-from src.history import STEP, VALIDATION
+from src.history import STEP, TRAINING, VALIDATION
 
 MOST_PICTURES = 3
 
 # What TensorBoard groups the scalars of a row by.
-GROUPS = {STEP: "steps", VALIDATION: "validation"}
+GROUPS = {STEP: "steps", VALIDATION: "validation", TRAINING: "validation_on_training_images"}
 
 
 class TensorBoardLog(Callback):
@@ -40,7 +40,7 @@ class TensorBoardLog(Callback):
     def _write(self, trainer):
         rows, self.written = self.history.rows[self.written:], len(self.history.rows)
         for row in rows:
-            group = GROUPS.get(row.kind, "validation_on_training_images")
+            group = GROUPS[row.kind]
             for name, value in vars(row).items():
                 if name not in ("step", "epoch", "kind") and value is not None:
                     self.writer.add_scalar(f"{group}/{name}", value, row.step)

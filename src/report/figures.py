@@ -16,6 +16,8 @@ MOST_POINTS = 600           # of a curve; more would show nothing more
 
 STYLE = {"font.size": 10, "font.family": "sans-serif", "svg.fonttype": "none", "axes.grid": True, "grid.alpha": 0.3,
          "axes.spines.top": False, "axes.spines.right": False}
+ON_A_PAGE = {**STYLE, **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color",
+                                       "grid.color"), INK)}
 
 PANELS = {"loss": "Training loss", "learning_rate": "Learning rate", "dice": "Dice on the validation images",
           "iou": "IoU on the validation images"}
@@ -36,8 +38,7 @@ def curve_svgs(rows):
     """title -> SVG element, for those panels that the rows have something for."""
     found = {}
     for name, title in PANELS.items():
-        with rc_context({**STYLE, **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color",
-                                                   "ytick.color", "grid.color"), INK)}):
+        with rc_context(ON_A_PAGE):
             figure = Figure(figsize=(5.6, 3.4), layout="constrained")
             if _panel(figure.subplots(), name, rows, title=False):
                 found[title] = _svg(figure)
@@ -50,8 +51,7 @@ def confusion_svg(matrix, names):
     share = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     few = len(names) <= 12
     side = 2 + 0.6 * len(names) if few else 9
-    with rc_context({**STYLE, "axes.grid": False, **dict.fromkeys(
-            ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)}):
+    with rc_context({**ON_A_PAGE, "axes.grid": False}):
         figure = Figure(figsize=(side, side), layout="constrained")
         axes = figure.subplots()
         picture = axes.imshow(share, cmap="cividis", vmin=0, vmax=100)

@@ -45,15 +45,14 @@ class Gallery:
 
     def add(self, judged):
         """Take the ``Judged`` of an image, in the order of the samples."""
-        places = [(self.first, lambda picture: 0), (self.best, lambda picture: -picture.dice),
-                  (self.worst, lambda picture: picture.dice)]
-        picture = Picture(self.samples.name(judged.index), judged.dice, judged.iou, None, None)
-        wanted = [(shelf, key) for shelf, key in places
-                  if len(shelf) < self.most or key(picture) < key(shelf[-1])]
+        # A shelf and its order, by what pictures and what is judged have alike.
+        places = [(self.first, lambda item: 0), (self.best, lambda item: -item.dice),
+                  (self.worst, lambda item: item.dice)]
+        wanted = [(shelf, key) for shelf, key in places if len(shelf) < self.most or key(judged) < key(shelf[-1])]
         if not wanted:
             return
         image = self.samples.pixels(judged.index, judged.classes.shape)
-        picture = Picture(picture.name, picture.dice, picture.iou, *_smaller(
+        picture = Picture(self.samples.name(judged.index), judged.dice, judged.iou, *_smaller(
             image, overlay(image, judged.predicted, judged.classes)))
         for shelf, key in wanted:
             shelf.append(picture)
