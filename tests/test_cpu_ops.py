@@ -90,6 +90,14 @@ def test_convolution(fast, n, h, w, ins, outs, kernel, pad_mode, has_bias, relu)
     agree(fast, make, [(n, ins, h, w)])
 
 
+@settings(max_examples=12)
+@given(st.integers(1, 3), st.integers(28, 44), st.integers(28, 44), st.sampled_from([16, 32, 48, 80]),
+       st.sampled_from([16, 32, 48, 80]), st.sampled_from(["same", "valid"]), st.booleans())
+def test_convolution_in_winograd_s_way(fast, n, h, w, ins, outs, pad_mode, has_bias):
+    """Sizes and channels that the compiled operators take this way; tiles at the edges are cut anywhere."""
+    agree(fast, lambda layers: layers.conv_relu(ins, outs, 3, pad_mode, has_bias, "normal"), [(n, ins, h, w)])
+
+
 @settings(max_examples=5)
 @given(batch, side, side, channels, channels)
 def test_convolution_norm_relu(fast, n, h, w, ins, outs):

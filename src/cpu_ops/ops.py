@@ -13,6 +13,7 @@ class Operators:
     def __init__(self, library):
         self.library = library
         self._relu_backward = self._aot("relu_backward", lambda y, dy: y)
+        self._bias_backward = self._aot("bias_backward", lambda dy: (dy[3],))
 
     def _aot(self, name, out_shape, outputs=1, bprop=None, variant=""):
         dtype = (lambda *_: ms.float32) if outputs == 1 else (lambda *_: (ms.float32,) * outputs)
@@ -31,7 +32,7 @@ class Operators:
         variant = f"kernel {kernel_size}, margin {margin}"
         backward_data = self._aot("conv_backward_data",
                                   lambda w, dy: (dy[0], dy[1] + margin, dy[2] + margin, w[1]), variant=variant)
-        relu_backward = self._relu_backward
+        relu_backward, bias_backward = self._relu_backward, self._bias_backward
 
         def weight_shape(x, dy):
             return dy[3], x[3], kernel_size, kernel_size
@@ -39,23 +40,17 @@ class Operators:
         def out_shape(x, w, *_):
             return x[0], x[1] - margin, x[2] - margin, w[0]
 
-        name = "conv_relu" if relu else "conv"
+        backward_weights = self._aot("conv_backward_weights", weight_shape, variant=variant)
         if has_bias:
-            backward_both = self._aot("conv_backward_weights", lambda x, dy: (weight_shape(x, dy), (dy[3],)), outputs=2,
-                                      variant=variant + ", bias")
-
             def bprop(x, w, bias, out, dout):
                 dy = relu_backward(out, dout) if relu else dout
-                dw, dbias = backward_both(x, dy)
-                return backward_data(w, dy), dw, dbias
+                return backward_data(w, dy), backward_weights(x, dy), bias_backward(dy)
         else:
-            backward_weights = self._aot("conv_backward_weights", weight_shape, variant=variant)
-
             def bprop(x, w, out, dout):
                 dy = relu_backward(out, dout) if relu else dout
                 return backward_data(w, dy), backward_weights(x, dy)
 
-        return self._aot(name, out_shape, bprop=bprop, variant=variant)
+        return self._aot("conv_relu" if relu else "conv", out_shape, bprop=bprop, variant=variant)
 
     def deconv(self):
         """Transposed convolution, kernel 2 and stride 2: (x, w) -> y.

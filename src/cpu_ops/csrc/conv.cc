@@ -1,6 +1,8 @@
-// Convolution with stride 1 and transposed convolution with stride = kernel size, on oneDNN.
+// Convolution with stride 1 and transposed convolution with stride = kernel size: on oneDNN, but for the convolutions
+// that winograd.cc is faster at.
 // Activations are NHWC, weights as MindSpore keeps them: (out, in, k, k), transposed (in, out, k, k).
 #include "engine.h"
+#include "winograd.h"
 
 using dnnl::memory;
 using tag = dnnl::memory::format_tag;
@@ -74,10 +76,6 @@ struct Kind {
   }
 
   static typename BackwardWeights::primitive_desc weights_desc(const Layer& l) {
-    if (l.bias.get_size()) {
-      return {unet::engine(), kAlgorithm, l.src, l.free_weights, l.bias, l.dst, l.stride, l.pad_before, l.pad_after,
-              forward_desc(l, false), attributes(false)};
-    }
     return {unet::engine(), kAlgorithm, l.src, l.free_weights, l.dst, l.stride, l.pad_before, l.pad_after,
             forward_desc(l, false), attributes(false)};
   }
@@ -117,6 +115,9 @@ template <class Forward, class K>
 void forward(std::vector<Tensor>& t, bool transposed, bool relu) {
   const bool with_bias = t.size() == 4;
   const Tensor &x = t[0], &w = t[1], &y = t.back();
+  if (!transposed && unet::winograd::pays(w, y)) {
+    return unet::winograd::forward(x, w, with_bias ? t[2].data : nullptr, relu, y);
+  }
   const Layer layer(x, w, y, with_bias, transposed);
   auto& m = made<Forward>(layer, relu, [&] { return K::forward_desc(layer, relu); });
   std::unordered_map<int, memory> args{
@@ -131,6 +132,7 @@ void forward(std::vector<Tensor>& t, bool transposed, bool relu) {
 template <class BackwardData, class K>
 void backward_data(std::vector<Tensor>& t, bool transposed) {
   const Tensor &w = t[0], &dy = t[1], &dx = t[2];
+  if (!transposed && unet::winograd::pays(w, dx)) return unet::winograd::backward_data(w, dy, dx);
   const Layer layer(dx, w, dy, false, transposed);
   auto& m = made<BackwardData>(layer, false, [&] { return K::data_desc(layer); });
   execute(m, {{DNNL_ARG_DIFF_DST, view(layer.dst, dy)},
@@ -138,12 +140,12 @@ void backward_data(std::vector<Tensor>& t, bool transposed) {
               {DNNL_ARG_DIFF_SRC, view(layer.src, dx)}});
 }
 
-// x, dy -> dw [, dbias]
+// x, dy -> dw
 template <class BackwardWeights, class K>
 void backward_weights(std::vector<Tensor>& t, bool transposed) {
-  const bool with_bias = t.size() == 4;
   const Tensor &x = t[0], &dy = t[1], &dw = t[2];
-  const Layer layer(x, dw, dy, with_bias, transposed);
+  if (!transposed && unet::winograd::pays(dw, dy)) return unet::winograd::backward_weights(x, dy, dw);
+  const Layer layer(x, dw, dy, false, transposed);
   auto& m = made<BackwardWeights>(layer, false, [&] { return K::weights_desc(layer); });
   memory plain = view(layer.plain_weights, dw);
   const bool direct = m.desc.diff_weights_desc() == layer.plain_weights;
@@ -151,7 +153,6 @@ void backward_weights(std::vector<Tensor>& t, bool transposed) {
   std::unordered_map<int, memory> args{{DNNL_ARG_SRC, view(layer.src, x)},
                                        {DNNL_ARG_DIFF_DST, view(layer.dst, dy)},
                                        {DNNL_ARG_DIFF_WEIGHTS, result}};
-  if (with_bias) args.insert({DNNL_ARG_DIFF_BIAS, view(layer.bias, t[3])});
   execute(m, args);
   if (!direct) dnnl::reorder(result, plain).execute(unet::stream(), result, plain);
   unet::stream().wait();

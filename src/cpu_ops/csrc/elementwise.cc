@@ -154,6 +154,17 @@ UNET_OPERATOR(unet_concat_backward) {
   }
 }
 
+// dy -> dbias
+UNET_OPERATOR(unet_bias_backward) {
+  const Tensor& dy = t[0];
+  const int64_t channels = dy.channels();
+  const auto sums = channel_sums<1>(dy.rows(), channels, [&](int64_t row, float* __restrict sum) {
+    const float* __restrict from = dy.data + row * channels;
+    for (int64_t i = 0; i < channels; ++i) sum[i] += from[i];
+  });
+  std::copy(sums.begin(), sums.end(), t[1].data);
+}
+
 // y, dy -> dx of y = relu(x).
 UNET_OPERATOR(unet_relu_backward) {
   const float *y = t[0].data, *dy = t[1].data;

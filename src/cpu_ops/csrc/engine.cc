@@ -136,6 +136,7 @@ Scratch& scratch_blocks() {
 
 }  // namespace
 
+int threads() { return pool().get_num_threads(); }
 
 void parallel(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
   // The parts depend on the size alone, so that results do not depend on the number of threads.

@@ -15,6 +15,7 @@ namespace unet {
 // Operators share as many threads as the process may use. One operator runs at a time, on all of them.
 // Calls body(begin, end) on parts of [0, count), in parallel. Parts are at least `grain` long.
 void parallel(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body);
+int threads();
 
 dnnl::engine& engine();
 dnnl::stream& stream();
