@@ -41,33 +41,39 @@ def as_onnx(config, paths):
     """
     if config.backend == "mindspore":
         return None
-    files = [cache_folder() / "onnx" / f"{_key(config, path)}.onnx" for path in paths]
+    files = [_cached(config, path) for path in paths]
     is_settled = config.backend == "onnx" or config.device_target == "CPU" or not _has_card()
-    if is_settled and all(file.is_file() for file in files):
+    if is_settled and all(files):
         return files
-    status, message = _ask_mindspore(config, paths, files)
+    status, message = _ask_mindspore(config, paths)
     if status == REFUSED and config.backend == "onnx":
         raise UNetError(message)
     if status == REFUSED:   # what is wrong with a checkpoint itself will show again
         logger.info("MindSpore runs the checkpoint, as no ONNX file could be made of it: %s", message)
-    return files if status == DONE else None
+    return [_cached(config, path) for path in paths] if status == DONE else None
 
 
 def _has_card():
     return any(card for pattern in CARDS for card in Path("/dev").glob(pattern))
 
 
-def _key(config, path):
-    """A hash of all that the exported file depends on."""
+def _files(config, path):
+    """Where the cache keeps a checkpoint: as a file for windows of any size, and as one for windows of this size."""
     options = {key: getattr(config, key) for key in ("model_name", "num_channels", "num_classes", "use_deconv",
-                                                     "use_bn", "image_size", "tile_size")}
+                                                     "use_bn")}
     options["mindspore"] = metadata.version("mindspore")
-    return hashlib.sha256(path.read_bytes() + json.dumps(options).encode()).hexdigest()[:24]
+    key = hashlib.sha256(Path(path).read_bytes() + json.dumps(options).encode()).hexdigest()[:24]
+    side = config.tile_size or max(config.image_size)
+    return cache_folder() / "onnx" / f"{key}.onnx", cache_folder() / "onnx" / f"{key}-{side}.onnx"
 
 
-def _ask_mindspore(config, paths, files):
+def _cached(config, path):
+    return next((file for file in _files(config, path) if file.is_file()), None)
+
+
+def _ask_mindspore(config, paths):
     """Status and message of the process that exports."""
-    work = {"options": config.as_dict(), "paths": [str(path) for path in paths], "files": [str(file) for file in files]}
+    work = {"options": config.as_dict(), "paths": [str(path) for path in paths]}
     search = os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])
     result = subprocess.run([sys.executable, "-m", "src.onnx_cache"], input=json.dumps(work), text=True, check=False,
                             capture_output=True, env={**os.environ, "PYTHONPATH": search})
@@ -77,8 +83,8 @@ def _ask_mindspore(config, paths, files):
     return REFUSED, lines[-1] if lines else f"the export ended with status {result.returncode}"
 
 
-def _export(options, paths, files):
-    """Export the checkpoints that ``files`` does not have yet, unless the device has something faster."""
+def _export(options, paths):
+    """Export the checkpoints that the cache does not hold yet, unless the device has something faster."""
     from src.checkpoint import Contents
     from src.export import write_onnx
     from src.model_utils import runtime
@@ -90,10 +96,11 @@ def _export(options, paths, files):
         return NOT_NEEDED
     size = window_size(config)
     shape = (1, config.num_channels, *(size or (smallest_size(config.model_name),) * 2))
-    for path, file in zip(paths, files):
-        if not Path(file).is_file():
+    for path in paths:
+        if not _cached(config, path):
+            any_size, one_size = _files(config, path)
             write_onnx(config.replace(dynamic=size is None, eval_activate=probabilities(config),
-                                      checkpoint_file_path=str(path)), Contents(path), Path(file), shape)
+                                      checkpoint_file_path=path), Contents(path), one_size if size else any_size, shape)
     return DONE
 
 

@@ -1,4 +1,4 @@
-"""Losses of a few steps of each network, and its evaluation after them: ``python curves.py on|off``, as JSON.
+"""Losses of some steps of each network, and its evaluation after them: ``python curves.py on|off STEPS``, as JSON.
 
 A process of its own for each layer set, because the cap that MindSpore's own kernels need slows the others.
 """
@@ -15,13 +15,18 @@ from mindspore import Tensor, nn
 from src.cpu_ops import choose_layers
 from src.layers import STOCK
 from src.loss import CrossEntropyWithLogits, MultiCrossEntropyWithLogits
+from src.unet_bilinear import unet_model as bilinear
+from src.unet_keras import unet_model as keras
 from src.unet_medical import UNetMedical
 from src.unet_nested import NestedUNet, UNet
 
+# name -> the network, images a step, channels, side of the image
 NETWORKS = {
-    "simple": (lambda layers: UNet(1, 2, feature_scale=4, layers=layers), 1, 64),
-    "nested": (lambda layers: NestedUNet(3, 2, feature_scale=4, layers=layers), 3, 48),
-    "medical": (lambda layers: UNetMedical(1, 2, layers=layers), 1, 188),
+    "simple": (lambda layers: UNet(1, 2, feature_scale=4, layers=layers), 2, 1, 64),
+    "nested": (lambda layers: NestedUNet(3, 2, feature_scale=4, layers=layers), 2, 3, 48),
+    "medical": (lambda layers: UNetMedical(1, 2, layers=layers), 1, 1, 188),
+    "bilinear": (lambda layers: bilinear.UNetBilinear(3, layers=layers), 2, 3, 64),
+    "keras": (lambda layers: keras.UNetKeras(1, layers=layers), 2, 1, 64),
 }
 
 
@@ -36,7 +41,7 @@ class WithLoss(nn.Cell):
         return self.loss(self.net(x), y)
 
 
-def curve(layers, make, channels, size):
+def curve(layers, steps, make, batch, channels, size):
     rng = np.random.default_rng(0)
     net = make(layers)
     for parameter in net.get_parameters():
@@ -44,24 +49,27 @@ def curve(layers, make, channels, size):
             scale = (2 / np.prod(parameter.shape[1:])) ** 0.5
             parameter.set_data(Tensor((rng.normal(size=parameter.shape) * scale).astype(np.float32)))
     out = net.output_size(size)
-    images = Tensor(rng.normal(size=(2, channels, size, size)).astype(np.float32))
-    classes = rng.random((2, 1, out, out)) > 0.5
+    images = Tensor(rng.normal(size=(batch, channels, size, size)).astype(np.float32))
+    classes = rng.random((batch, 1, out, out)) > 0.5
     labels = Tensor(np.concatenate([classes, ~classes], axis=1).astype(np.float32))
     loss = MultiCrossEntropyWithLogits() if isinstance(net, NestedUNet) else CrossEntropyWithLogits()
     step = nn.TrainOneStepCell(WithLoss(net, loss), nn.SGD(net.trainable_params(), 0.001))
     step.set_train()
-    losses = [float(step(images, labels).asnumpy()) for _ in range(5)]
+    losses = [float(step(images, labels).asnumpy()) for _ in range(steps)]
     net.set_train(False)
     return {"losses": losses, "logits": net(images).asnumpy().ravel().tolist()}
 
 
-def main(option):
+def main(option, steps):
     ms.set_device("CPU")
     ms.set_context(mode=ms.GRAPH_MODE)
     layers = choose_layers("auto" if option == "on" else "off", "CPU", "graph")
-    curves = {name: curve(layers, *network) for name, network in NETWORKS.items()}
+    keras.DROPOUT = 0.0      # what it drops depends on the layout inside
+    for module in (bilinear, keras):
+        module.CHANNELS = tuple(channels // 4 for channels in module.CHANNELS)
+    curves = {name: curve(layers, steps, *network) for name, network in NETWORKS.items()}
     print(json.dumps({"compiled": layers is not STOCK, **curves}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], int(sys.argv[2]))

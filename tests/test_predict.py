@@ -103,8 +103,8 @@ def test_windows_agree_with_the_whole_and_mindspore_with_onnx(checkpoints, name)
     sides = {"simple": (288, 768), "nested": (384, 768), "medical": (188 + 16 * 4, 188 + 16 * 9)}[name]
     results = []
     for side, backend in ((sides[0], "onnx"), (sides[1], "onnx"), (sides[1], "mindspore")):
-        config = parse_options([*argv, f"--backend={backend}", f"--tile_size={side}", "--device_target=CPU",
-                                "--cpu_ops=off"], "")
+        config = parse_options([*argv, f"--backend={backend}", f"--tile_size={side}", "--device_target=CPU"],
+                               "")
         model = load_model(config)
         window = model.reach.window(picture.shape[:2], side, model.fixed)
         parts = list(predict_rows(picture, window, model.run_on_pixels))

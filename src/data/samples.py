@@ -41,6 +41,7 @@ class Augmentation:
     on: bool = True
     recipe: str = "default"
     crop: int = 0
+    flip: bool = False
     rot90: bool = False
     elastic: bool = False
 
@@ -163,6 +164,8 @@ class TrainingSamples:
             image, classes = augment.elastic(image, classes, rng)
         if self.augmentation.crop:
             image, classes = augment.patch(image, classes, self.augmentation.crop, rng)
+        if self.augmentation.flip:
+            image, classes = augment.flip(image, classes, rng)
         if self.augmentation.rot90:
             image, classes = augment.quarter_turns(image, classes, rng)
         return image, classes
@@ -269,8 +272,8 @@ def create_samples(config):
     Returns:
         tuple: (TrainingSamples, ValidationSamples).
     """
-    augmentation = Augmentation(config.train_augment, config.augmentation, config.train_crop, config.augment_rot90,
-                                config.augment_elastic)
+    augmentation = Augmentation(config.train_augment, config.augmentation, config.train_crop, config.augment_flip,
+                                config.augment_rot90, config.augment_elastic)
     more = {"seed": config.seed, "weighted": config.border_weight, "splits": config.splits,
             "low": input_low(config.input_range)}
     is_stack = config.dataset == "ISBI"

@@ -128,6 +128,24 @@ def test_a_sample_depends_on_seed_and_position_alone(sample):
     assert len({first[position][0].tobytes() for position in range(24)}) == 24
 
 
+def test_flips_alone(sample):
+    """Each sample is its slice, turned over in one of four ways; all of them come."""
+    plain = stack_samples(sample, Geometry((96, 96), (96, 96)), augmentation=Augmentation(on=False))[0]
+    flipped = stack_samples(sample, Geometry((96, 96), (96, 96)), augmentation=Augmentation(on=False, flip=True))[0]
+    ways = [(slice(None, None, down), slice(None, None, across)) for down in (1, -1) for across in (1, -1)]
+    found = set()
+    for position in range(20):
+        image, label = plain[position]
+        for k, way in enumerate(ways):
+            if np.array_equal(image[(slice(None), *way)], flipped[position][0]):
+                found.add(k)
+                np.testing.assert_array_equal(label[(slice(None), *way)], flipped[position][1])
+                break
+        else:
+            raise AssertionError(f"sample {position} is no flip of its slice")
+    assert found == {0, 1, 2, 3}
+
+
 def test_numpy_positions(sample):
     samples = stack_samples(sample, Geometry((96, 96), (96, 96)))[0]
     np.testing.assert_array_equal(samples[np.int64(5)][0], samples[5][0])

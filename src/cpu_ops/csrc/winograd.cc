@@ -2,117 +2,22 @@
 //
 // The tile's 6x6 inputs are transformed, V = B' d B, the filter too, U = G g G'; for each of the 36 points the channels
 // are multiplied and added up, M = V U, a matrix product; and Y = A' M A. (A. Lavin and S. Gray, "Fast algorithms for
-// convolutional neural networks", CVPR 2016.) The points are 0, +-sqrt(1/2), +-sqrt(2) and infinity: they cost fewer
-// digits than the paper's 0, +-1, +-2. The gradient of the weights is the same algorithm, each step transposed.
+// convolutional neural networks", CVPR 2016.) The gradient of the weights is the same algorithm, each step transposed.
 #include "winograd.h"
 
 #include <atomic>
 #include <cstring>
 
+#include "winograd_transforms.h"
+
 namespace unet::winograd {
 namespace {
 
-#ifdef __AVX512F__
-constexpr int kLanes = 16, kRows = 8;
-#else
-constexpr int kLanes = 8, kRows = 4;
-#endif
 constexpr int kPanel = 2 * kLanes;   // columns of a product that are made at once, for kRows rows
 constexpr int64_t kTiles = 32;       // that a thread takes at once: their points stay in its cache
 constexpr int64_t kMostSums = 8 << 18;   // numbers, of the gradients' partial sums: 8 MB
-constexpr int kTile = 4, kPatch = 6, kPoints = kPatch * kPatch;
-
-using Vec [[gnu::vector_size(4 * kLanes), gnu::aligned(4), gnu::may_alias]] = float;
-
-inline Vec load(const float* from) { return *reinterpret_cast<const Vec*>(from); }
-inline void store(float* to, Vec value) { *reinterpret_cast<Vec*>(to) = value; }
 
 int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
-
-// ---- the one-dimensional transforms, with a * a = 1 / 2 and b * b = 2
-
-constexpr float kA = 0.70710678f, kB = 1.41421356f;
-constexpr float kGa = -2.f / 3, kGb = 1.f / 6;   // 1 / (2 a^2 (a^2 - b^2)), 1 / (2 b^2 (b^2 - a^2))
-
-struct Input {   // B': 6 inputs -> 6 points
-  static constexpr int kIn = 6, kOut = 6;
-  static void apply(const Vec* d, Vec* v) {
-    const Vec even_a = d[4] - 2.f * d[2], odd_a = kA * (d[3] - 2.f * d[1]);
-    const Vec even_b = d[4] - .5f * d[2], odd_b = kB * (d[3] - .5f * d[1]);
-    v[0] = d[0] - 2.5f * d[2] + d[4];
-    v[1] = even_a + odd_a;
-    v[2] = even_a - odd_a;
-    v[3] = even_b + odd_b;
-    v[4] = even_b - odd_b;
-    v[5] = d[1] - 2.5f * d[3] + d[5];
-  }
-};
-
-struct Output {   // A': 6 points -> 4 results
-  static constexpr int kIn = 6, kOut = 4;
-  static void apply(const Vec* m, Vec* y) {
-    const Vec even_a = m[1] + m[2], odd_a = kA * (m[1] - m[2]), even_b = m[3] + m[4], odd_b = kB * (m[3] - m[4]);
-    y[0] = m[0] + even_a + even_b;
-    y[1] = odd_a + odd_b;
-    y[2] = .5f * even_a + 2.f * even_b;
-    y[3] = .5f * odd_a + 2.f * odd_b + m[5];
-  }
-};
-
-struct OutputGradient {   // A: the gradients of 4 results -> of 6 points
-  static constexpr int kIn = 4, kOut = 6;
-  static void apply(const Vec* y, Vec* m) {
-    const Vec even_a = y[0] + .5f * y[2], odd_a = kA * (y[1] + .5f * y[3]);
-    const Vec even_b = y[0] + 2.f * y[2], odd_b = kB * (y[1] + 2.f * y[3]);
-    m[0] = y[0];
-    m[1] = even_a + odd_a;
-    m[2] = even_a - odd_a;
-    m[3] = even_b + odd_b;
-    m[4] = even_b - odd_b;
-    m[5] = y[3];
-  }
-};
-
-struct Filter {   // G: 3 weights -> 6 points
-  static constexpr int kIn = 3, kOut = 6;
-  static void apply(const Vec* g, Vec* u) {
-    const Vec even_a = kGa * (g[0] + .5f * g[2]), odd_a = kGa * kA * g[1];
-    const Vec even_b = kGb * (g[0] + 2.f * g[2]), odd_b = kGb * kB * g[1];
-    u[0] = g[0];
-    u[1] = even_a + odd_a;
-    u[2] = even_a - odd_a;
-    u[3] = even_b + odd_b;
-    u[4] = even_b - odd_b;
-    u[5] = g[2];
-  }
-};
-
-struct FilterGradient {   // G': the gradients of 6 points -> of 3 weights
-  static constexpr int kIn = 6, kOut = 3;
-  static void apply(const Vec* u, Vec* g) {
-    const Vec even_a = kGa * (u[1] + u[2]), even_b = kGb * (u[3] + u[4]);
-    g[0] = u[0] + even_a + even_b;
-    g[1] = kGa * kA * (u[1] - u[2]) + kGb * kB * (u[3] - u[4]);
-    g[2] = .5f * even_a + 2.f * even_b + u[5];
-  }
-};
-
-// The transform along one axis, and the axes exchanged: twice is both.
-template <class Map, int kCount>
-inline void along(const Vec (&in)[kCount][Map::kIn], Vec (&out)[Map::kOut][kCount]) {
-  for (int i = 0; i < kCount; ++i) {
-    Vec mapped[Map::kOut];
-    Map::apply(in[i], mapped);
-    for (int j = 0; j < Map::kOut; ++j) out[j][i] = mapped[j];
-  }
-}
-
-template <class Map>
-inline void transform(const Vec (&in)[Map::kIn][Map::kIn], Vec (&out)[Map::kOut][Map::kOut]) {
-  Vec half[Map::kOut][Map::kIn];
-  along<Map>(in, half);
-  along<Map>(half, out);
-}
 
 // ---- tiles
 
@@ -154,13 +59,14 @@ struct Points {
       : data(at), row(row_of(channels)), point(tiles * row + kLanes) {}
 };
 
-// Row `index` of all points from the pixels of a tile.
+// Row `index` of all points from the pixels of a tile, their `channels` from the channel `first` on.
 template <class Map>
-void into(float* const (&at)[Map::kIn][Map::kIn], int64_t channels, const Points& points, int64_t index) {
+void into(float* const (&at)[Map::kIn][Map::kIn], int64_t first, int64_t channels, const Points& points,
+          int64_t index) {
   for (int64_t c = 0; c < channels; c += kLanes) {
     Vec pixels[Map::kIn][Map::kIn], mapped[kPatch][kPatch];
     for (int i = 0; i < Map::kIn; ++i) {
-      for (int j = 0; j < Map::kIn; ++j) pixels[i][j] = load(at[i][j] + c);
+      for (int j = 0; j < Map::kIn; ++j) pixels[i][j] = load(at[i][j] + first + c);
     }
     transform<Map>(pixels, mapped);
     float* to = points.data + index * points.row + c;
@@ -223,6 +129,54 @@ struct Filters {
   float* panel(int point, int64_t index) const { return data + point * step + index * ins * kPanel; }
 };
 
+// ---- gradients of filters
+
+// For each point inputs x outputs, summed over the tiles; in several parts, for as many threads. How many parts depends
+// on the shape alone, and so does the result.
+struct Sums {
+  int64_t ins, outs, wide, point, size, parts;
+  float* data;
+
+  Sums(int64_t inputs, int64_t outputs, int64_t most_parts)
+      : ins(inputs), outs(outputs), wide(round_up(outputs, kPanel)), point(ins * wide + kLanes),
+        size(kPoints * point), parts(std::max<int64_t>(1, std::min({kMostSums / size, int64_t{8}, most_parts}))),
+        data(static_cast<float*>(scratch(sizeof(float) * parts * size))) {}
+
+  // Set (or with kAdd: increase) a part's sums over some tiles, for `channels` inputs from `first` on.
+  template <bool kAdd>
+  void add(const Points& v, const Points& m, int64_t part, int64_t first, int64_t channels, int64_t tiles) {
+    for (int p = 0; p < kPoints; ++p) {
+      for (int64_t out = 0; out < wide; out += kPanel) {
+        for (int64_t in = 0; in < channels; in += kRows) {
+          product<kAdd>(v.data + p * v.point + in, 1, v.row, m.data + p * m.point + out, m.row, tiles,
+                        data + part * size + p * point + (first + in) * wide + out, wide);
+        }
+      }
+    }
+  }
+
+  // To the weights' gradient (outs, ins, 3, 3).
+  void write(const Tensor& dw) const {
+    parallel(outs / kLanes, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t out = begin * kLanes; out < end * kLanes; out += kLanes) {
+        for (int64_t in = 0; in < ins; ++in) {
+          Vec u[kPatch][kPatch], g[3][3];
+          for (int p = 0; p < kPoints; ++p) {
+            const float* from = data + p * point + in * wide + out;
+            Vec sum = load(from);
+            for (int64_t part = 1; part < parts; ++part) sum += load(from + part * size);
+            u[p / kPatch][p % kPatch] = sum;
+          }
+          transform<FilterGradient>(u, g);
+          for (int lane = 0; lane < kLanes; ++lane) {
+            for (int i = 0; i < 9; ++i) dw.data[((out + lane) * ins + in) * 9 + i] = g[i / 3][i % 3][lane];
+          }
+        }
+      }
+    });
+  }
+};
+
 // ---- the whole
 
 void convolve(const Tensor& x, const Filters& filters, int64_t pad, const float* bias, bool relu, const Tensor& y) {
@@ -243,7 +197,7 @@ void convolve(const Tensor& x, const Filters& filters, int64_t pad, const float*
       for (int64_t i = 0; i < rows; ++i) {
         float* at[kPatch][kPatch];
         grid.pixels(x, first + i, pad, zeros, at);
-        into<Input>(at, ins, v, i);
+        into<Input>(at, 0, ins, v, i);
       }
       for (int p = 0; p < kPoints; ++p) {
         for (int64_t panel = 0; panel < filters.panels; ++panel) {
@@ -263,7 +217,7 @@ void convolve(const Tensor& x, const Filters& filters, int64_t pad, const float*
           const Vec add = bias ? load(bias + c) : Vec{};
           for (int j = 0; j < kTile * kTile; ++j) {
             Vec value = result[j / kTile][j % kTile] + add;
-            if (relu) value = value > 0.f ? value : Vec{};
+            if (relu) value = value < 0.f ? Vec{} : value;   // NaN stays
             store(at[j / kTile][j % kTile] + c, value);
           }
         }
@@ -294,72 +248,44 @@ void backward_data(const Tensor& w, const Tensor& dy, const Tensor& dx) {
 
 void backward_weights(const Tensor& x, const Tensor& dy, const Tensor& dw) {
   const Grid grid(dy);
-  const int64_t ins = x.channels(), outs = dy.channels(), wide = round_up(outs, kPanel);
+  const int64_t ins = x.channels(), outs = dy.channels(), zero_count = std::max(ins, outs);
   const int64_t pad = (dy.shape[1] - x.shape[1] + 2) / 2;
-  const int64_t most = ins + outs < 256 ? kTiles : 2 * kTiles;
-  // Sums of so many parts of the tiles; the parts depend on the shape alone, and so does the result. Where that does
-  // not occupy all threads, they share the input channels too.
-  const int64_t point = ins * wide + kLanes, size = kPoints * point;
-  const int64_t parts = std::max<int64_t>(1, std::min({kMostSums / size, int64_t{8}, grid.count / most}));
-  const int64_t groups = std::min((2 * threads() + parts - 1) / parts, ins / kLanes);
-  const int64_t workers = std::min<int64_t>(threads(), parts * groups);
-  const int64_t group_size = round_up((ins + groups - 1) / groups, kLanes);
+  const int64_t most = ins + outs < 256 ? kTiles : 2 * kTiles;   // tiles at once: the sums are touched once for each
+  Sums sums(ins, outs, grid.count / most);
+  // Where the parts do not occupy all threads, these share the input channels too.
+  const int64_t wanted = (2 * threads() + sums.parts - 1) / sums.parts;
+  const int64_t group_size = round_up((ins + wanted - 1) / wanted, kLanes);
+  const int64_t groups = (ins + group_size - 1) / group_size;
+  const int64_t workers = std::min<int64_t>(threads(), sums.parts * groups);
   const int64_t own = Points::size(most, group_size) + Points::size(most, outs);
-  auto* zeros = static_cast<float*>(scratch(sizeof(float) * (std::max(ins, outs) + parts * size + workers * own)));
-  float *sums = zeros + std::max(ins, outs), *points = sums + parts * size;
-  std::memset(zeros, 0, sizeof(float) * std::max(ins, outs));
+  auto* zeros = static_cast<float*>(scratch(sizeof(float) * (zero_count + workers * own)));
+  std::memset(zeros, 0, sizeof(float) * (zero_count + workers * own));
   std::atomic<int64_t> next{0};
   parallel(workers, 1, [&](int64_t worker, int64_t) {
-    const Points v(points + worker * own, most, group_size);
+    const Points v(zeros + zero_count + worker * own, most, group_size);
     const Points m(v.data + Points::size(most, group_size), most, outs);
-    std::memset(v.data, 0, sizeof(float) * own);
-    for (int64_t unit; (unit = next.fetch_add(1)) < parts * groups;) {
+    for (int64_t unit; (unit = next.fetch_add(1)) < sums.parts * groups;) {
       const int64_t part = unit / groups, group = unit % groups * group_size;
       const int64_t channels = std::min(group_size, ins - group);
-      const int64_t end = grid.count * (part + 1) / parts;
-      for (int64_t first = grid.count * part / parts, begin = first; first < end; first += most) {
+      const int64_t begin = grid.count * part / sums.parts, end = grid.count * (part + 1) / sums.parts;
+      for (int64_t first = begin; first < end; first += most) {
         const int64_t tiles = std::min(most, end - first);
         for (int64_t i = 0; i < tiles; ++i) {
           float *of_x[kPatch][kPatch], *of_y[kTile][kTile];
           grid.pixels(x, first + i, pad, zeros, of_x);
-          for (auto& row : of_x) for (auto& at : row) at += at == zeros ? 0 : group;
-          into<Input>(of_x, channels, v, i);
+          into<Input>(of_x, group, channels, v, i);
           grid.pixels(dy, first + i, 0, zeros, of_y);
-          into<OutputGradient>(of_y, outs, m, i);
+          into<OutputGradient>(of_y, 0, outs, m, i);
         }
-        for (int p = 0; p < kPoints; ++p) {
-          for (int64_t panel = 0; panel < wide; panel += kPanel) {
-            for (int64_t in = 0; in < channels; in += kRows) {
-              float* to = sums + part * size + p * point + (group + in) * wide + panel;
-              const float *a = v.data + p * v.point + in, *b = m.data + p * m.point + panel;
-              if (first == begin) {
-                product<false>(a, 1, v.row, b, m.row, tiles, to, wide);
-              } else {
-                product<true>(a, 1, v.row, b, m.row, tiles, to, wide);
-              }
-            }
-          }
+        if (first == begin) {
+          sums.add<false>(v, m, part, group, channels, tiles);
+        } else {
+          sums.add<true>(v, m, part, group, channels, tiles);
         }
       }
     }
   });
-  parallel(outs / kLanes, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t out = begin * kLanes; out < end * kLanes; out += kLanes) {
-      for (int64_t in = 0; in < ins; ++in) {
-        Vec u[kPatch][kPatch], g[3][3];
-        for (int p = 0; p < kPoints; ++p) {
-          const float* from = sums + p * point + in * wide + out;
-          Vec sum = load(from);
-          for (int64_t part = 1; part < parts; ++part) sum += load(from + part * size);
-          u[p / kPatch][p % kPatch] = sum;
-        }
-        transform<FilterGradient>(u, g);
-        for (int lane = 0; lane < kLanes; ++lane) {
-          for (int i = 0; i < 9; ++i) dw.data[((out + lane) * ins + in) * 9 + i] = g[i / 3][i % 3][lane];
-        }
-      }
-    }
-  });
+  sums.write(dw);
 }
 
 }  // namespace unet::winograd
