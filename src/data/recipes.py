@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from src.data import augment
+from src.data.transforms import NEAREST
 
 
 def default(image, classes, size, rng):
@@ -35,10 +36,10 @@ def _case_study(height, width):
     import albumentations as A
 
     return A.Compose([
-        A.Resize(height, width), A.Transpose(p=0.5), A.HorizontalFlip(p=0.25), A.VerticalFlip(p=0.25),
+        _resize(height, width), A.Transpose(p=0.5), A.HorizontalFlip(p=0.25), A.VerticalFlip(p=0.25),
         A.Affine(translate_percent=(-0.0625, 0.0625), scale=(0.9, 1.1), rotate=(-45, 45), p=0.25,
                  border_mode=cv2.BORDER_REFLECT_101),
-        A.RandomRotate90(p=0.25), A.Resize(height, width)])     # the second for pictures that are not square
+        A.RandomRotate90(p=0.25), _resize(height, width)])      # the second for pictures that are not square
 
 
 @lru_cache(maxsize=4)
@@ -46,10 +47,16 @@ def _membrane(height, width):
     import albumentations as A
 
     return A.Compose([
-        A.Resize(height, width),
+        _resize(height, width),
         A.Affine(rotate=(-0.2, 0.2), translate_percent=(-0.05, 0.05), shear=(-0.05, 0.05), scale=(0.95, 1.05),
                  keep_ratio=False, balanced_scale=False, p=1, border_mode=cv2.BORDER_REPLICATE),
         A.HorizontalFlip(p=0.5)])
+
+
+def _resize(height, width):
+    import albumentations as A
+
+    return A.Resize(height, width, mask_interpolation=NEAREST)
 
 
 def _apply(compose, image, classes, rng):

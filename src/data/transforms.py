@@ -2,6 +2,10 @@
 import cv2
 import numpy as np
 
+# From pixel centre to pixel centre, as images are resized. OpenCV's INTER_NEAREST takes the pixel above and to the left
+# instead: a label would lie up to half a pixel beside its image, in a direction that turns with flips and rotations.
+NEAREST = cv2.INTER_NEAREST_EXACT
+
 
 def to_unit_range(image, low=-1):
     """Map uint8 gray values to float32 from ``low`` to 1: x / 127.5 - 1 for -1, x / 255 for 0."""
@@ -21,7 +25,7 @@ def resize_image(image, size):
 
 def resize_classes(classes, size):
     """Resize (H, W) class numbers to ``size`` by the nearest neighbour."""
-    return cv2.resize(classes, (size[1], size[0]), interpolation=cv2.INTER_NEAREST)
+    return cv2.resize(classes, (size[1], size[0]), interpolation=NEAREST)
 
 
 def resize_two_classes(classes, size):

@@ -58,3 +58,17 @@ def test_channels_first(shape, expected):
     result = transforms.channels_first(image)
     assert result.shape == expected and result.flags["C_CONTIGUOUS"]
     assert result[0, 1, 2] == np.atleast_3d(image)[1, 2, 0]
+
+
+@pytest.mark.parametrize("size", [(24, 24), (40, 56), (112, 80)])
+def test_labels_lie_where_their_images_do(size):
+    """Resizing commutes with flips, and a disc of classes stays where the disc of the image is."""
+    rows, columns = np.mgrid[:64, :64]
+    disc = np.uint8((rows - 20) ** 2 + (columns - 36) ** 2 < 15 ** 2)
+    resized = transforms.resize_classes(disc, size)
+    both = slice(None, None, -1), slice(None, None, -1)
+    assert (transforms.resize_classes(np.ascontiguousarray(disc[both]), size)[both] != resized).mean() < 0.02
+    image = transforms.resize_image(disc.astype(np.float32), size)
+    for axis in (0, 1):
+        along = np.arange(size[axis]).reshape((-1, 1) if axis == 0 else (1, -1))
+        assert (resized * along).sum() / resized.sum() == pytest.approx((image * along).sum() / image.sum(), abs=0.15)
