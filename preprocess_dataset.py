@@ -23,8 +23,9 @@ def check(config):
 
     from src.data.check import check_dataset
     from src.data.samples import create_samples
+    from src.model_utils.files import DATASET
 
-    check_dataset(*create_samples(config), Path(config.output_path) / "dataset.json")
+    check_dataset(*create_samples(config), Path(config.output_path) / DATASET)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from src.data.transforms import resize_image
 from src.drawing import ClassDrawer
 from src.metrics import HARD_METRICS, ClassCounts, foreground_metrics, soft_dice_iou
 from src.model_utils.errors import UNetError, some
-from src.model_utils.files import write_atomically
+from src.model_utils.files import METRICS, write_atomically
 from src.report.gallery import Gallery
 
 logger = logging.getLogger("unet")
@@ -237,8 +237,8 @@ def report(predict, samples, config, model, script, device):
     logger.info("============== Cross valid IOU is: %s", scores.mean_iou)
     about = {"model": str(model), "model_name": config.model_name, "dataset": config.dataset,
              "data_path": config.data_path, "eval_activate": config.eval_activate}
-    write_atomically(output / "metrics.json", json.dumps({**about, **scores.as_dict()}, indent=2).encode())
-    logger.info("metrics: %s", output / "metrics.json")
+    write_atomically(output / METRICS, json.dumps({**about, **scores.as_dict()}, indent=2).encode())
+    logger.info("metrics: %s", output / METRICS)
     if drawer:
         drawer.remove_beyond(len(scores.dice))
         logger.info("pictures: %s", drawer.folder)

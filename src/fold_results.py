@@ -7,9 +7,9 @@ from src.checkpoint_files import checkpoint_folder, final_checkpoint
 from src.history import FILE as HISTORY
 from src.history import TRAINING, read_history
 from src.model_utils.errors import UNetError
-from src.model_utils.files import natural, write_atomically
+from src.model_utils.files import METRICS, natural, write_atomically
 
-FILE, TABLE, METRICS = "folds.json", "folds.md", "metrics.json"
+FILE, TABLE = "folds.json", "folds.md"
 
 # Column of the table -> where metrics.json has it; those that it does not have are left out.
 SCORES = {"soft Dice": ("soft", "dice_coeff"), "soft IoU": ("soft", "iou"), "Dice": ("hard", "Dice", "foreground"),

@@ -6,16 +6,14 @@ from pathlib import Path
 from src.checkpoint_files import checkpoint_folder, final_checkpoint
 from src.data.folds import create_folds
 from src.data.splits import read_splits, write_splits
-from src.fold_results import FILE, METRICS, NOTES, TABLE, fold_folder, read_result, read_results, table, write_results
+from src.fold_results import FILE, NOTES, TABLE, fold_folder, read_result, read_results, table, write_results
 from src.model_utils.config import PROJECT_ROOT, load_schema, read_yaml
 from src.model_utils.errors import UNetError, some
-from src.model_utils.files import remove_leftovers
+from src.model_utils.files import CONFIG, METRICS, SPLITS, remove_leftovers
 from src.model_utils.lock import FolderLock
 from src.model_utils.relay import Relay
 
 logger = logging.getLogger("unet")
-
-CONFIG, SPLITS = "config.yaml", "splits.json"
 
 # Options that may change when a run of folds goes on: where things are, how a run is watched and saved, and what
 # resuming itself sets. All others have to be those that the folds began with, or the mean would be over runs of

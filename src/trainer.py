@@ -26,7 +26,7 @@ from src.loss import build_loss
 from src.lr_schedule import build_learning_rate, learning_rates
 from src.model_utils import runtime
 from src.model_utils.errors import UNetError, some
-from src.model_utils.files import remove_leftovers
+from src.model_utils.files import CONFIG, DATASET, SPLITS, remove_leftovers
 from src.model_utils.lock import FolderLock
 from src.model_utils.ranks import Ranks
 from src.networks import build_network, check_sizes
@@ -99,10 +99,10 @@ def fill_output_folder(config, samples, validation):
     output = Path(config.output_path)
     remove_leftovers(output)
     # The file is there to resume with, not to transfer once more.
-    config.replace(transfer_training=False).save(output / "config.yaml")
-    write_splits(output / "splits.json", entries(samples, config.data_path), entries(validation, config.data_path))
+    config.replace(transfer_training=False).save(output / CONFIG)
+    write_splits(output / SPLITS, entries(samples, config.data_path), entries(validation, config.data_path))
     if config.check_dataset:
-        check_dataset(samples, validation, output / "dataset.json", quick=True)
+        check_dataset(samples, validation, output / DATASET, quick=True)
 
 
 def check_same_step(trainer):
@@ -164,7 +164,7 @@ def run(config, trainer, samples, place, interrupted):
 def _same_run(config):
     """The command that takes up this run, but for its options on resuming."""
     output = shlex.quote(config.output_path)
-    options = shlex.quote(str(Path(config.output_path) / "config.yaml"))
+    options = shlex.quote(str(Path(config.output_path) / CONFIG))
     if config.run_distribute:
         return f"the same launcher with CONFIG_PATH {options} and --output_path={output}"
     return f"python train.py --config_path={options}"

@@ -308,34 +308,6 @@ def test_models_of_different_scales_are_not_averaged(checkpoints, pictures, tmp_
     assert load_model(parse_options([*argv, f"--checkpoint_file_path={folds}"], "")).scale == 0.75
 
 
-def test_without_a_cache_mindspore_runs_the_checkpoint(run, checkpoints, pictures, tmp_path):
-    """A cache that cannot be written stops nobody who has not asked for ONNX."""
-    (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "unet_mindspore").touch()
-    argv = [*SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}", f"--data_path={pictures / 'one.png'}",
-            f"--output_path={tmp_path / 'out'}", "--cpu_ops=off"]
-    environment = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    result = run("predict.py", *argv, env=environment)
-    assert result.returncode == 0, result.stderr
-    assert "MindSpore runs the checkpoint, as no ONNX file could be made of it: cannot write" in result.stdout
-    assert_one_line_error(run("predict.py", *argv, "--backend=onnx", env=environment), "cannot write")
-
-
-def test_the_cache_is_used_without_mindspore(run, checkpoints, pictures, tmp_path):
-    """What the first run has exported serves the second without MindSpore; damaged checkpoints are named."""
-    argv = [*SMALL, f"--checkpoint_file_path={checkpoints / 'other.ckpt'}", f"--data_path={pictures / 'one.png'}",
-            f"--output_path={tmp_path / 'out'}", "--device_target=CPU"]
-    environment = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    assert run("predict.py", *argv, env=environment).returncode == 0
-    (tmp_path / "blocked").mkdir()
-    (tmp_path / "blocked" / "mindspore.py").write_text("raise ImportError('MindSpore was imported')")
-    result = run("predict.py", *argv, env={**environment, "PYTHONPATH": str(tmp_path / "blocked")})
-    assert result.returncode == 0, result.stderr
-    (tmp_path / "bad.ckpt").write_bytes((checkpoints / "other.ckpt").read_bytes()[:5000])
-    result = run("predict.py", *argv, f"--checkpoint_file_path={tmp_path / 'bad.ckpt'}", env=environment)
-    assert_one_line_error(result, "bad.ckpt", "not a whole MindSpore checkpoint")
-
-
 @pytest.mark.parametrize("argv, parts", [
     (["--data_path=/none"], ["no such file or folder: /none"]),
     (["--checkpoint_file_path=/none.ckpt"], ["no such checkpoint: /none.ckpt"]),

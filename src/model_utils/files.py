@@ -1,10 +1,13 @@
-"""Files that appear whole or not at all, and the order of their names."""
+"""Files that appear whole or not at all, their names in an output folder, and the order of names."""
 import os
 import re
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from src.model_utils.errors import UNetError
+
+# In the output folder of a run, where several modules meet them.
+CONFIG, SPLITS, DATASET, METRICS = "config.yaml", "splits.json", "dataset.json", "metrics.json"
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from src.history import FILE as HISTORY
 from src.history import STEP, read_history
 from src.metrics import HARD_METRICS
 from src.model_utils.errors import UNetError
-from src.model_utils.files import write_atomically
+from src.model_utils.files import DATASET, write_atomically
 from src.report import facts
 from src.report.figures import confusion_svg, curve_svgs
 from src.report.gallery import COLOURS, jpeg_bytes
@@ -66,7 +66,7 @@ def write_report(config, subject):
                                           if name != "another class" or len(names) > 2},
         confusion=Markup(confusion_svg(subject.scores.confusion, names)),
         curves={title: Markup(svg) for title, svg in curve_svgs(rows).items()}, training=_training(rows),
-        dataset=_dataset(output / "dataset.json"), command=facts.command(subject.script, config),
+        dataset=_dataset(output / DATASET), command=facts.command(subject.script, config),
         changed=facts.changed_options(config), options=config.as_dict(), versions=facts.versions(),
         machine=facts.machine())
     write_atomically(output / FILE, page.encode())

@@ -1,0 +1,61 @@
+"""The cache of checkpoints as ONNX files."""
+import os
+
+import numpy as np
+import pytest
+from conftest import assert_one_line_error
+from PIL import Image
+
+from src import checkpoint
+from src.model_utils.config import parse_options
+from src.networks import build_network
+from src.onnx_cache import as_onnx
+
+SMALL = ["--model_name=unet_simple", "--weight_init=he_uniform", "--device_target=CPU"]
+
+
+@pytest.fixture
+def argv(tmp_path):
+    """Options to predict the mask of one picture with a checkpoint of random weights."""
+    checkpoint.save(build_network(parse_options(SMALL, "")), tmp_path / "simple.ckpt", {"step": 1, "scale": 1.0})
+    Image.fromarray(np.full((20, 30), 9, np.uint8)).save(tmp_path / "one.png")
+    return [*SMALL, f"--checkpoint_file_path={tmp_path / 'simple.ckpt'}", f"--data_path={tmp_path / 'one.png'}",
+            f"--output_path={tmp_path / 'out'}"]
+
+
+def test_one_file_serves_windows_of_any_size(argv, tmp_path, monkeypatch):
+    """Same convolutions; a network of valid ones has a file for each size of its windows."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def files(options):
+        config = parse_options(options, "")
+        return as_onnx(config, [tmp_path / f"{config.model_name[5:]}.ckpt"])
+    assert files([*argv, "--tile_size=288"]) == files([*argv, "--tile_size=768", "--image_size=[64,64]"])
+    medical = ["--model_name=unet_medical", "--device_target=CPU"]
+    checkpoint.save(build_network(parse_options(medical, "")), tmp_path / "medical.ckpt", {"step": 1, "scale": 1.0})
+    assert files([*medical, "--tile_size=188"]) != files([*medical, "--tile_size=204"])
+    assert len(os.listdir(tmp_path / "cache" / "unet_mindspore" / "onnx")) == 3
+
+
+def test_without_a_cache_mindspore_runs_the_checkpoint(run, argv, tmp_path):
+    """A cache that cannot be written stops nobody who has not asked for ONNX."""
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "unet_mindspore").touch()
+    environment = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    result = run("predict.py", *argv, "--cpu_ops=off", env=environment)
+    assert result.returncode == 0, result.stderr
+    assert "MindSpore runs the checkpoint, as no ONNX file could be made of it: cannot write" in result.stdout
+    assert_one_line_error(run("predict.py", *argv, "--backend=onnx", env=environment), "cannot write")
+
+
+def test_the_cache_is_used_without_mindspore(run, argv, tmp_path):
+    """What the first run has exported serves the second without MindSpore; damaged checkpoints are named."""
+    environment = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    assert run("predict.py", *argv, env=environment).returncode == 0
+    (tmp_path / "blocked").mkdir()
+    (tmp_path / "blocked" / "mindspore.py").write_text("raise ImportError('MindSpore was imported')")
+    result = run("predict.py", *argv, env={**environment, "PYTHONPATH": str(tmp_path / "blocked")})
+    assert result.returncode == 0, result.stderr
+    (tmp_path / "bad.ckpt").write_bytes((tmp_path / "simple.ckpt").read_bytes()[:5000])
+    result = run("predict.py", *argv, f"--checkpoint_file_path={tmp_path / 'bad.ckpt'}", env=environment)
+    assert_one_line_error(result, "bad.ckpt", "not a whole MindSpore checkpoint")
