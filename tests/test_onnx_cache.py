@@ -31,10 +31,10 @@ def test_one_file_serves_windows_of_any_size(argv, tmp_path, monkeypatch):
         config = parse_options(options, "")
         return as_onnx(config, [tmp_path / f"{config.model_name[5:]}.ckpt"])
     assert files([*argv, "--tile_size=288"]) == files([*argv, "--tile_size=768", "--image_size=[64,64]"])
-    medical = ["--model_name=unet_medical", "--device_target=CPU"]
+    medical = ["--model_name=unet_medical", "--weight_init=he_uniform", "--device_target=CPU"]
     checkpoint.save(build_network(parse_options(medical, "")), tmp_path / "medical.ckpt", {"step": 1, "scale": 1.0})
-    assert files([*medical, "--tile_size=188"]) != files([*medical, "--tile_size=204"])
-    assert len(os.listdir(tmp_path / "cache" / "unet_mindspore" / "onnx")) == 3
+    assert files([*medical, "--tile_size=188"])[0].name.endswith("-188.onnx")
+    assert len(os.listdir(tmp_path / "cache" / "unet_mindspore" / "onnx")) == 2
 
 
 def test_without_a_cache_mindspore_runs_the_checkpoint(run, argv, tmp_path):
