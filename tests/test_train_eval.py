@@ -127,7 +127,7 @@ def test_case_study(tmp_path, small_one_channel_networks, caplog):
                 (pairs / str(k) / f"{kind}.png").rename(data / part / kind / f"{k}.png")
     argv = [f"--config_path={PROJECT / 'unet_bilinear_config.yaml'}", f"--data_path={data}", "--image_size=[32,32]",
             f"--output_path={tmp_path / 'out'}", "--cpu_ops=off"]
-    train(parse_options([*argv, "--epochs=2", "--batch_size=2"], ""))
+    train(parse_options([*argv, "--epochs=2", "--repeat=1", "--batch_size=2"], ""))
     value = r"(\d\.\d{4})"
     names = f"acc: {value}, hard_iou: {value}, hard_dice: {value}, sens: {value}, spec: {value}"
     lines = "\n".join(caplog.messages)
