@@ -117,6 +117,10 @@ def test_convolution_in_winograd_s_way(fast, n, h, w, ins, outs, pad_mode, bias_
     agree(fast, make, [(n, ins, h, w)], whole)
 
 
+def test_more_channels_than_are_transformed_at_once(fast):
+    agree(fast, lambda layers: layers.conv(432, 304, 3, "same", True, "normal"), [(1, 432, 28, 28)], whole)
+
+
 ON_ONE_CPU = """
 import os, sys
 os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])

@@ -43,18 +43,17 @@ class _BatchNormReLU(nn.Cell):
         self.moving_variance = Parameter(initializer("ones", (channels,)), name="moving_variance", requires_grad=False)
         self.gamma = Parameter(initializer("ones", (channels,)), name="gamma")
         self.beta = Parameter(initializer("zeros", (channels,)), name="beta")
-        self.norm = operators.batch_norm_relu()
+        self.moments, self.norm = operators.moments(), operators.norm_relu()
         self.affine = operators.affine_relu()
 
     def construct(self, x):
         if self.training:
-            y, mean, variance = self.norm(x, self.gamma, self.beta)
-            mean, variance = ops.stop_gradient(mean), ops.stop_gradient(variance)
+            mean, variance = self.moments(ops.stop_gradient(x))
             count = x.shape[0] * x.shape[1] * x.shape[2]
             ops.assign(self.moving_mean, MOMENTUM * self.moving_mean + (1 - MOMENTUM) * mean)
             ops.assign(self.moving_variance, MOMENTUM * self.moving_variance
                        + (1 - MOMENTUM) * count / max(count - 1, 1) * variance)
-            return y
+            return self.norm(x, self.gamma, self.beta, mean, variance)
         scale = self.gamma / ops.sqrt(self.moving_variance + EPSILON)
         return self.affine(x, scale, self.beta - self.moving_mean * scale)
 

@@ -1,6 +1,16 @@
-"""The compiled operators as MindSpore operators with gradients. Activations are NHWC, all float32."""
+"""The compiled operators as MindSpore operators with gradients. Activations are NHWC, all float32.
+
+What costs little beside a 3x3 convolution (pooling, 2x2 transposed convolution, concatenation, batch norm) is computed
+a second time for the gradients, where its results would otherwise be kept from the way forward: a third less memory.
+"""
 import mindspore as ms
 from mindspore import ops
+
+
+def after(first, tensor):
+    """``tensor`` for what is to run behind ``first``: the gradient of the data behind that of the weights, which is
+    done with the layer's input, so that both need not be there at once."""
+    return ops.depend(tensor, first)
 
 
 class Operators:
@@ -44,11 +54,13 @@ class Operators:
         if has_bias:
             def bprop(x, w, bias, out, dout):
                 dy = relu_backward(out, dout) if relu else dout
-                return backward_data(w, dy), backward_weights(x, dy), bias_backward(dy)
+                dw = backward_weights(x, dy)
+                return backward_data(w, after(dw, dy)), dw, bias_backward(dy)
         else:
             def bprop(x, w, out, dout):
                 dy = relu_backward(out, dout) if relu else dout
-                return backward_data(w, dy), backward_weights(x, dy)
+                dw = backward_weights(x, dy)
+                return backward_data(w, after(dw, dy)), dw
 
         return self._aot("conv_relu" if relu else "conv", out_shape, bprop=bprop, variant=variant)
 
@@ -61,9 +73,10 @@ class Operators:
         backward_weights = self._aot("deconv_backward_weights", lambda x, dy: (x[3], dy[3], 2, 2))
 
         def bprop(x, w, out, dout):
-            return backward_data(w, dout), backward_weights(x, dout)
+            dw = backward_weights(x, dout)
+            return backward_data(w, after(dw, dout)), dw
 
-        return self._aot("deconv", lambda x, w: (x[0], 2 * x[1], 2 * x[2], w[1]), bprop=bprop)
+        return self._aot("deconv", lambda x, w: (x[0], 2 * x[1], 2 * x[2], w[1]), bprop=bprop).recompute()
 
     def max_pool(self):
         """2x2 maximum with stride 2: (N, H, W, C) -> (N, H/2, W/2, C)."""
@@ -72,7 +85,7 @@ class Operators:
         def bprop(x, out, dout):
             return (backward(x, dout),)
 
-        return self._aot("max_pool", lambda x: (x[0], x[1] // 2, x[2] // 2, x[3]), bprop=bprop)
+        return self._aot("max_pool", lambda x: (x[0], x[1] // 2, x[2] // 2, x[3]), bprop=bprop).recompute()
 
     def upsample(self, mode):
         """Upsampling by 2, bilinear or nearest: (N, H, W, C) -> (N, 2H, 2W, C)."""
@@ -105,17 +118,22 @@ class Operators:
 
         bprop = {2: of_two, 3: of_three, 4: of_four, 5: of_five}[count]
         return self._aot("concat", lambda *shapes: (*shapes[0][:3], sum(shape[3] for shape in shapes)), bprop=bprop,
-                         variant=str(count))
+                         variant=str(count)).recompute()
 
-    def batch_norm_relu(self):
-        """Batch norm in training and ReLU: (x, gamma, beta) -> (y, mean, variance), the moments (C,), biased."""
-        backward = self._aot("batch_norm_relu_backward", lambda x, gamma, beta, mean, variance, dy: (x, gamma, beta),
+    def moments(self):
+        """Of each channel mean and (biased) variance, both (C,), of (N, H, W, C); their gradient is in norm_relu's."""
+        return self._aot("moments", lambda x: ((x[3],), (x[3],)), outputs=2)
+
+    def norm_relu(self):
+        """Batch norm in training, and ReLU: (x, gamma, beta, mean, variance) -> y; the moments are those of x."""
+        backward = self._aot("norm_relu_backward", lambda x, gamma, beta, mean, variance, dy: (x, gamma, beta),
                              outputs=3)
 
-        def bprop(x, gamma, beta, out, dout):
-            return backward(x, gamma, beta, out[1], out[2], dout[0])
+        def bprop(x, gamma, beta, mean, variance, out, dout):
+            dx, dgamma, dbeta = backward(x, gamma, beta, mean, variance, dout)
+            return dx, dgamma, dbeta, ops.zeros_like(mean), ops.zeros_like(variance)
 
-        return self._aot("batch_norm_relu", lambda x, gamma, beta: (x, gamma, gamma), outputs=3, bprop=bprop)
+        return self._aot("norm_relu", lambda x, *_: x, bprop=bprop).recompute()
 
     def affine_relu(self):
         """relu(x * scale + shift), channel by channel, without a gradient: (N, H, W, C), (C,), (C,) -> (N, H, W, C)."""

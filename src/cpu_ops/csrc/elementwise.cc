@@ -177,9 +177,9 @@ UNET_OPERATOR(unet_relu_backward) {
 // x, scale, shift -> y = relu(x * scale + shift), channel by channel.
 UNET_OPERATOR(unet_affine_relu) { affine_relu(t[0], t[1].data, t[2].data, t[3]); }
 
-// x, gamma, beta -> y, mean, variance: relu(batch_norm(x)) in training, and each channel's (biased) moments.
-UNET_OPERATOR(unet_batch_norm_relu) {
-  const Tensor& x = t[0];
+// x -> mean, variance: each channel's, the variance biased.
+UNET_OPERATOR(unet_moments) {
+  const Tensor &x = t[0], &mean = t[1], &variance = t[2];
   const int64_t channels = x.channels(), rows = x.rows();
   // Deviations from the first row: the plain sum of squares would cancel where the mean is large.
   const float* first = x.data;
@@ -193,15 +193,19 @@ UNET_OPERATOR(unet_batch_norm_relu) {
   });
   for (int64_t i = 0; i < channels; ++i) {
     const double shift = sums[i] / rows;
-    t[4].data[i] = static_cast<float>(first[i] + shift);
-    t[5].data[i] = static_cast<float>(std::max(0.0, sums[channels + i] / rows - shift * shift));
+    mean.data[i] = static_cast<float>(first[i] + shift);
+    variance.data[i] = static_cast<float>(std::max(0.0, sums[channels + i] / rows - shift * shift));
   }
-  const Affine affine(t[1].data, t[2].data, t[4].data, t[5].data, channels);
-  affine_relu(x, affine.scale.data(), affine.shift.data(), t[3]);
 }
 
-// x, gamma, beta, mean, variance, dy -> dx, dgamma, dbeta of relu(batch_norm(x)) in training.
-UNET_OPERATOR(unet_batch_norm_relu_backward) {
+// x, gamma, beta, mean, variance -> y = relu(batch_norm(x)).
+UNET_OPERATOR(unet_norm_relu) {
+  const Affine affine(t[1].data, t[2].data, t[3].data, t[4].data, t[0].channels());
+  affine_relu(t[0], affine.scale.data(), affine.shift.data(), t[5]);
+}
+
+// x, gamma, beta, mean, variance, dy -> dx, dgamma, dbeta of relu(batch_norm(x)), where the moments are those of x.
+UNET_OPERATOR(unet_norm_relu_backward) {
   const Tensor &x = t[0], &dy = t[5], &dx = t[6];
   const float *gamma = t[1].data, *beta = t[2].data, *mean = t[3].data, *variance = t[4].data;
   const int64_t channels = x.channels(), rows = x.rows();
