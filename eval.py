@@ -9,7 +9,7 @@ def main(config):
     from src.checkpoint import load_weights  # MindSpore loads here, after the options are dealt with
     from src.cpu_ops import choose_layers
     from src.data.samples import create_samples
-    from src.evaluation import report
+    from src.evaluation import report, with_tta
     from src.model_utils import runtime
     from src.networks import build_network, check_sizes
     from src.utils import predictor
@@ -20,8 +20,8 @@ def main(config):
     check_sizes(config, geometry.input, geometry.content)
     network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode))
     load_weights(network, config.checkpoint_file_path)
-    report(predictor(network, config.eval_activate), samples, config, config.checkpoint_file_path, "eval.py",
-           place.device)
+    predict = with_tta(predictor(network, config.eval_activate), config)
+    report(predict, samples, config, config.checkpoint_file_path, "eval.py", place.device)
 
 
 if __name__ == "__main__":

@@ -12,15 +12,15 @@ POSITIONS = ("config_path", "file_name", "data_path", "device_target")
 def main(config):
     """Score the ONNX file on the validation images."""
     from src.data.samples import create_samples
-    from src.evaluation import report
+    from src.evaluation import report, with_tta
     from src.model_utils.files import with_ending
     from src.onnx_model import OnnxNetwork
 
     network = OnnxNetwork(with_ending(config.file_name, ".onnx"), config.device_target)
     network.check(config.num_channels, config.num_classes)
     _, samples = create_samples(config)
-    report(network, samples, config.replace(eval_activate=network.activate), network.path, "infer_unet_onnx.py",
-           network.provider)
+    config = config.replace(eval_activate=network.activate)
+    report(with_tta(network, config), samples, config, network.path, "infer_unet_onnx.py", network.provider)
 
 
 def by_name(argv):
