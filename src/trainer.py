@@ -40,8 +40,8 @@ logger = logging.getLogger("unet")
 # Options that make another run of a run, beside its steps.
 WHAT_COUNTS = ("model_name", "seed", "dataset", "image_size", "crop", "cross_valid_ind", "split", "splits",
                "train_augment", "augmentation", "input_range", "train_crop", "augment_flip", "augment_rot90",
-               "augment_elastic", "lr", "lr_schedule", "warmup_steps", "min_lr", "weight_decay", "accumulate_steps",
-               "loss", "class_weights", "border_weight", "ds_weights")
+               "augment_elastic", "augment_gray", "lr", "lr_schedule", "warmup_steps", "min_lr", "weight_decay",
+               "accumulate_steps", "loss", "class_weights", "border_weight", "ds_weights")
 
 
 def train(config, interrupted=lambda: False):

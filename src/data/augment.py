@@ -34,6 +34,12 @@ def brightness(image, classes, rng, low=-1, most=0.1):
     return np.clip(image + np.float32(rng.uniform(-most, most)), low, 1), classes
 
 
+def gray_values(image, classes, rng, low=-1, most=1.25):
+    """Stretch the gray values about the middle of the range by 1 / ``most`` to ``most``, then change the brightness."""
+    middle = (1 + low) / 2
+    return brightness((image - middle) * np.float32(most ** rng.uniform(-1, 1)) + middle, classes, rng, low)
+
+
 def scale_and_crop(image, classes, size, rng, most=1.5):
     """Resize each side to 1 to ``most`` times ``size``, and cut a random window of ``size`` out."""
     scaled = [int(rng.uniform(side, side * most)) for side in size]

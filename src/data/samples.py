@@ -44,6 +44,7 @@ class Augmentation:
     flip: bool = False
     rot90: bool = False
     elastic: bool = False
+    gray: bool = False
 
 
 class StackTransform:
@@ -168,6 +169,8 @@ class TrainingSamples:
             image, classes = augment.flip(image, classes, rng)
         if self.augmentation.rot90:
             image, classes = augment.quarter_turns(image, classes, rng)
+        if self.augmentation.gray:
+            image, classes = augment.gray_values(image, classes, rng, self.transform.low)
         return image, classes
 
     def _label_size(self, size):
@@ -273,7 +276,7 @@ def create_samples(config):
         tuple: (TrainingSamples, ValidationSamples).
     """
     augmentation = Augmentation(config.train_augment, config.augmentation, config.train_crop, config.augment_flip,
-                                config.augment_rot90, config.augment_elastic)
+                                config.augment_rot90, config.augment_elastic, config.augment_gray)
     more = {"seed": config.seed, "weighted": config.border_weight, "splits": config.splits,
             "low": input_low(config.input_range)}
     is_stack = config.dataset == "ISBI"

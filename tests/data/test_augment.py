@@ -10,6 +10,7 @@ STEPS = {
     "flip": augment.flip,
     "crop_and_resize": augment.crop_and_resize,
     "brightness": augment.brightness,
+    "gray_values": augment.gray_values,
     "scale_and_crop": lambda image, classes, rng: augment.scale_and_crop(image, classes, classes.shape, rng),
     "patch": lambda image, classes, rng: augment.patch(image, classes, min(classes.shape), rng),
     "quarter_turns": augment.quarter_turns,
@@ -43,7 +44,7 @@ def test_same_seed_same_result(name):
     np.testing.assert_array_equal(first[1], second[1])
 
 
-@pytest.mark.parametrize("name", [name for name in STEPS if name != "brightness"])
+@pytest.mark.parametrize("name", [name for name in STEPS if name not in ("brightness", "gray_values")])
 def test_image_and_classes_move_together(name):
     """Away from the patches' borders, where the image is interpolated, the image still shows its classes."""
     agree = []
@@ -75,6 +76,16 @@ def test_brightness_adds_one_number_of_the_range():
     assert all(np.ptp(result) == 0 for result in seen)
     values = [result[0, 0] for result in seen]
     assert -0.2 <= min(values) < -0.18 and 0.18 < max(values) <= 0.2
+
+
+def test_gray_values_are_stretched_about_the_middle():
+    image = np.array([[0.25, 0.5, 0.75]], np.float32)
+    seen = [augment.gray_values(image, image, np.random.default_rng(seed), low=0)[0][0] for seed in range(300)]
+    np.testing.assert_allclose([result[2] - result[1] for result in seen], [result[1] - result[0] for result in seen],
+                               atol=1e-6)
+    steps, middles = [result[1] - result[0] for result in seen], [result[1] for result in seen]
+    assert 0.2 <= min(steps) < 0.205 and 0.305 < max(steps) <= 0.3125 + 1e-6
+    assert 0.4 - 1e-6 <= min(middles) < 0.405 and 0.595 < max(middles) <= 0.6 + 1e-6
 
 
 def test_crop_takes_at_most_30_percent_of_a_side():

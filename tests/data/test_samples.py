@@ -128,6 +128,19 @@ def test_a_sample_depends_on_seed_and_position_alone(sample):
     assert len({first[position][0].tobytes() for position in range(24)}) == 24
 
 
+def test_gray_values_alone(sample):
+    """Each picture is another one, in its range; its label stays."""
+    plain, gray = (stack_samples(sample, Geometry((96, 96), (96, 96)), low=0,
+                                 augmentation=Augmentation(on=False, gray=on))[0] for on in (False, True))
+    for position in range(5):
+        (image, label), (changed, same) = plain[position], gray[position]
+        np.testing.assert_array_equal(same, label)
+        assert changed.dtype == np.float32 and changed.min() >= 0 and changed.max() <= 1
+        inside = (changed > 0) & (changed < 1)
+        slope, shift = np.polyfit(image[inside], changed[inside], 1)
+        assert slope != 1 and np.abs(slope * image + shift - changed)[inside].max() < 1e-5
+
+
 def test_flips_alone(sample):
     """Each sample is its slice, turned over in one of four ways; all of them come."""
     plain = stack_samples(sample, Geometry((96, 96), (96, 96)), augmentation=Augmentation(on=False))[0]
