@@ -56,7 +56,7 @@ class StackTransform:
     def plain(self, image, classes):
         """uint8 (H, W), classes (H, W) -> float32 image and classes, both of the geometry's input size."""
         image = transforms.resize_image(transforms.to_unit_range(image, self.low), self.geometry.content)
-        classes = self._resize_classes(classes)
+        classes = transforms.resize_two_classes(classes, self.geometry.content)
         return (transforms.pad_to(image, self.geometry.input), transforms.pad_to(classes, self.geometry.input))
 
     def augmented(self, image, classes, rng):
@@ -65,11 +65,6 @@ class StackTransform:
         for step in (augment.flip, augment.crop_and_resize):
             image, classes = step(image, classes, rng)
         return augment.brightness(image, classes, rng, self.low)
-
-    def _resize_classes(self, classes):
-        classes, weights = border.unpack(classes)
-        classes = transforms.resize_two_classes(classes, self.geometry.content)
-        return classes if weights is None else border.pack(classes, transforms.resize_classes(weights, classes.shape))
 
 
 class FolderTransform:

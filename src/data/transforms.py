@@ -2,9 +2,7 @@
 import cv2
 import numpy as np
 
-# From pixel centre to pixel centre, as images are resized. OpenCV's INTER_NEAREST takes the pixel above and to the left
-# instead: a label would lie up to half a pixel beside its image, in a direction that turns with flips and rotations.
-NEAREST = cv2.INTER_NEAREST_EXACT
+from src.data import border
 
 
 def to_unit_range(image, low=-1):
@@ -24,16 +22,44 @@ def resize_image(image, size):
 
 
 def resize_classes(classes, size):
-    """Resize (H, W) class numbers to ``size`` by the nearest neighbour."""
-    return cv2.resize(classes, (size[1], size[0]), interpolation=NEAREST)
+    """Resize (H, W) class numbers to ``size``: where it shrinks, to the class that covers most of a pixel.
+
+    Elsewhere by the nearest neighbour, and so the weights of ``src.data.border`` that the classes may carry.
+    """
+    return _with_weights(_most_covered, classes, size)
 
 
 def resize_two_classes(classes, size):
-    """Resize (H, W) of classes 0 and 1 to ``size``: bilinearly, then cut at one half.
+    """Resize (H, W) of classes 0 and 1, with or without weights, to ``size``: bilinearly, then cut at one half.
 
     This is the published ISBI protocol. It makes no new class, and is finer than the nearest neighbour.
     """
+    return _with_weights(_cut_at_one_half, classes, size)
+
+
+def _with_weights(resize, classes, size):
+    classes, weights = border.unpack(classes)
+    classes = resize(classes, size)
+    return classes if weights is None else border.pack(classes, _nearest(weights, size))
+
+
+def _cut_at_one_half(classes, size):
     return (resize_image(classes.astype(np.float32), size) > 0.5).astype(np.uint8)
+
+
+def _most_covered(classes, size):
+    if classes.shape == tuple(size) or any(new > old for new, old in zip(size, classes.shape)):
+        return _nearest(classes, size)
+    present = np.flatnonzero(np.bincount(classes.ravel()))
+    covered = [cv2.resize((classes == number).astype(np.float32), (size[1], size[0]), interpolation=cv2.INTER_AREA)
+               for number in present]
+    return present[np.argmax(covered, axis=0)].astype(classes.dtype)
+
+
+def _nearest(array, size):
+    # From pixel centre to pixel centre, as images are resized. OpenCV's INTER_NEAREST takes the pixel above and to the
+    # left instead: a label would lie up to half a pixel beside its image, in a direction that turns with flips.
+    return cv2.resize(array, (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
 
 
 def pad_to(array, size):

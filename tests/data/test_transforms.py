@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.data import transforms
+from src.data import border, transforms
 
 
 def test_unit_range():
@@ -23,6 +23,22 @@ def test_two_classes_are_cut_at_one_half():
     classes = np.array([[0, 1]], np.uint8)
     # Bilinear: 0, 0.25, 0.75, 1.
     assert transforms.resize_two_classes(classes, (1, 4)).tolist() == [[0, 0, 1, 1]]
+
+
+def test_a_smaller_mask_takes_the_class_that_covers_most():
+    classes = np.array([[7, 7, 0, 9], [7, 0, 0, 0], [1, 2, 3, 3], [2, 1, 3, 0]], np.uint8)
+    resized = transforms.resize_classes(classes, (2, 2))
+    assert resized.dtype == np.uint8 and resized.tolist() == [[7, 0], [1, 3]]      # of 1 and 2, the lower one
+    # Each result is two thirds 5 and one third 0.
+    assert transforms.resize_classes(np.array([[5, 0, 5]], np.uint8), (1, 2)).tolist() == [[5, 5]]
+    assert transforms.resize_classes(np.array([[4, 9]], np.uint8), (1, 4)).tolist() == [[4, 4, 9, 9]]
+
+
+def test_weights_keep_to_their_classes():
+    packed = border.pack(np.array([[0, 0, 1, 1]], np.uint8), np.array([[9, 9, 0, 0]], np.uint8))
+    for resize in (transforms.resize_classes, transforms.resize_two_classes):
+        classes, weights = border.unpack(resize(packed, (1, 2)))
+        assert classes.tolist() == [[0, 1]] and weights.tolist() == [[9, 0]]
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**32 - 1))
