@@ -189,12 +189,13 @@ def with_tta(predict, config):
     """The predictor, averaged over the 8 flips and quarter turns of the image if the options ask for ``tta``.
 
     Raises:
-        UNetError: eval_activate Argmax, or (when it predicts) an image that is not square.
+        UNetError: a predictor of class numbers, or (when it predicts) an image that is not square.
     """
     if not config.tta:
         return predict
     if config.eval_activate == "Argmax":
-        raise UNetError("tta averages probabilities, and eval_activate Argmax gives class numbers; set it to Softmax")
+        raise UNetError("tta averages probabilities, and eval_activate Argmax gives class numbers; take Softmax (an "
+                        "ONNX file has what it was exported with)")
     run = with_flips(lambda pixels: predict(np.ascontiguousarray(pixels.transpose(2, 0, 1))[None])[0])
 
     def averaged(images):
@@ -257,7 +258,7 @@ def report(predict, samples, config, model, script, device):
     logger.info("============== Cross valid dice coeff is: %s", scores.mean_dice)
     logger.info("============== Cross valid IOU is: %s", scores.mean_iou)
     about = {"model": str(model), "model_name": config.model_name, "dataset": config.dataset,
-             "data_path": config.data_path, "eval_activate": config.eval_activate}
+             "data_path": config.data_path, "eval_activate": config.eval_activate, "tta": config.tta}
     write_atomically(output / METRICS, json.dumps({**about, **scores.as_dict()}, indent=2).encode())
     logger.info("metrics: %s", output / METRICS)
     if drawer:

@@ -118,7 +118,9 @@ def test_convolution_in_winograd_s_way(fast, n, h, w, ins, outs, pad_mode, bias_
 
 
 def test_more_channels_than_are_transformed_at_once(fast):
-    agree(fast, lambda layers: layers.conv(432, 304, 3, "same", True, "normal"), [(1, 432, 28, 28)], whole)
+    """The outputs are taken in groups, with tiles that are cut at the edges, and with the bias of each."""
+    agree(fast, lambda layers: layers.conv_relu(432, 304, 3, "same", True, "normal"), [(2, 432, 30, 27)], whole)
+    agree(fast, lambda layers: layers.conv(304, 432, 3, "valid", False, "normal"), [(1, 304, 33, 31)], whole)
 
 
 ON_ONE_CPU = """

@@ -68,7 +68,7 @@ def test_averaged_over_flips_and_turns():
     assert with_tta(neighbour, parse_options([], "")) is neighbour
     with pytest.raises(UNetError, match="must be square, and it is 4x5"):
         predict(np.zeros((1, 1, 4, 5), np.float32))
-    with pytest.raises(UNetError, match="set it to Softmax"):
+    with pytest.raises(UNetError, match="take Softmax"):
         with_tta(neighbour, parse_options(["--tta=True", "--eval_activate=Argmax"], ""))
 
 

@@ -141,6 +141,9 @@ def test_case_study(tmp_path, small_one_channel_networks, caplog):
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["hard_per_image"]["hard_iou"] == pytest.approx(max(ious), abs=1e-3)
     assert (metrics["eval_activate"], len(metrics["hard_per_image"]["per_image"])) == ("Sigmoid", 2)
+    evaluate(parse_options([*argv, f"--checkpoint_file_path={best}", "--tta=True"], ""))
+    turned = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert (metrics["tta"], turned["tta"]) == (False, True) and turned["soft"] != metrics["soft"]
 
 
 def test_many_classes(tmp_path):

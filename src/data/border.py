@@ -5,7 +5,7 @@ d2 being the distances of a background pixel to the nearest and the second neare
 pixel's class, is the loss's own matter.
 
 On its way through the transforms of a sample the map is the upper byte of the class numbers, 16 bits then: whatever
-moves class numbers by the nearest neighbour moves it along.
+moves class numbers moves it along, and what resizes them (``src.data.transforms``) takes the two apart.
 """
 import numpy as np
 from scipy import ndimage

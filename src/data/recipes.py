@@ -3,7 +3,7 @@
 A recipe takes a picture (H, W, C) uint8, its classes (H, W), the size (height, width) and a ``numpy.random.Generator``,
 and gives both in that size.
 """
-from functools import lru_cache
+from functools import cache
 from random import Random
 
 import cv2
@@ -31,7 +31,7 @@ def membrane(image, classes, size, rng):
 RECIPES = {"default": default, "case_study": case_study, "membrane": membrane}
 
 
-@lru_cache(maxsize=1)
+@cache
 def _case_study():
     import albumentations as A
 
@@ -42,7 +42,7 @@ def _case_study():
         A.RandomRotate90(p=0.25)])
 
 
-@lru_cache(maxsize=1)
+@cache
 def _membrane():
     import albumentations as A
 

@@ -22,11 +22,11 @@ def resize_image(image, size):
 
 
 def resize_classes(classes, size):
-    """Resize (H, W) class numbers to ``size``: where it shrinks, to the class that covers most of a pixel.
+    """Resize (H, W) uint8 class numbers to ``size``: a pixel of a smaller mask takes the class that covers most of it.
 
-    Elsewhere by the nearest neighbour, and so the weights of ``src.data.border`` that the classes may carry.
+    A side that grows does so by the nearest neighbour. The classes may carry weights (``src.data.border``).
     """
-    return _with_weights(_most_covered, classes, size)
+    return _with_weights(_resize_classes, classes, size)
 
 
 def resize_two_classes(classes, size):
@@ -40,23 +40,40 @@ def resize_two_classes(classes, size):
 def _with_weights(resize, classes, size):
     classes, weights = border.unpack(classes)
     classes = resize(classes, size)
-    return classes if weights is None else border.pack(classes, _nearest(weights, size))
+    if weights is None:
+        return classes
+    # Weights go by the nearest neighbour; they are the background's alone.
+    return border.pack(classes, np.where(classes > 0, 0, _nearest(weights, size)))
 
 
 def _cut_at_one_half(classes, size):
     return (resize_image(classes.astype(np.float32), size) > 0.5).astype(np.uint8)
 
 
-def _most_covered(classes, size):
-    if classes.shape == tuple(size) or any(new > old for new, old in zip(size, classes.shape)):
-        return _nearest(classes, size)
-    present = np.flatnonzero(np.bincount(classes.ravel()))
-    covered = [cv2.resize((classes == number).astype(np.float32), (size[1], size[0]), interpolation=cv2.INTER_AREA)
-               for number in present]
-    return present[np.argmax(covered, axis=0)].astype(classes.dtype)
+def _resize_classes(classes, size):
+    smaller = tuple(min(sides) for sides in zip(size, classes.shape))
+    return _nearest(_shrink(classes, smaller), size)
+
+
+def _shrink(classes, size):
+    if classes.shape == size:
+        return classes
+    first, *others = np.flatnonzero(cv2.calcHist([classes], [0], None, [256], [0, 256]))
+
+    def covered(number):
+        return cv2.resize((classes == number).astype(np.float32), (size[1], size[0]), interpolation=cv2.INTER_AREA)
+    result = np.full(size, first, classes.dtype)
+    most = covered(first) if len(others) > 1 else np.float32(0.5)      # of two classes one is enough
+    for number in others:
+        share = covered(number)
+        result[share > most] = number
+        most = np.maximum(share, most)
+    return result
 
 
 def _nearest(array, size):
+    if array.shape == tuple(size):
+        return array
     # From pixel centre to pixel centre, as images are resized. OpenCV's INTER_NEAREST takes the pixel above and to the
     # left instead: a label would lie up to half a pixel beside its image, in a direction that turns with flips.
     return cv2.resize(array, (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)

@@ -34,6 +34,11 @@ def test_a_smaller_mask_takes_the_class_that_covers_most():
     assert transforms.resize_classes(np.array([[4, 9]], np.uint8), (1, 4)).tolist() == [[4, 4, 9, 9]]
 
 
+def test_a_mask_that_shrinks_in_one_direction_and_grows_in_the_other():
+    classes = np.array([[3, 3, 8, 3], [8, 3, 8, 8]], np.uint8)
+    assert transforms.resize_classes(classes, (4, 2)).tolist() == [[3, 3], [3, 3], [3, 8], [3, 8]]
+
+
 def test_weights_keep_to_their_classes():
     packed = border.pack(np.array([[0, 0, 1, 1]], np.uint8), np.array([[9, 9, 0, 0]], np.uint8))
     for resize in (transforms.resize_classes, transforms.resize_two_classes):

@@ -2,7 +2,7 @@
 //
 // The tile's 6x6 inputs are transformed, V = B' d B, the filter too, U = G g G'; for each of the 36 points the channels
 // are multiplied and added up, M = V U, a matrix product; and Y = A' M A. (A. Lavin and S. Gray, "Fast algorithms for
-// convolutional neural networks", CVPR 2016.) The gradient of the weights is the same algorithm, each step transposed.
+// convolutional neural networks", CVPR 2016.) The gradient of the weights: winograd_gradient.cc.
 #include "winograd.h"
 
 #include <atomic>

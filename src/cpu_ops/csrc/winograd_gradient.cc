@@ -8,7 +8,7 @@
 namespace unet::winograd {
 namespace {
 
-constexpr int64_t kMostSums = 2 << 20;   // numbers, of the partial sums: 8 MB
+constexpr int64_t kMostSums = 2 << 20;   // numbers, of all parts of the sums where there are several: 8 MB
 
 // For each point inputs x some outputs, summed over the tiles; in several parts, for as many threads. How many parts
 // depends on the shape alone, and so does the result.

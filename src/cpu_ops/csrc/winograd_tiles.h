@@ -14,9 +14,11 @@ constexpr int64_t kMostFilters = 4 << 20;   // numbers, of filters that are tran
 
 inline int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
-// How many of the outputs are taken at once, so that their transformed filters do not exceed kMostFilters.
+// How many of the outputs are taken at once, so that their transformed filters, or the sums of the filters' gradients,
+// hardly exceed kMostFilters. Groups are as even as panels allow.
 inline int64_t at_once(int64_t ins, int64_t outs) {
-  return std::min(outs, std::max<int64_t>(kPanel, kMostFilters / (kPoints * ins) / kPanel * kPanel));
+  const int64_t groups = (kPoints * ins * outs + kMostFilters - 1) / kMostFilters;
+  return std::min(outs, round_up((outs + groups - 1) / groups, kPanel));
 }
 
 // The tiles of the results, in all images of a batch.
