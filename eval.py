@@ -9,9 +9,10 @@ def main(config):
     from src.checkpoint import load_weights  # MindSpore loads here, after the options are dealt with
     from src.cpu_ops import choose_layers
     from src.data.samples import create_samples
-    from src.evaluation import report, with_tta
+    from src.evaluation import report
     from src.model_utils import runtime
     from src.networks import build_network, check_sizes
+    from src.tta import with_tta
     from src.utils import predictor
 
     place = runtime.start(config)

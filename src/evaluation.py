@@ -17,7 +17,6 @@ from src.metrics import HARD_METRICS, ClassCounts, foreground_metrics, soft_dice
 from src.model_utils.errors import UNetError, some
 from src.model_utils.files import METRICS, write_atomically
 from src.report.gallery import Gallery
-from src.tiling import with_flips
 
 logger = logging.getLogger("unet")
 
@@ -183,27 +182,6 @@ def with_both_classes(probabilities):
     if probabilities.shape[-1] > 1:
         return probabilities
     return np.concatenate([1 - probabilities, probabilities], axis=-1)
-
-
-def with_tta(predict, config):
-    """The predictor, averaged over the 8 flips and quarter turns of the image if the options ask for ``tta``.
-
-    Raises:
-        UNetError: a predictor of class numbers, or (when it predicts) an image that is not square.
-    """
-    if not config.tta:
-        return predict
-    if config.eval_activate == "Argmax":
-        raise UNetError("tta averages probabilities, and eval_activate Argmax gives class numbers; take Softmax (an "
-                        "ONNX file has what it was exported with)")
-    run = with_flips(lambda pixels: predict(np.ascontiguousarray(pixels.transpose(2, 0, 1))[None])[0])
-
-    def averaged(images):
-        height, width = images.shape[2:]
-        if height != width:
-            raise UNetError(f"tta turns the image, which must be square, and it is {height}x{width} (height x width)")
-        return run(images[0].transpose(1, 2, 0))[None]
-    return averaged
 
 
 def _resize(maps, size, interpolation):

@@ -20,7 +20,8 @@ from src.mask_files import MaskWriter
 from src.model_utils.errors import UNetError
 from src.onnx_cache import as_onnx
 from src.onnx_model import OnnxNetwork
-from src.tiling import Reach, Resized, RowResizer, count_windows, mean_of, predict_rows, with_flips
+from src.tiling import Reach, Resized, RowResizer, count_windows, mean_of, predict_rows
+from src.tta import with_flips
 
 logger = logging.getLogger("unet")
 

@@ -153,20 +153,6 @@ def _reflect(index, length):
     return np.minimum(index, period - index)
 
 
-def with_flips(run):
-    """``run`` averaged over the 8 flips and quarter turns of a square window."""
-    def averaged(pixels):
-        total = None
-        for turns in range(4):
-            for flip in (False, True):
-                view = np.rot90(pixels, turns)
-                result = run(view[:, ::-1] if flip else view)
-                result = np.rot90(result[:, ::-1] if flip else result, -turns)
-                total = result.copy() if total is None else np.add(total, result, out=total)
-        return total / np.float32(8)
-    return averaged
-
-
 class Resized:
     """A picture in another size, bilinearly, of which no more is made than is asked for.
 

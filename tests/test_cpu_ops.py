@@ -90,6 +90,11 @@ def agree(fast, make, shapes, draw=normal):
         np.testing.assert_allclose(mine, stock, rtol=1e-5, atol=1e-5 * np.abs(stock).max())
 
 
+def convolution(ins, outs, kernel, pad_mode, has_bias, relu):
+    """What makes one, with or without ReLU, of a layer set."""
+    return lambda layers: (layers.conv_relu if relu else layers.conv)(ins, outs, kernel, pad_mode, has_bias, "normal")
+
+
 batch, side, channels = st.integers(1, 3), st.integers(4, 17), st.integers(1, 20)
 
 
@@ -97,10 +102,7 @@ batch, side, channels = st.integers(1, 3), st.integers(4, 17), st.integers(1, 20
 @given(batch, side, side, channels, channels, st.sampled_from([1, 2, 3]), st.sampled_from(["same", "valid"]),
        st.booleans(), st.booleans())
 def test_convolution(fast, n, h, w, ins, outs, kernel, pad_mode, has_bias, relu):
-    def make(layers):
-        arguments = (ins, outs, kernel, pad_mode, has_bias, "normal")
-        return layers.conv_relu(*arguments) if relu else layers.conv(*arguments)
-    agree(fast, make, [(n, ins, h, w)], whole)
+    agree(fast, convolution(ins, outs, kernel, pad_mode, has_bias, relu), [(n, ins, h, w)], whole)
 
 
 @settings(max_examples=12)
@@ -109,18 +111,13 @@ def test_convolution(fast, n, h, w, ins, outs, kernel, pad_mode, has_bias, relu)
        st.sampled_from([(False, False), (True, False), (True, True)]))
 def test_convolution_in_winograd_s_way(fast, n, h, w, ins, outs, pad_mode, bias_and_relu):
     """Sizes and channels that the compiled operators take this way; tiles at the edges are cut anywhere."""
-    has_bias, relu = bias_and_relu
-
-    def make(layers):
-        arguments = (ins, outs, 3, pad_mode, has_bias, "normal")
-        return layers.conv_relu(*arguments) if relu else layers.conv(*arguments)
-    agree(fast, make, [(n, ins, h, w)], whole)
+    agree(fast, convolution(ins, outs, 3, pad_mode, *bias_and_relu), [(n, ins, h, w)], whole)
 
 
 def test_more_channels_than_are_transformed_at_once(fast):
     """The outputs are taken in groups, with tiles that are cut at the edges, and with the bias of each."""
-    agree(fast, lambda layers: layers.conv_relu(432, 304, 3, "same", True, "normal"), [(2, 432, 30, 27)], whole)
-    agree(fast, lambda layers: layers.conv(304, 432, 3, "valid", False, "normal"), [(1, 304, 33, 31)], whole)
+    agree(fast, convolution(432, 304, 3, "same", True, True), [(2, 432, 30, 27)], whole)
+    agree(fast, convolution(304, 432, 3, "valid", False, False), [(1, 304, 33, 31)], whole)
 
 
 ON_ONE_CPU = """

@@ -12,7 +12,7 @@ from PIL import Image
 
 from src.data.samples import Geometry, folder_samples, stack_samples
 from src.drawing import palette
-from src.evaluation import ScoreOptions, evaluate, hard_table, report, to_volume, with_tta
+from src.evaluation import ScoreOptions, evaluate, hard_table, report, to_volume
 from src.isbi_metrics import Best, BoardMetrics
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
@@ -53,23 +53,6 @@ def test_perfect_and_blank():
     assert scores.dice[0] == pytest.approx(3 / 6.5)
     assert scores.names == ["image 0", "image 1", "image 2"]
     assert scores.mean_dice == pytest.approx(np.mean(scores.dice))
-
-
-def test_averaged_over_flips_and_turns():
-    """A predictor that sees the pixel to the left alone then sees all four neighbours, one as much as the other."""
-    def neighbour(images):
-        return perfect(np.roll(images, 1, axis=3))
-    image = np.zeros((1, 1, 5, 5), np.float32)
-    image[0, 0, 2, 2] = 1
-    expected = np.zeros((5, 5))
-    expected[[1, 3, 2, 2], [2, 2, 1, 3]] = 0.25
-    predict = with_tta(neighbour, parse_options(["--tta=True"], ""))
-    np.testing.assert_allclose(predict(image)[0, ..., 1], expected, atol=1e-6)
-    assert with_tta(neighbour, parse_options([], "")) is neighbour
-    with pytest.raises(UNetError, match="must be square, and it is 4x5"):
-        predict(np.zeros((1, 1, 4, 5), np.float32))
-    with pytest.raises(UNetError, match="take Softmax"):
-        with_tta(neighbour, parse_options(["--tta=True", "--eval_activate=Argmax"], ""))
 
 
 def test_without_background():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.data.transforms import channels_first, to_unit_range
-from src.tiling import Reach, Resized, RowResizer, Window, count_windows, mean_of, predict_rows, with_flips
+from src.tiling import Reach, Resized, RowResizer, Window, count_windows, mean_of, predict_rows
 
 VALID = Reach(lost=6, context=0, grid=4)
 SAME = Reach(lost=0, context=8, grid=4)
@@ -145,18 +145,6 @@ def test_rows_come_band_by_band():
     window = VALID.window((100, 30), 0, fixed=(28, 28))
     shapes = [rows.shape for rows in predict_rows(picture, window, on_pixels(valid_network))]
     assert shapes == [(16, 30, 2)] * 6 + [(4, 30, 2)]
-
-
-def test_flips():
-    """Averaged over flips and turns, a network that sees to the right alone sees in all eight directions alike."""
-    pixels = np.zeros((5, 5, 1), np.float32)
-    pixels[2, 2] = 8
-
-    def shifted(view):
-        return np.roll(view, 1, axis=1)
-    expected = np.zeros((5, 5))
-    expected[[1, 3, 2, 2], [2, 2, 1, 3]] = 2
-    np.testing.assert_array_equal(with_flips(shifted)(pixels)[:, :, 0], expected)
 
 
 def test_mean_leaves_the_results_of_its_parts_alone():

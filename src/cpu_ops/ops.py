@@ -8,10 +8,15 @@ import mindspore as ms
 from mindspore import ops
 
 
-def after(first, tensor):
-    """``tensor`` for what is to run behind ``first``: the gradient of the data behind that of the weights, which is
-    done with the layer's input, so that both need not be there at once."""
-    return ops.depend(tensor, first)
+def in_order(backward_data, backward_weights):
+    """Both gradients of a layer as a function: (x, w, dy) -> (dx, dw).
+
+    That of the weights first: it is done with x then, and dx can lie where x lay.
+    """
+    def gradients(x, w, dy):
+        dw = backward_weights(x, dy)
+        return backward_data(w, ops.depend(dy, dw)), dw
+    return gradients
 
 
 class Operators:
@@ -51,17 +56,15 @@ class Operators:
         def out_shape(x, w, *_):
             return x[0], x[1] - margin, x[2] - margin, w[0]
 
-        backward_weights = self._aot("conv_backward_weights", weight_shape, variant=variant)
+        gradients = in_order(backward_data, self._aot("conv_backward_weights", weight_shape, variant=variant))
         if has_bias:
             def bprop(x, w, bias, out, dout):
                 dy = relu_backward(out, dout) if relu else dout
-                dw = backward_weights(x, dy)
-                return backward_data(w, after(dw, dy)), dw, bias_backward(dy)
+                dx, dw = gradients(x, w, dy)
+                return dx, dw, bias_backward(dy)
         else:
             def bprop(x, w, out, dout):
-                dy = relu_backward(out, dout) if relu else dout
-                dw = backward_weights(x, dy)
-                return backward_data(w, after(dw, dy)), dw
+                return gradients(x, w, relu_backward(out, dout) if relu else dout)
 
         return self._aot("conv_relu" if relu else "conv", out_shape, bprop=bprop, variant=variant)
 
@@ -71,11 +74,10 @@ class Operators:
         x is (N, H, W, in), w (in, out, 2, 2), y (N, 2H, 2W, out).
         """
         backward_data = self._aot("deconv_backward_data", lambda w, dy: (dy[0], dy[1] // 2, dy[2] // 2, w[0]))
-        backward_weights = self._aot("deconv_backward_weights", lambda x, dy: (x[3], dy[3], 2, 2))
+        gradients = in_order(backward_data, self._aot("deconv_backward_weights", lambda x, dy: (x[3], dy[3], 2, 2)))
 
         def bprop(x, w, out, dout):
-            dw = backward_weights(x, dout)
-            return backward_data(w, after(dw, dout)), dw
+            return gradients(x, w, dout)
 
         return self._aot("deconv", lambda x, w: (x[0], 2 * x[1], 2 * x[2], w[1]), bprop=bprop).recompute()
 

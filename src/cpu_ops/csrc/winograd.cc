@@ -62,7 +62,7 @@ struct Blocks {
   int64_t own(int64_t ins, int64_t outs) const { return Points::size(tiles, ins) + Points::size(tiles, outs) + outs; }
 };
 
-// The channels of y that `filters` make, from the channel `first` on. `work`: what the threads need, and a row of zeros.
+// The channels of y that `filters` make, from `first_out` on. `work`: what the threads need, and a row of zeros.
 void convolve(const Tensor& x, const Filters& filters, int64_t first_out, int64_t pad, const float* bias, bool relu,
               const Tensor& y, const Blocks& blocks, float* work) {
   const int64_t ins = filters.ins, outs = filters.outs, tiles = blocks.tiles, own = blocks.own(ins, outs);
@@ -72,6 +72,7 @@ void convolve(const Tensor& x, const Filters& filters, int64_t first_out, int64_
   std::atomic<int64_t> next{0};
   parallel(blocks.workers, 1, [&](int64_t worker, int64_t) {
     const Points v(work + worker * own, tiles, ins), m(v.data + Points::size(tiles, ins), tiles, outs);
+    // For the pixels of a tile that y does not have: from the channel `first_out` of it on is memory of our own.
     float* nowhere = m.data + Points::size(tiles, outs) - first_out;
     for (int64_t block; (block = next.fetch_add(1)) < blocks.count;) {
       const int64_t first = block * tiles, rows = round_up(std::min(tiles, grid.count - first), kRows);
