@@ -41,7 +41,7 @@ logger = logging.getLogger("unet")
 WHAT_COUNTS = ("model_name", "seed", "dataset", "image_size", "crop", "cross_valid_ind", "split", "splits",
                "train_augment", "augmentation", "input_range", "train_crop", "augment_flip", "augment_rot90",
                "augment_elastic", "augment_gray", "lr", "lr_schedule", "warmup_steps", "min_lr", "weight_decay",
-               "accumulate_steps", "loss", "class_weights", "border_weight", "ds_weights")
+               "accumulate_steps", "loss", "class_weights", "border_weight", "border_w0", "ds_weights")
 
 
 def train(config, interrupted=lambda: False):

@@ -2,7 +2,7 @@
 
 Ronneberger, Fischer, Brox 2015, arXiv:1505.04597, equation 2: w(x) = w_c + w0 exp(-(d1 + d2)^2 / (2 sigma^2)), d1 and
 d2 being the distances of a background pixel to the nearest and the second nearest object. w_c, the weight of the
-pixel's class, is the loss's own matter.
+pixel's class, is the loss's own matter, and w0, 10 in the paper, is an option.
 
 On its way through the transforms of a sample the map is the upper byte of the class numbers, 16 bits then: whatever
 moves class numbers moves it along, and what resizes them (``src.data.transforms``) takes the two apart.
@@ -10,14 +10,13 @@ moves class numbers moves it along, and what resizes them (``src.data.transforms
 import numpy as np
 from scipy import ndimage
 
-W0 = 10.0
 SIGMA = 5.0
 FAR = int(4 * SIGMA)        # with both distances half of it or more, the weight is below 0.2 % of w0
-LEVELS = 255                # in which w0 is counted
+LEVELS = 255                # of a pixel's share of w0
 
 
 def border_map(classes):
-    """(H, W) classes -> (H, W) float32 from 0 to w0: the second term of the equation, 0 inside objects.
+    """(H, W) classes -> (H, W) float32 from 0 to 1: the equation's second term in parts of w0, 0 inside objects.
 
     Objects are the connected regions (sides, not corners) of one class other than 0.
     """
@@ -27,7 +26,7 @@ def border_map(classes):
         first, second = nearest[0][window], nearest[1][window]
         np.minimum(second, np.maximum(first, distance), out=second)
         np.minimum(first, distance, out=first)
-    weight = W0 * np.exp(-(nearest.sum(axis=0) ** 2) / (2 * SIGMA ** 2))
+    weight = np.exp(-(nearest.sum(axis=0) ** 2) / (2 * SIGMA ** 2))
     weight[classes > 0] = 0
     return weight.astype(np.float32)
 
@@ -57,7 +56,7 @@ class BorderReader:
     def __getitem__(self, index):
         image, classes = self.reader[index]
         if index not in self.maps:
-            self.maps[index] = np.rint(border_map(classes) * (LEVELS / W0)).astype(np.uint8)
+            self.maps[index] = np.rint(border_map(classes) * LEVELS).astype(np.uint8)
         return image, pack(classes, self.maps[index])
 
     def __getattr__(self, name):
@@ -76,6 +75,6 @@ def unpack(packed):
     return (packed & 255).astype(np.uint8), (packed >> 8).astype(np.uint8)
 
 
-def pixel_weights(border):
+def pixel_weights(border, w0):
     """(H, W) uint8 map -> (1, H, W) float32 weights, 1 to 1 + w0."""
-    return (1 + border.astype(np.float32) * np.float32(W0 / LEVELS))[None]
+    return (1 + border.astype(np.float32) * np.float32(w0 / LEVELS))[None]

@@ -92,12 +92,13 @@ class TrainingSamples:
 
     ``samples[position]`` depends on the seed and the position alone, not on what was drawn before, so a run
     can be taken up anywhere and ranks never share a random stream. It is (image, label): (C, H, W) float32
-    in the input range and (num_classes, h, w) float32 one-hot, with ``weighted`` one channel more, the pixels' weights.
+    in the input range and (num_classes, h, w) float32 one-hot, with ``border_w0`` a channel more, the pixels' weights.
     """
 
     def __init__(self, reader, indices, transform, num_classes, augmentation=Augmentation(), seed=1, shuffle=True,
-                 weighted=False):
-        self.reader = border.BorderReader(reader) if weighted else reader
+                 border_w0=0.0):
+        self.reader = border.BorderReader(reader) if border_w0 else reader
+        self.border_w0 = border_w0
         self.indices = list(indices)
         self.transform = transform
         self.num_classes = num_classes
@@ -125,7 +126,7 @@ class TrainingSamples:
         classes, weights = border.unpack(classes)
         label = transforms.one_hot(classes, self.num_classes)
         if weights is not None:
-            label = np.concatenate([label, border.pixel_weights(weights)])
+            label = np.concatenate([label, border.pixel_weights(weights, self.border_w0)])
         return transforms.channels_first(image), label
 
     def class_counts(self):
@@ -221,7 +222,7 @@ class ValidationSamples:
 
 
 def stack_samples(data_dir, geometry, cross_val_ind=1, augmentation=Augmentation(), num_classes=2, seed=1,
-                  weighted=False, splits="", low=-1):
+                  border_w0=0.0, splits="", low=-1):
     """Training and validation samples of one ISBI fold, or of a file of ``src.data.splits``."""
     reader = StackReader(data_dir)
     if splits:
@@ -229,12 +230,12 @@ def stack_samples(data_dir, geometry, cross_val_ind=1, augmentation=Augmentation
     else:
         train, valid = fold_indices(len(reader), cross_val_ind)
     transform = StackTransform(geometry, low)
-    return (TrainingSamples(reader, train, transform, num_classes, augmentation, seed, weighted=weighted),
+    return (TrainingSamples(reader, train, transform, num_classes, augmentation, seed, border_w0=border_w0),
             ValidationSamples(reader, valid, transform, num_classes))
 
 
 def folder_samples(data_dir, geometry, split=0.8, augmentation=Augmentation(), num_channels=3, num_classes=2,
-                   eval_resize=False, seed=1, shuffle=True, weighted=False, layout="folders", splits="", cache_mb=0,
+                   eval_resize=False, seed=1, shuffle=True, border_w0=0.0, layout="folders", splits="", cache_mb=0,
                    low=-1):
     """Training and validation samples of pictures and masks; ``layout`` is one of ``src.data.folders.LAYOUTS``."""
     parts = list_pairs(data_dir, split, layout)
@@ -244,7 +245,7 @@ def folder_samples(data_dir, geometry, split=0.8, augmentation=Augmentation(), n
         parts = [[pairs[index] for index in part] for part in chosen]
     train, valid = (PairReader(pairs, num_channels, num_classes, cache_mb) for pairs in parts)
     transform = FolderTransform(geometry, low, augmentation.recipe)
-    return (TrainingSamples(train, range(len(train)), transform, num_classes, augmentation, seed, shuffle, weighted),
+    return (TrainingSamples(train, range(len(train)), transform, num_classes, augmentation, seed, shuffle, border_w0),
             ValidationSamples(valid, range(len(valid)), transform, num_classes, keep_label_size=eval_resize))
 
 
@@ -272,8 +273,8 @@ def create_samples(config):
     """
     augmentation = Augmentation(config.train_augment, config.augmentation, config.train_crop, config.augment_flip,
                                 config.augment_rot90, config.augment_elastic, config.augment_gray)
-    more = {"seed": config.seed, "weighted": config.border_weight, "splits": config.splits,
-            "low": input_low(config.input_range)}
+    more = {"seed": config.seed, "border_w0": config.border_w0 if config.border_weight else 0.0,
+            "splits": config.splits, "low": input_low(config.input_range)}
     is_stack = config.dataset == "ISBI"
     geometry = Geometry.from_options(config.image_size, config.crop, swap=not is_stack)
     if is_stack:

@@ -21,9 +21,9 @@ def two_squares(gap):
 def test_between_two_objects():
     """A gap of three pixels: in each of them the two distances add up to 4."""
     weights = border_map(two_squares(3))
-    np.testing.assert_allclose(weights[12:18, 15:18], 10 * math.exp(-16 / 50), rtol=1e-5)
+    np.testing.assert_allclose(weights[12:18, 15:18], math.exp(-16 / 50), rtol=1e-5)
     # Above the left square's middle column: 1 to the one, to the other sqrt(8^2 + 1).
-    assert weights[9, 10] == pytest.approx(10 * math.exp(-(1 + math.sqrt(65)) ** 2 / 50), rel=1e-5)
+    assert weights[9, 10] == pytest.approx(math.exp(-(1 + math.sqrt(65)) ** 2 / 50), rel=1e-5)
     assert (weights[10:20, 5:15] == 0).all() and weights.dtype == np.float32
 
 
@@ -36,10 +36,10 @@ def test_one_object_has_no_border():
 def test_objects_of_two_classes_and_touching_corners():
     classes = np.zeros((12, 12), np.uint8)
     classes[2:6, 2:6], classes[6:10, 6:10] = 1, 1
-    assert border_map(classes)[5, 6] == pytest.approx(10 * math.exp(-4 / 50), rel=1e-5)     # 1 to either square
+    assert border_map(classes)[5, 6] == pytest.approx(math.exp(-4 / 50), rel=1e-5)     # 1 to either square
     classes = np.zeros((12, 12), np.uint8)
     classes[2:6, 2:6], classes[2:6, 6:10] = 1, 2
-    assert border_map(classes)[6, 5] == pytest.approx(10 * math.exp(-(1 + math.sqrt(2)) ** 2 / 50), rel=1e-5)
+    assert border_map(classes)[6, 5] == pytest.approx(math.exp(-(1 + math.sqrt(2)) ** 2 / 50), rel=1e-5)
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -59,8 +59,8 @@ def test_the_map_is_the_equation(seed):
     weights = border_map(classes)
     for y, x in rng.integers(0, 48, (20, 2)):
         distances = sorted(np.sqrt(((points - (y, x)) ** 2).sum(axis=1)).min() for points in objects)
-        expected = 0 if classes[y, x] or len(distances) < 2 else 10 * math.exp(-(distances[0] + distances[1]) ** 2 / 50)
-        assert weights[y, x] == pytest.approx(expected, abs=0.02)
+        expected = 0 if classes[y, x] or len(distances) < 2 else math.exp(-(distances[0] + distances[1]) ** 2 / 50)
+        assert weights[y, x] == pytest.approx(expected, abs=0.002)
 
 
 def test_pack_and_unpack():
@@ -69,7 +69,7 @@ def test_pack_and_unpack():
     np.testing.assert_array_equal(again[0], classes)
     np.testing.assert_array_equal(again[1], border)
     assert unpack(classes)[0] is classes and unpack(classes)[1] is None
-    np.testing.assert_allclose(pixel_weights(border)[0, 0], [11, 1, 1 + 70 / 255])
+    np.testing.assert_allclose(pixel_weights(border, 10)[0, 0], [11, 1, 1 + 70 / 255])
 
 
 @pytest.mark.parametrize("argv", [
@@ -80,10 +80,12 @@ def test_samples_with_weights(sample, argv):
     argv = [f"--data_path={sample}", *argv]
     plain, _ = create_samples(parse_options(argv, ""))
     weighted, valid = create_samples(parse_options([*argv, "--border_weight=True"], ""))
+    third, _ = create_samples(parse_options([*argv, "--border_weight=True", "--border_w0=3.3333333"], ""))
     for position in (0, 5, 13):
         (image, label), (same, more) = plain[position], weighted[position]
         np.testing.assert_array_equal(image, same)
         np.testing.assert_array_equal(label, more[:2])
+        np.testing.assert_allclose(3 * (third[position][1][2] - 1), more[2] - 1, atol=1e-5)
         assert more.shape == (3, *label.shape[1:]) == weighted.label_shape and more.dtype == np.float32
         # Resizing cuts classes more finely than it moves weights, so that they meet at the edges.
         assert more[2].min() == 1 and 2 < more[2].max() <= 11

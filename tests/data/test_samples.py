@@ -42,7 +42,7 @@ def number(sample):
 def test_training_samples_as_validation():
     """In order, whole, without augmentation and weights: what validation makes of the same pictures."""
     samples = TrainingSamples(numbered(), [4, 2, 1], StackTransform(Geometry((8, 8), (8, 8))), 2,
-                              Augmentation(on=True, crop=4, rot90=True), weighted=True)
+                              Augmentation(on=True, crop=4, rot90=True), border_w0=10.0)
     view = samples.as_validation()
     expected = ValidationSamples(numbered(), [4, 2, 1], samples.transform, 2)
     assert [view.name(k) for k in range(len(view))] == ["number 4", "number 2", "number 1"]
