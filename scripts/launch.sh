@@ -29,8 +29,8 @@ read_arguments() {
 # with_absolute_path --KEY=VALUE: the processes run in folders of their own.
 with_absolute_path() {
   case "$1" in
-    --resume_ckpt=auto) echo "$1" ;;
-    --output_path=* | --output=* | --resume_ckpt=*) echo "${1%%=*}=$(realpath -m -- "${1#*=}")" ;;
+    --resume_ckpt=auto | --splits=) echo "$1" ;;
+    --output_path=* | --output=* | --resume_ckpt=* | --splits=*) echo "${1%%=*}=$(realpath -m -- "${1#*=}")" ;;
     *) echo "$1" ;;
   esac
 }

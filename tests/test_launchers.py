@@ -29,7 +29,8 @@ DEVICE = {"": {"DEVICE_ID": "3"}, "_gpu": {"DEVICE_ID": "0", "CUDA_VISIBLE_DEVIC
                                                ("eval", "", "eval"), ("eval", "_gpu", "eval_gpu")])
 def test_one_device(launch, action, kind, run):
     checkpoint = ["best.ckpt"] if action == "eval" else []
-    result = launch(f"run_standalone_{action}{kind}.sh", "my data", *checkpoint, "a.yaml", 3, "--lr=0.1", "--key=a b")
+    result = launch(f"run_standalone_{action}{kind}.sh", "my data", *checkpoint, "a.yaml", 3, "--lr=0.1", "--key=a b",
+                    "--splits=old run/splits.json")
     assert result.returncode == 0, result.stderr
     folder = launch.folder / f"{run}_1"
     assert f"log: {folder}/{action}.log" in result.stdout
@@ -38,6 +39,7 @@ def test_one_device(launch, action, kind, run):
     assert sorted(call.pop("argv")) == sorted([
         f"--config_path={launch.folder / 'a.yaml'}", f"--data_path={launch.folder / 'my data'}",
         f"--output_path={folder / 'output'}", "--lr=0.1", "--key=a b",
+        f"--splits={launch.folder / 'old run' / 'splits.json'}",
         *([f"--checkpoint_file_path={launch.folder / 'best.ckpt'}"] if checkpoint else []),
         *(["--device_target=GPU"] if kind else [])])
     assert call == DEVICE[kind]
