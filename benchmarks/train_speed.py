@@ -102,7 +102,8 @@ class Worker:
 
     def __init__(self, python, path, case):
         self.process = subprocess.Popen([python, __file__, "--work", path, case], text=True, bufsize=1,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL if "PyTorch" in path else None)
         self.seconds = []
         self.works = any(line == "ready\n" for line in self.process.stdout)
 
@@ -130,6 +131,8 @@ def main():
     print("|---|---|---|---|---|---|")
     for case in options.cases:
         workers = {path: Worker(options.torch if "PyTorch" in path else sys.executable, path, case) for path in PATHS}
+        if not workers[PATHS[0]].works:
+            sys.exit(f"{case}: no {PATHS[0]} to compare with")
         workers = {path: worker for path, worker in workers.items() if worker.works}
         for _ in range(options.rounds):
             for worker in workers.values():

@@ -38,8 +38,8 @@ def write_inputs(folder, samples, is_stack, other_names=(), pictures=True):
     """Write what the runtime takes, in place of what an earlier call has left there.
 
     Stacks: ``ISBI_test_bs_1_N.bin``, N from 0: the network's input, (1, C, H, W) float32 little-endian in
-    [-1, 1]; and ``label.npy``: all labels one-hot, (samples, num_classes, h, w) float32. Folders: the resized
-    picture ``NAME.png``, 8 bits, (H, W) gray or colour, which scaled to [-1, 1] (channels in the order blue,
+    the input range; and ``label.npy``: all labels one-hot, (samples, num_classes, h, w) float32. Folders: the resized
+    picture ``NAME.png``, 8 bits, (H, W) gray or colour, which scaled to the input range (channels in the order blue,
     green, red) is the network's input; with a ``crop`` the input is padded with what 8 bits cannot say, and
     is written as ``NAME.bin``, as for stacks. Without ``pictures`` it always is.
 
@@ -52,14 +52,15 @@ def write_inputs(folder, samples, is_stack, other_names=(), pictures=True):
         pictures (bool): write pictures where they hold the input.
 
     Raises:
-        UNetError: no validation image, an unreadable image, or a folder that cannot be written.
+        UNetError: no validation image, an unreadable image, or a folder that cannot be written or is the data set's.
     """
     if len(samples) == 0:
         raise UNetError("no validation image to write; lower split, or put images into val/")
     folder, names = Path(folder), stems(samples, is_stack)
     geometry = samples.transform.geometry
     as_picture = pictures and not is_stack and geometry.input == geometry.content
-    _remove_inputs(folder, set(names) | set(other_names))
+    pairs = () if is_stack else samples.reader.pairs
+    _remove_inputs(folder, set(names) | set(other_names), [path for pair in pairs for path in (pair.image, pair.mask)])
     labels = []
     for number, name in enumerate(names):
         image, classes = samples[number]
@@ -89,8 +90,11 @@ def _npy_bytes(array):
     return buffer.getvalue()
 
 
-def _remove_inputs(folder, names):
+def _remove_inputs(folder, names, sources):
     """Remove the inputs of earlier calls and nothing else; say what else is there."""
+    for path in sources:
+        if Path(path).resolve().parent == folder.resolve():
+            raise UNetError(f"{folder} holds {Path(path).name} of the data set itself; give another --result_path")
     own = re.compile(rf"{STACK_STEM}\d+\.bin|{re.escape(LABELS)}")
     try:
         folder.mkdir(parents=True, exist_ok=True)

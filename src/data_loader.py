@@ -2,6 +2,7 @@
 from src.data.pipeline import training_pipeline, validation_pipeline
 from src.data.samples import Augmentation, Geometry, folder_samples, stack_samples
 from src.data.schedule import Schedule
+from src.model_utils.errors import UNetError
 
 
 def create_dataset(data_dir, repeat=400, train_batch_size=16, augment=False, cross_val_ind=1, run_distribute=False,
@@ -25,8 +26,10 @@ def create_dataset(data_dir, repeat=400, train_batch_size=16, augment=False, cro
         (N, 2, h, w) float32 one-hot labels; validation in batches of 1.
 
     Raises:
-        UNetError: no data, damaged stacks, too few slices, a batch larger than the data set.
+        UNetError: no img_size, no data, damaged stacks, too few slices, a batch larger than the data set.
     """
+    if img_size is None:
+        raise UNetError("no img_size; give [height, width] of the network's input")
     train, valid = stack_samples(data_dir, Geometry.from_options(img_size, do_crop), cross_val_ind,
                                  augmentation or Augmentation(on=augment), seed=seed)
     rank, group_size = _rank_and_group_size() if run_distribute else (0, 1)

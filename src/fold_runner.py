@@ -108,11 +108,11 @@ class _Work:
 
     def check_as_before(self):
         """Raise UNetError where the fold was begun with other options, or on other samples."""
-        if not any(self.folder.glob("**/*.ckpt")):
+        if not any(self.folder.glob("**/*.ckpt")) and not (self.folder / METRICS).is_file():
             return      # nothing of it is kept
         if (self.folder / CONFIG).is_file():
-            begun, schema = read_yaml(self.folder / CONFIG, load_schema()), self.config.as_dict()
-            changed = [f"{name} {begun[name]} and not {value}" for name, value in schema.items()
+            begun, now = read_yaml(self.folder / CONFIG, load_schema()), self.config.as_dict()
+            changed = [f"{name} {begun[name]} and not {value}" for name, value in now.items()
                        if name not in MAY_CHANGE and begun.get(name, value) != value]
             if changed:
                 raise UNetError(f"{self.folder / CONFIG}: this fold was begun with {some(changed)}; give the same "

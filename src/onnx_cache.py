@@ -9,6 +9,7 @@ import logging
 import os
 import subprocess
 import sys
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
@@ -42,7 +43,8 @@ def as_onnx(config, paths):
     if config.backend == "mindspore":
         return None
     files = [_cached(config, path) for path in paths]
-    is_settled = config.backend == "onnx" or config.device_target == "CPU" or not _has_card()
+    is_settled = (config.backend == "onnx" or config.device_target == "CPU" or
+                  config.device_target == "auto" and not _has_card())
     if is_settled and all(files):
         return files
     status, message = _ask_mindspore(config, paths)
@@ -61,10 +63,18 @@ def _files(config, path):
     """Where the cache keeps a checkpoint: as a file for windows of any size, and as one for windows of this size."""
     options = {key: getattr(config, key) for key in ("model_name", "num_channels", "num_classes", "use_deconv",
                                                      "use_bn")}
-    options["mindspore"] = metadata.version("mindspore")
+    options["mindspore"], options["code"] = metadata.version("mindspore"), _code()
     key = hashlib.sha256(Path(path).read_bytes() + json.dumps(options).encode()).hexdigest()[:24]
     side = config.tile_size or max(config.image_size)
     return cache_folder() / "onnx" / f"{key}.onnx", cache_folder() / "onnx" / f"{key}-{side}.onnx"
+
+
+@lru_cache(maxsize=1)
+def _code():
+    """A hash of the modules that shape an exported file, so that none outlives a change of them."""
+    modules = [PROJECT / "src" / f"{name}.py" for name in ("export", "onnx_graph", "networks", "layers")]
+    modules += sorted((PROJECT / "src").glob("unet_*/*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in modules)).hexdigest()
 
 
 def _cached(config, path):

@@ -65,9 +65,9 @@ class OnnxNetwork:
 
     @property
     def num_classes(self):
-        """Number of classes; None for a file of class numbers that does not say."""
+        """Number of classes; None for a file that does not say."""
         if self.activate != "Argmax":
-            return max(2, self.output_shape[3])
+            return self.output_shape[3] and max(2, self.output_shape[3])
         return int(self.metadata["num_classes"]) if "num_classes" in self.metadata else None
 
     def __call__(self, images):

@@ -139,7 +139,7 @@ def load_model(config):
                     "(--backend=mindspore runs the checkpoint itself)", ", ".join(map(str, files)),
                     config.checkpoint_file_path)
         # Each session of its own would keep the memory of the largest window.
-        return _onnx_model([OnnxNetwork(path, shares_memory=len(files) > 1) for path in files], config)
+        return _onnx_model([OnnxNetwork(path, config.device_target, len(files) > 1) for path in files], config)
     return _mindspore_model(config, paths)
 
 
@@ -183,14 +183,14 @@ def _scale(config, notes):
     """The option, or what the models' notes say, or 1."""
     if config.scale:
         return config.scale
-    scales = {float(note.get("scale", 1)) for note in notes}
+    scales = [float(note.get("scale", 1)) for note in notes]
     if Path(config.checkpoint_file_path).is_dir():
         # Each fold has noted the median of its own pictures, all of one data set.
         return statistics.median(scales)
-    if len(scales) > 1:
-        raise UNetError(f"the models were trained on pictures resized by different factors ({sorted(scales)}); "
+    if len(set(scales)) > 1:
+        raise UNetError(f"the models were trained on pictures resized by different factors ({sorted(set(scales))}); "
                         f"choose one with --scale")
-    return scales.pop()
+    return scales[0]
 
 
 def _mindspore_model(config, paths):

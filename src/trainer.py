@@ -120,6 +120,13 @@ def describe(config, schedule, scale):
             "total_steps": schedule.total_steps, "scale": scale}
 
 
+def _what_to_raise(config, trainer):
+    """The option that ended the run."""
+    if not trainer.finished:
+        return "early_stop_patience"
+    return "distribute_epochs" if config.run_distribute else "epochs"
+
+
 def start_from_checkpoint(config, network, trainer):
     """Resume a run or transfer weights, where the options ask for it."""
     if config.transfer_training:
@@ -142,7 +149,7 @@ def run(config, trainer, samples, place, interrupted):
     trainer.begin()
     if trainer.over:
         logger.info("nothing is left to train: step %d of %d is done; raise %s to go on", trainer.step,
-                    schedule.total_steps, "epochs" if trainer.finished else "early_stop_patience")
+                    schedule.total_steps, _what_to_raise(config, trainer))
         trainer.end()
         return trainer
     if trainer.step:

@@ -116,9 +116,7 @@ class Trainer:
             with self.ranks.reporting():
                 self._after_step()
         self._agree_on_early_end()
-        with self.ranks.reporting():
-            self.end()
-        self.ranks.agree()
+        self.end()
 
     def _after_step(self):
         self._notify("on_step_end", self)
@@ -127,9 +125,11 @@ class Trainer:
         self._notify("on_step_done", self)
 
     def end(self):
-        """Do what is left to do at the end of a run, or of its last step."""
-        if self.step:
-            self._notify("on_train_end", self)
+        """Do what is left to do at the end of a run, or of its last step; all ranks leave when the last one is done."""
+        with self.ranks.reporting():
+            if self.step:
+                self._notify("on_train_end", self)
+        self.ranks.agree()
 
     def _notify(self, event, *arguments):
         for callback in self.callbacks:

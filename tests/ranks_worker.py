@@ -107,6 +107,13 @@ def main(folder, sample, nuclei, damaged):
     tell("damaged", *TINY, "--dataset=folders", "--num_channels=3", "--image_size=[48,32]", "--batch_size=2",
          data=damaged if second else nuclei)
 
+    def damaged_picture(run):
+        if second and run.step == 2:
+            raise UNetError("image.png is damaged")
+    tell("meanwhile", *TINY, "--batch_size=2", "--run_eval=True", "--eval_steps=2", at_step=damaged_picture)
+    tell("over", *TINY, "--batch_size=2", "--run_eval=True", "--resume=True",
+         f"--resume_ckpt={newest(folder / 'stopped again', 0)}")
+
     save = checkpoint.save
 
     def full_disk(*args):

@@ -306,6 +306,8 @@ def test_models_of_different_scales_are_not_averaged(checkpoints, pictures, tmp_
     # Folds are of one data set, each with the median of its own pictures.
     folds = as_folds(tmp_path / "folds", [checkpoints / "simple.ckpt", other])
     assert load_model(parse_options([*argv, f"--checkpoint_file_path={folds}"], "")).scale == 0.75
+    folds = as_folds(tmp_path / "more folds", [other, checkpoints / "simple.ckpt", other])
+    assert load_model(parse_options([*argv, f"--checkpoint_file_path={folds}"], "")).scale == 0.5
 
 
 @pytest.mark.parametrize("argv, parts", [

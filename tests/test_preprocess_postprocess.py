@@ -204,6 +204,22 @@ def test_pictures_of_another_split_go(nuclei, tmp_path):
     assert sorted(path.name for path in exchange.inputs.iterdir()) == ["0008.png", "0009.png", "holiday.png"]
 
 
+def test_pictures_of_the_data_set_stay(nuclei, tmp_path):
+    data = tmp_path / "data"
+    for kind in ("image", "mask"):
+        (data / "train" / kind).mkdir(parents=True)
+        (data / "val" / kind).mkdir(parents=True)
+        for number in range(3):
+            copy = (nuclei / f"{number:04d}" / f"{kind}.png").read_bytes()
+            (data / ("val" if number else "train") / kind / f"{number}.png").write_bytes(copy)
+    before = {path: path.read_bytes() for path in data.rglob("*.png")}
+    for kind in ("image", "mask"):
+        result = run("preprocess.py", "--dataset=image_mask", "--image_size=[32,32]", f"--data_path={data}",
+                     f"--result_path={data / 'val' / kind}")
+        assert_one_line_error(result, "val", "of the data set itself; give another --result_path")
+    assert {path: path.read_bytes() for path in data.rglob("*.png")} == before
+
+
 # ---- what is wrong with results
 
 

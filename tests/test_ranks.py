@@ -96,6 +96,20 @@ def test_damaged_picture_on_one_rank(ranks):
     assert "image.png" in second["damaged"]["error"]
 
 
+def test_failure_while_rank_0_evaluates(ranks):
+    """Rank 0 hears of it between two pictures, and has nobody left to tell."""
+    _, first, second = ranks
+    assert first["meanwhile"]["error"].startswith("rank 1 has failed, so rank 0 ends too")
+    assert second["meanwhile"]["error"] == "image.png is damaged"
+
+
+def test_evaluation_of_a_run_that_is_over(ranks):
+    """Rank 0 alone has something left to do, and the other waits for it."""
+    folder, first, second = ranks
+    assert first["over"]["step"] == second["over"]["step"] == 4
+    assert (folder / "over" / "checkpoint" / "ckpt_0" / "best.ckpt").exists()
+
+
 def test_rank_0_that_cannot_save(ranks):
     _, first, second = ranks
     assert "No space left" in first["full disk"]["error"]

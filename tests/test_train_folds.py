@@ -121,6 +121,14 @@ def test_what_is_run(begun, monkeypatch):
     assert commands(monkeypatch, argv, 5)[1][0][:2] == ["train.py", f"--config_path={out}/fold_1/config.yaml"]
 
 
+def test_scores_without_checkpoints_are_of_their_options(begun):
+    argv, out = begun
+    for path in out.rglob("*.ckpt"):
+        path.unlink()
+    with pytest.raises(UNetError, match="fold_1/config.yaml: this fold was begun with lr 0.0001 and not 0.5"):
+        run_folds(parse_options([*argv, "--lr=0.5"], ""))
+
+
 @pytest.mark.parametrize("more, part", [
     (["--lr=0.5", "--log_interval=7"], "config.yaml: this fold was begun with lr 0.0001 and not 0.5; give the same"),
     (["--folds=3"], "this fold was begun with folds 2 and not 3"),

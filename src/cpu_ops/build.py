@@ -66,7 +66,7 @@ def _find_onednn():
 
 
 def _command(compiler, flags, onednn):
-    return [compiler, *flags, f"-I{_find_headers()}", *map(str, sorted(SOURCES.glob("*.cc"))), f"-L{onednn.parent}",
+    return [compiler, *flags, f"-I{_find_headers()}", *map(str, _sources("cc")), f"-L{onednn.parent}",
             f"-l:{onednn.name}", f"-Wl,-rpath,{onednn.parent}"]
 
 
@@ -103,7 +103,12 @@ def _key(command, compiler):
 
 
 def _source_texts():
-    return [path.read_text(encoding="utf-8") for path in sorted(SOURCES.iterdir())]
+    return [path.read_text(encoding="utf-8") for path in _sources("cc") + _sources("h")]
+
+
+def _sources(ending):
+    """Without the hidden files that editors and copies leave there."""
+    return sorted(SOURCES.glob(f"[!.]*.{ending}"))
 
 
 def _hash(parts):

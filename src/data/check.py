@@ -109,6 +109,8 @@ def look(samples, seconds):
     part = Part(len(samples.indices), np.zeros(samples.num_classes, np.int64))
     ends = float("inf") if seconds is None else time.perf_counter() + seconds
     for index in samples.indices if seconds is None else _spread(samples.indices):
+        if part.seen and time.perf_counter() > ends:
+            break
         name = samples.reader.name(index)
         try:
             image, classes = samples.reader[index]
@@ -132,8 +134,6 @@ def look(samples, seconds):
             part.soft.append(name)
         key = hashlib.blake2b(np.ascontiguousarray(image), digest_size=16).hexdigest()
         part.hashes.setdefault(key, []).append(name)
-        if time.perf_counter() > ends:
-            break
     return part
 
 
@@ -173,8 +173,9 @@ def _warnings(parts, leaks):
     if leaks:
         lines.append(f"{len(leaks)} images train and validate, so that the score is too good: "
                      f"{some([' = '.join(names) for names in leaks])}")
-    absent = [number for number, count in enumerate(parts["training"].pixels) if not count]
-    if absent:
+    train = parts["training"]
+    absent = [number for number, count in enumerate(train.pixels) if not count]
+    if absent and len(train.seen) == train.samples:
         lines.append(f"training: no pixel of {len(absent)} classes: {some([str(number) for number in absent], 10)}")
     return lines
 

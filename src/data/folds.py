@@ -5,7 +5,7 @@ import numpy as np
 
 from src.data.folders import LAYOUTS
 from src.data.samples import create_samples, entries
-from src.data.stacks import FOLDS, fold_indices
+from src.data.stacks import FOLDS, StackReader, fold_indices
 from src.model_utils.errors import UNetError
 from src.model_utils.files import natural
 
@@ -51,8 +51,7 @@ def create_folds(config):
         UNetError: a validation part that is fixed already, fewer samples than folds, or see ``create_samples``.
     """
     _check(config)
-    samples = create_samples(config)
-    names = sorted((name for part in samples for name in entries(part, config.data_path)), key=natural)
+    names = _names(config)
     folds = config.folds or min(FOLDS, len(names))
     if not 2 <= folds <= len(names):
         raise UNetError(f"{folds} folds of {len(names)} samples: each fold validates on one sample at least, and "
@@ -63,6 +62,14 @@ def create_folds(config):
     return [Fold(number, [name for index, name in enumerate(names) if index not in part],
                  [names[index] for index in sorted(part)])
             for number, part in enumerate(partition(len(names), folds, config.seed), 1)]
+
+
+def _names(config):
+    """Names of all samples, in their natural order."""
+    if config.dataset == "ISBI":
+        reader = StackReader(config.data_path)      # stacks of fewer slices than five have folds too
+        return [reader.entry(index, config.data_path) for index in range(len(reader))]
+    return sorted((name for part in create_samples(config) for name in entries(part, config.data_path)), key=natural)
 
 
 def _check(config):

@@ -115,6 +115,8 @@ def open_image(path):
 
 def read_pixels(image):
     """Pixels of Pillow's image: (H, W) gray or (H, W, 3) red, green, blue, uint8; of 16 bits the upper 8."""
+    if image.mode.startswith("F"):
+        raise UNetError(f"{image.filename}: pixels of kind {image.mode!r} (floats) found; pictures have 8 or 16 bits")
     if image.mode.startswith("I"):
         return (np.asarray(image) >> 8).astype(np.uint8)
     mode = "L" if image.mode in ("1", "L", "LA") else "RGB"

@@ -50,8 +50,9 @@ def list_pictures(path):
         return [Picture(path, path.stem)]
     if not path.is_dir():
         raise UNetError(f"no such file or folder: {path}; give pictures with --data_path")
-    files = [file for file in path.iterdir() if file.is_file() and file.suffix.lower() in ENDINGS]
-    pictures = _named(files) or [Picture(file, file.parent.name) for file in path.glob(f"*/{IMAGE_FILE}")]
+    # What begins with a dot is no picture: macOS leaves such files beside those that it copies.
+    files = [file for file in path.glob("[!.]*") if file.is_file() and file.suffix.lower() in ENDINGS]
+    pictures = _named(files) or [Picture(file, file.parent.name) for file in path.glob(f"[!.]*/{IMAGE_FILE}")]
     if not pictures:
         raise UNetError(f"{path}: no pictures found; expected {', '.join(sorted(ENDINGS))} files, or folders "
                         f"NAME/{IMAGE_FILE}")

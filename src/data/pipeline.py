@@ -37,7 +37,8 @@ def training_pipeline(samples, schedule, rank=0, first_step=0, steps=None, num_p
         num_parallel_workers (int): processes that prepare samples; 1 is a thread of this process.
 
     Returns:
-        Dataset of (N, C, H, W) float32 images in [-1, 1] and (N, num_classes, h, w) float32 one-hot labels.
+        Dataset of (N, C, H, W) float32 images in the input range and (N, num_classes, h, w) float32 one-hot labels,
+        with ``border_w0`` a channel more (see TrainingSamples).
     """
     steps = schedule.total_steps - first_step if steps is None else steps
     ds.config.set_prefetch_size(PREFETCH)

@@ -106,8 +106,9 @@ class TrainingSamples:
         self.seed = seed
         self.shuffle = shuffle
         if augmentation.crop > min(transform.geometry.input):
-            raise UNetError(f"train_crop {augmentation.crop} is larger than image_size "
-                            f"{list(transform.geometry.input)}")
+            height, width = transform.geometry.input
+            raise UNetError(f"train_crop {augmentation.crop} is larger than the image, which image_size makes "
+                            f"{height}x{width} (height x width)")
 
     def __len__(self):
         return len(self.indices)

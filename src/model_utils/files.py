@@ -28,13 +28,20 @@ def replacing(path):
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
+        os.chmod(temporary, 0o666 & ~_umask())     # MindSpore's checkpoints come as their owner's alone
         os.replace(temporary, path)
     except OSError as error:
         raise UNetError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def _umask():
+    """What the user takes away from new files' permissions; it can be read by setting it alone."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def with_ending(file_name, ending):

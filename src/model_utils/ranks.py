@@ -17,6 +17,10 @@ FAILED, AT_WORK, STOP, VALUE = range(4)
 HEARTBEAT = 2
 
 
+class OthersGone(UNetError):
+    """Another rank has failed, or is lost: the run ends, and nobody is left to be told."""
+
+
 class Ranks:
     """The ranks of a run; alone, a rank asks nobody.
 
@@ -53,14 +57,16 @@ class Ranks:
         except RuntimeError as error:
             if self.size == 1 or "AllReduce" not in str(error):
                 raise
-            raise UNetError(f"rank {self.rank} has lost the other ranks ({first_line(error)}); their logs say "
-                            f"why") from None
+            raise OthersGone(f"rank {self.rank} has lost the other ranks ({first_line(error)}); their logs say "
+                             f"why") from None
 
     @contextmanager
     def reporting(self):
         """Around work between two steps, in which one rank alone can fail: the others then fail in ``agree``."""
         try:
             yield
+        except OthersGone:
+            raise
         except Exception:
             with suppress(UNetError):
                 self._tell(failed=True)
@@ -85,15 +91,18 @@ class Ranks:
         return rows[:, VALUE]
 
     def at_work(self, function):
-        """``function``, whose calls tell the others now and then that this rank is at work while they wait."""
+        """``function``, whose calls tell the others now and then that this rank is at work while they wait.
+
+        Such a call raises UNetError where another rank has failed meanwhile.
+        """
         def call(*args):
             if time.monotonic() - self._told > HEARTBEAT:
-                self._tell(at_work=True)
+                self._check(self._tell(at_work=True))
             return function(*args)
         return call if self.size > 1 else function
 
     def _check(self, rows):
         failed = np.flatnonzero(rows[:, FAILED])
         if len(failed):
-            raise UNetError(f"rank {', '.join(map(str, failed))} has failed, so rank {self.rank} ends too; the log of "
-                            f"that rank says why")
+            raise OthersGone(f"rank {', '.join(map(str, failed))} has failed, so rank {self.rank} ends too; the log "
+                             f"of that rank says why")

@@ -2,6 +2,7 @@
 import logging
 import os
 import resource
+import sys
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -133,5 +134,5 @@ def peak_memory_gb():
         with open("/proc/self/status", encoding="ascii") as file:
             return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) * 1024 / 1e9
     except (OSError, StopIteration):
-        # Elsewhere than on Linux; there it would count the process that started this one too.
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+        # Elsewhere than on Linux, where it would count the process that started this one too; macOS counts bytes.
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9

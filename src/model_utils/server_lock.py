@@ -28,7 +28,8 @@ class ServerLock:
         seconds (float): how long the others wait for the owner at most.
 
     Raises:
-        UNetError: there is no folder for temporary files that can be written.
+        UNetError: there is no folder for temporary files that can be written, or an earlier group takes its output
+            away for longer than that.
     """
 
     def __init__(self, name, seconds):
@@ -41,7 +42,10 @@ class ServerLock:
         except OSError as error:
             raise UNetError(f"cannot write {self.path}: {error.strerror}; set TMPDIR to a folder that can be "
                             f"written") from None
-        self._lock(MEMBERS, fcntl.LOCK_SH)
+        # Not to be had while the owner of an earlier run takes the output away: it would not wait for this process.
+        if not _wait(lambda: self._lock(MEMBERS, fcntl.LOCK_SH), seconds):
+            raise UNetError(f"waited {seconds} s for an earlier run that takes its output away; raise "
+                            f"modelarts_timeout if it has more to copy")
         self.is_owner = self._lock(OWNER)
 
     def once(self, action):

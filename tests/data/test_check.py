@@ -111,6 +111,13 @@ def test_many_classes(check, tmp_path):
         check(data, "--num_classes=11")
 
 
+def test_classes_that_a_short_look_has_not_met(check, tmp_path, monkeypatch):
+    """are not said to be absent."""
+    monkeypatch.setattr("src.data.check.QUICK_SECONDS", 0)
+    found, log = check(write_pairs(tmp_path / "many", NAMES, classes=12), "--num_classes=13", quick=True)
+    assert found["training"]["seen"] == 1 and "no pixel of" not in log
+
+
 def test_quick(check, data, monkeypatch):
     """As many as the time allows, spread over all."""
     monkeypatch.setattr("src.data.check.QUICK_SECONDS", 0)

@@ -65,6 +65,15 @@ def test_values_outside_the_classes(tmp_path):
         _ = reader(tmp_path / "a", 3, 3)[0]
 
 
+def test_pictures_of_floats_are_refused(tmp_path):
+    """Pillow would cut 0 to 1 to whole numbers."""
+    write_pairs(tmp_path, ["a"])
+    Image.fromarray(np.full((40, 48), 0.5, np.float32)).save(tmp_path / "float.tif")
+    pair = Pair("a", tmp_path / "float.tif", tmp_path / "a" / "mask.png")
+    with pytest.raises(UNetError, match=r"float.tif: pixels of kind 'F' \(floats\) found; pictures have 8 or 16 bits"):
+        _ = PairReader([pair], 1, 2)[0]
+
+
 @pytest.mark.parametrize("file", ["image.png", "mask.png"])
 def test_missing_file(tmp_path, file):
     write_pairs(tmp_path, ["a", "b"])

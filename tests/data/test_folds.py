@@ -52,7 +52,8 @@ def test_five_folds_of_isbi_are_those_of_the_protocol(tmp_path):
 
 
 @pytest.mark.parametrize("slices, argv, sizes", [(10, ["--folds=3"], [4, 3, 3]), (10, ["--folds=10"], [1] * 10),
-                                                 (13, [], [3, 3, 3, 2, 2])])
+                                                 (13, [], [3, 3, 3, 2, 2]), (4, [], [1] * 4),
+                                                 (4, ["--folds=2"], [2, 2])])
 def test_other_folds_of_stacks(tmp_path, slices, argv, sizes):
     write_sample(tmp_path, slices=slices, size=16, seed=1)
     folds = folds_of(tmp_path, *argv)

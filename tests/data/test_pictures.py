@@ -83,6 +83,12 @@ def test_order_and_names(tmp_path):
     assert [picture.name for picture in list_pictures(tmp_path / "9.png")] == ["9"]
 
 
+def test_hidden_files_are_no_pictures(tmp_path):
+    for name in ("1.png", "._1.png"):
+        (tmp_path / name).touch()
+    assert [picture.name for picture in list_pictures(tmp_path)] == ["1"]
+
+
 def test_no_two_pictures_share_a_name(tmp_path):
     for name in ("a.png", "a.png.bmp", "b.png", "b.jpg", "b.png.tif", "B.bmp", "c.tiff"):
         (tmp_path / name).touch()

@@ -17,6 +17,16 @@ def test_writes_and_makes_folders(tmp_path):
     assert os.listdir(path.parent) == ["b.txt"]
 
 
+@pytest.mark.parametrize("umask, mode", [(0o077, 0o600), (0o002, 0o664)])
+def test_permissions_are_the_users(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        write_atomically(tmp_path / "mine", b"one")
+    finally:
+        assert os.umask(before) == umask
+    assert stat.S_IMODE((tmp_path / "mine").stat().st_mode) == mode
+
+
 def test_an_error_leaves_the_old_file(tmp_path):
     path = tmp_path / "b.txt"
     write_atomically(path, b"old")

@@ -241,6 +241,27 @@ def test_lock_of_a_single_process(tmp_path, monkeypatch):
     assert did == ["once", "last"] * 2
 
 
+def test_a_run_begun_while_another_takes_its_output_away(tmp_path, monkeypatch):
+    """waits for it, and is then a group of its own."""
+    monkeypatch.setattr(server_lock.tempfile, "gettempdir", lambda: str(tmp_path))
+    earlier = ServerLock("x", 1)
+    code = f"""
+import sys, tempfile
+sys.path.insert(0, {str(PROJECT)!r})
+tempfile.gettempdir = lambda: {str(tmp_path)!r}
+from src.model_utils.server_lock import ServerLock
+print("begun", flush=True)
+print(ServerLock("x", 60).is_owner)
+"""
+    def take_away():
+        later.stdout.readline()
+        with pytest.raises(subprocess.TimeoutExpired):
+            later.wait(1)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as later:
+        assert earlier.leave(take_away, False, 5) is None
+        assert later.communicate(timeout=60)[0] == "True\n"
+
+
 def test_archives(tmp_path):
     archive = tmp_path / "d.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
