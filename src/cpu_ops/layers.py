@@ -8,6 +8,9 @@ from src.layers import Layers
 MOMENTUM = 0.9    # of nn.BatchNorm2d
 EPSILON = 1e-5    # also in csrc/elementwise.cc
 
+# Of an image, and no more. To convolve so few costs next to nothing, and gives one of the largest results of a network.
+IMAGE_CHANNELS = 3
+
 
 class _Conv(nn.Cell):
     def __init__(self, operators, in_channels, out_channels, kernel_size, pad_mode, has_bias, weight_init,
@@ -18,7 +21,7 @@ class _Conv(nn.Cell):
         self.has_bias = has_bias
         if has_bias:
             self.bias = Parameter(initializer("zeros", (out_channels,)), name="bias")
-        self.conv = operators.conv(kernel_size, pad_mode == "same", relu, has_bias)
+        self.conv = operators.conv(kernel_size, pad_mode == "same", relu, has_bias, in_channels <= IMAGE_CHANNELS)
 
     def construct(self, x):
         if self.has_bias:

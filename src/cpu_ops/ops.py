@@ -1,8 +1,8 @@
 """The compiled operators as MindSpore operators with gradients. Activations are NHWC, all float32.
 
-What costs little beside a 3x3 convolution (pooling, 2x2 transposed convolution, concatenation, batch norm) is computed
-a second time for the gradients, where its results would otherwise be kept from the way forward: a fifth to a quarter
-less memory.
+What costs little beside a 3x3 convolution (pooling, 2x2 transposed convolution, concatenation, batch norm, the
+convolution of an image) is computed a second time for the gradients, where its results would otherwise be kept from the
+way forward: a quarter less memory.
 """
 import mindspore as ms
 from mindspore import ops
@@ -39,10 +39,11 @@ class Operators:
         operator.add_prim_attr("variant", variant)
         return operator
 
-    def conv(self, kernel_size, same, relu, has_bias):
+    def conv(self, kernel_size, same, relu, has_bias, twice=False):
         """Convolution with stride 1, with ReLU if ``relu``: (x, w[, bias]) -> y.
 
-        x is (N, H, W, in), w (out, in, k, k), y (N, H, W, out), smaller by k - 1 unless ``same``.
+        x is (N, H, W, in), w (out, in, k, k), y (N, H, W, out), smaller by k - 1 unless ``same``. ``twice``: y is not
+        kept, but computed again for the gradients.
         """
         margin = 0 if same else kernel_size - 1
         variant = f"kernel {kernel_size}, margin {margin}"
@@ -66,7 +67,8 @@ class Operators:
             def bprop(x, w, out, dout):
                 return gradients(x, w, relu_backward(out, dout) if relu else dout)
 
-        return self._aot("conv_relu" if relu else "conv", out_shape, bprop=bprop, variant=variant)
+        operator = self._aot("conv_relu" if relu else "conv", out_shape, bprop=bprop, variant=variant)
+        return operator.recompute() if twice else operator
 
     def deconv(self):
         """Transposed convolution, kernel 2 and stride 2: (x, w) -> y.
