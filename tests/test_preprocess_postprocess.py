@@ -5,65 +5,13 @@ import re
 import numpy as np
 import pytest
 from conftest import PROJECT, assert_one_line_error, run, write_pairs
-from PIL import Image
+from exchange import Exchange, scores
 
-from src.binary_results import result_predictor, write_inputs
-from src.data.samples import create_samples
+from src.binary_results import write_inputs
 from src.data.stacks import IMAGE_STACK, LABEL_STACK
 from src.data.tiff import write_stack
 from src.data.transforms import from_unit_range, to_unit_range
-from src.evaluation import ScoreOptions, evaluate
-from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
-
-
-class Exchange:
-    """One data set with its options, its folders, and a runtime with a fixed answer to each input."""
-
-    def __init__(self, tmp_path, data, *options):
-        self.inputs, self.results, self.out = tmp_path / "in", tmp_path / "results", tmp_path / "out"
-        self.cwd = tmp_path
-        self.argv = [f"--data_path={data}", f"--result_path={self.inputs}", f"--rst_path={self.results}",
-                     f"--output_path={self.out}", *options]
-        self.config = parse_options(self.argv, "")
-        self.samples = create_samples(self.config)[1]
-
-    def predict(self, images):
-        """(1, C, H, W) -> (1, h, w, classes), (1, h, w, 1) or (1, h, w): a function of the pixel, cut to the output."""
-        size = self.samples.transform.geometry.content
-        top, left = ((have - want) // 2 for have, want in zip(images.shape[2:], size))
-        gray = images.mean(axis=1)[:, top:top + size[0], left:left + size[1]]
-        logits = np.stack([np.sin((number + 1) * gray * 2) for number in range(self.config.num_classes)], axis=-1)
-        exponents = np.exp(logits)
-        if self.config.eval_activate == "Sigmoid":
-            return (exponents / (1 + exponents))[..., :1].astype(np.float32)
-        if self.config.eval_activate == "Argmax":
-            return logits.argmax(axis=-1).astype(np.int32)
-        return (exponents / exponents.sum(axis=-1, keepdims=True)).astype(np.float32)
-
-    def read(self, path):
-        """What the runtime makes of an input file: (1, C, H, W) float32."""
-        if path.suffix == ".bin":
-            return np.fromfile(path, "<f4").reshape(1, *self.samples[0][0].shape)
-        picture = np.asarray(Image.open(path))
-        picture = picture[..., ::-1] if picture.ndim == 3 else picture[..., None]   # blue first
-        return np.ascontiguousarray(to_unit_range(picture).transpose(2, 0, 1)[None])
-
-    def preprocess(self):
-        return run("preprocess.py", *self.argv, cwd=self.cwd)
-
-    def infer(self, predict=None):
-        """All inputs through the network, results named as the C++ program names them."""
-        self.results.mkdir(exist_ok=True)
-        for path in self.inputs.iterdir():
-            if path.name != "label.npy":
-                (predict or self.predict)(self.read(path)).tofile(self.results / f"{path.stem}_0.bin")
-
-    def postprocess(self, *more):
-        return run("postprocess.py", *self.argv, *more, cwd=self.cwd)
-
-    def expected(self):
-        return evaluate(self.predict, self.samples, ScoreOptions.from_config(self.config))
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +23,6 @@ def long_stacks(tmp_path_factory):
     density = np.linspace(0.1, 0.9, 55)[:, None, None]
     write_stack(folder / LABEL_STACK, np.uint8(255) * (rng.random((55, 24, 40)) < density))
     return folder
-
-
-def scores(result):
-    assert result.returncode == 0, result.stdout + result.stderr
-    return [float(re.search(rf"^============== Cross valid {name} is: (.*)$", result.stdout, re.MULTILINE)[1])
-            for name in ("dice coeff", "IOU")]
 
 
 STACKS = [
@@ -220,88 +162,7 @@ def test_pictures_of_the_data_set_stay(nuclei, tmp_path):
     assert {path: path.read_bytes() for path in data.rglob("*.png")} == before
 
 
-# ---- what is wrong with results
-
-
-@pytest.fixture(scope="module")
-def finished(sample, tmp_path_factory):
-    """An exchange of two samples with its results, (32, 48) pixels of two classes."""
-    exchange = Exchange(tmp_path_factory.mktemp("finished"), sample, "--image_size=[32,48]")
-    exchange.preprocess()
-    exchange.infer()
-    return exchange
-
-
-def spoil(change):
-    def spoiled(path):
-        change(np.fromfile(path, np.float32).reshape(32, 48, 2)).tofile(path)
-    return spoiled
-
-
-def with_nan(array):
-    array[3, 4] = np.nan
-    return array
-
-
-DAMAGE = {
-    "missing": (lambda path: path.unlink(), [], ["1 of 2 results are missing", "ISBI_test_bs_1_1_0.bin"]),
-    "a folder": (lambda path: (path.unlink(), path.mkdir()), [], ["1 of 2 results are missing"]),
-    "truncated": (lambda path: path.write_bytes(path.read_bytes()[:-4]), [],
-                  ["12284 bytes found", "expected 12288", "float32", "(1, 32, 48, 2)"]),
-    "empty": (lambda path: path.write_bytes(b""), [], ["0 bytes found"]),
-    "extra": (lambda path: path.with_name("ISBI_test_bs_1_2_0.bin").write_bytes(path.read_bytes()), [],
-              ["1 results belong to no validation image (ISBI_test_bs_1_2_0.bin)"]),
-    "classes first": (spoil(lambda array: array.transpose(2, 0, 1)), [], ["sum to 1", "classes last"]),
-    "logits": (spoil(lambda array: array * 7 - 3), [], ["not probabilities"]),
-    "not a number": (spoil(with_nan), [], ["not probabilities"]),
-    "softmax for argmax": (lambda path: None, ["--eval_activate=Argmax"], ["12288 bytes found", "expected 6144",
-                                                                           "int32", "(1, 32, 48)"]),
-    "other size": (lambda path: None, ["--image_size=[32,32]"], ["12288 bytes found", "(1, 32, 32, 2)"]),
-    "no folder": (lambda path: None, ["--rst_path=/none"], ["no such folder of results: /none", "--rst_path"]),
-}
-
-
-@pytest.mark.parametrize("case", DAMAGE)
-def test_damaged_results(finished, sample, tmp_path, case):
-    damage, options, parts = DAMAGE[case]
-    exchange = Exchange(tmp_path, sample, "--image_size=[32,48]")
-    exchange.results.mkdir()
-    for path in finished.results.iterdir():
-        (exchange.results / path.name).write_bytes(path.read_bytes())
-    damage(exchange.results / "ISBI_test_bs_1_1_0.bin")
-    assert_one_line_error(exchange.postprocess(*options), *parts)
-    assert not exchange.out.exists()
-
-
-@pytest.mark.parametrize("change, parts", [
-    (lambda array: array * 7 - 3, "not probabilities: values from .* expected the sigmoid as float32, 0 to 1"),
-    (lambda array: np.where(array > 0.7, np.float32(np.nan), array), "not probabilities"),
-    (lambda array: np.concatenate([1 - array, array], axis=-1), r"12288 bytes found, expected 6144: float32 of shape"),
-], ids=["logits", "not a number", "two channels"])
-def test_damaged_results_of_one_channel(sample, tmp_path, change, parts):
-    exchange = Exchange(tmp_path, sample, "--image_size=[32,48]", "--eval_activate=Sigmoid")
-    exchange.results.mkdir()
-    for number, (image, _) in enumerate(exchange.samples[k] for k in range(2)):
-        change(exchange.predict(image[None])).tofile(exchange.results / f"ISBI_test_bs_1_{number}_0.bin")
-    with pytest.raises(UNetError, match=parts):
-        result_predictor(exchange.results, exchange.samples, True, "Sigmoid")(None)
-
-
-def test_class_numbers_beyond_the_classes(sample, tmp_path):
-    exchange = Exchange(tmp_path, sample, "--image_size=[32,48]", "--eval_activate=Argmax")
-    exchange.preprocess()
-    exchange.infer(lambda images: np.full((1, 32, 48), 2, np.int32))
-    assert_one_line_error(exchange.postprocess(), "values from 2 to 2", "class numbers 0 to 1")
-
-
-def test_folder_results_of_other_pictures(nuclei, tmp_path):
-    options = ["--dataset=folders", "--num_channels=3", "--image_size=[32,24]"]
-    exchange = Exchange(tmp_path, nuclei, "--split=0.6", *options)
-    exchange.preprocess()
-    exchange.infer()
-    assert_one_line_error(exchange.postprocess("--split=0.8"), "2 results belong to no validation image",
-                          "0006_0.bin, 0007_0.bin")
-    assert_one_line_error(exchange.postprocess("--split=0.4"), "2 of 6 results are missing")
+# ---- what is refused, and what the YAML files say
 
 
 def test_inputs_that_cannot_be_written(sample, tmp_path):
