@@ -182,7 +182,7 @@ def test_labels_are_one_hot(nuclei):
 
 
 def test_patch_larger_than_the_image(sample):
-    with pytest.raises(UNetError, match="train_crop 128 is larger than image_size"):
+    with pytest.raises(UNetError, match="train_crop 128 is larger than the image, which image_size makes 96x96"):
         stack_samples(sample, Geometry((96, 96), (96, 96)), augmentation=Augmentation(crop=128))
 
 
