@@ -12,7 +12,7 @@ def main(config):
 
     is_stack = config.dataset == "ISBI"
     train, valid = create_samples(config)
-    others = [] if is_stack else [train.reader.name(index) for index in train.indices]
+    others = [] if is_stack else train.reader.pairs
     write_inputs(kept(config, config.result_path), valid, is_stack, others, pictures=config.result_format == "auto")
 
 

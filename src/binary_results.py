@@ -34,7 +34,7 @@ def stems(samples, is_stack):
 # ---- inputs
 
 
-def write_inputs(folder, samples, is_stack, other_names=(), pictures=True):
+def write_inputs(folder, samples, is_stack, other_pairs=(), pictures=True):
     """Write what the runtime takes, in place of what an earlier call has left there.
 
     Stacks: ``ISBI_test_bs_1_N.bin``, N from 0: the network's input, (1, C, H, W) float32 little-endian in
@@ -47,8 +47,8 @@ def write_inputs(folder, samples, is_stack, other_names=(), pictures=True):
         folder (str): where to.
         samples (ValidationSamples): the images.
         is_stack (bool): whether they come from ISBI stacks.
-        other_names (list[str]): names of the data set's other pictures, whose files an earlier call with
-            another split may have left.
+        other_pairs (list[Pair]): the data set's other pictures, whose files an earlier call with another split may
+            have left.
         pictures (bool): write pictures where they hold the input.
 
     Raises:
@@ -59,8 +59,10 @@ def write_inputs(folder, samples, is_stack, other_names=(), pictures=True):
     folder, names = Path(folder), stems(samples, is_stack)
     geometry = samples.transform.geometry
     as_picture = pictures and not is_stack and geometry.input == geometry.content
-    pairs = () if is_stack else samples.reader.pairs
-    _remove_inputs(folder, set(names) | set(other_names), [path for pair in pairs for path in (pair.image, pair.mask)])
+    pairs = [] if is_stack else [*samples.reader.pairs, *other_pairs]
+    if folder.resolve() in {parent.resolve() for pair in pairs for parent in (pair.image.parent, pair.mask.parent)}:
+        raise UNetError(f"{folder} holds pictures of the data set itself; give another --result_path")
+    _remove_inputs(folder, {pair.name for pair in pairs})
     labels = []
     for number, name in enumerate(names):
         image, classes = samples[number]
@@ -90,11 +92,8 @@ def _npy_bytes(array):
     return buffer.getvalue()
 
 
-def _remove_inputs(folder, names, sources):
+def _remove_inputs(folder, names):
     """Remove the inputs of earlier calls and nothing else; say what else is there."""
-    for path in sources:
-        if Path(path).resolve().parent == folder.resolve():
-            raise UNetError(f"{folder} holds {Path(path).name} of the data set itself; give another --result_path")
     own = re.compile(rf"{STACK_STEM}\d+\.bin|{re.escape(LABELS)}")
     try:
         folder.mkdir(parents=True, exist_ok=True)

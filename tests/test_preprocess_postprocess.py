@@ -155,10 +155,10 @@ def test_pictures_of_the_data_set_stay(nuclei, tmp_path):
             copy = (nuclei / f"{number:04d}" / f"{kind}.png").read_bytes()
             (data / ("val" if number else "train") / kind / f"{number}.png").write_bytes(copy)
     before = {path: path.read_bytes() for path in data.rglob("*.png")}
-    for kind in ("image", "mask"):
+    for part in ("train/image", "val/image", "val/mask"):
         result = run("preprocess.py", "--dataset=image_mask", "--image_size=[32,32]", f"--data_path={data}",
-                     f"--result_path={data / 'val' / kind}")
-        assert_one_line_error(result, "val", "of the data set itself; give another --result_path")
+                     f"--result_path={data / part}")
+        assert_one_line_error(result, part, "of the data set itself; give another --result_path")
     assert {path: path.read_bytes() for path in data.rglob("*.png")} == before
 
 
