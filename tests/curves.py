@@ -24,7 +24,8 @@ from src.unet_nested import NestedUNet, UNet
 NETWORKS = {
     "simple": (lambda layers: UNet(1, 2, feature_scale=4, layers=layers), 2, 1, 64),
     "nested": (lambda layers: NestedUNet(3, 2, feature_scale=4, layers=layers), 2, 3, 48),
-    "medical": (lambda layers: UNetMedical(1, 2, layers=layers), 1, 1, 188),
+    # 36x36 labels: on the 4x4 of the smallest image, training magnifies rounding a hundred times more.
+    "medical": (lambda layers: UNetMedical(1, 2, layers=layers), 1, 1, 220),
     "bilinear": (lambda layers: bilinear.UNetBilinear(3, layers=layers), 2, 3, 64),
     "keras": (lambda layers: keras.UNetKeras(1, layers=layers), 2, 1, 64),
 }

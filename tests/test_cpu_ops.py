@@ -155,9 +155,10 @@ def test_transposed_convolution(fast, n, h, w, ins, outs):
 
 
 @settings(max_examples=5)
-@given(batch, side, side, channels)
+@given(batch, side, side, st.integers(1, 40))
 def test_max_pool(fast, n, h, w, c):
-    agree(fast, lambda layers: layers.max_pool(), [(n, c, h, w)])
+    for draw in (normal, whole):    # of whole numbers many are equal
+        agree(fast, lambda layers: layers.max_pool(), [(n, c, h, w)], draw)
 
 
 @pytest.mark.parametrize("mode", ["bilinear", "nearest"])
@@ -225,7 +226,7 @@ def curves(fast):
 def test_networks_train_alike(curves, name):
     """Steps of gradient descent from the same weights give the same losses, and the same evaluation after them."""
     mine, stock = (one[name] for one in curves)
-    np.testing.assert_allclose(mine["losses"], stock["losses"], rtol=1e-3)
+    np.testing.assert_allclose(mine["losses"], stock["losses"], rtol=1e-4)
     mine, stock = np.array(mine["logits"]), np.array(stock["logits"])
     assert np.abs(mine - stock).mean() < 0.02 * np.abs(stock).mean()
 

@@ -19,6 +19,18 @@ def in_order(backward_data, backward_weights):
     return gradients
 
 
+def shape_tensors(*inputs):
+    """For each x of (N, H, W, C) three tensors whose lengths are its height, width and channels, all in a row.
+
+    They tell a gradient's operator the shape of x; x itself would stay in memory until the backward pass.
+    """
+    tensors = ()
+    for x in inputs:
+        for length in x.shape[1:]:
+            tensors += (ops.zeros(length, ms.float32),)
+    return tensors
+
+
 class Operators:
     """Makes the operators of one compiled library.
 
@@ -106,20 +118,23 @@ class Operators:
 
         Of a skip that is higher or wider than x, the centre.
         """
-        backward = self._aot("concat_backward", lambda *shapes: shapes[:-1], outputs=count, variant=str(count))
+        def shapes_of_inputs(dy, *sizes):
+            return tuple((dy[0], sizes[i][0], sizes[i + 1][0], sizes[i + 2][0]) for i in range(0, len(sizes), 3))
+
+        backward = self._aot("concat_backward", shapes_of_inputs, outputs=count, variant=str(count))
 
         # MindSpore counts the arguments of a bprop, so each number of inputs has its own.
         def of_two(a, b, out, dout):
-            return backward(a, b, dout)
+            return backward(dout, *shape_tensors(a, b))
 
         def of_three(a, b, c, out, dout):
-            return backward(a, b, c, dout)
+            return backward(dout, *shape_tensors(a, b, c))
 
         def of_four(a, b, c, d, out, dout):
-            return backward(a, b, c, d, dout)
+            return backward(dout, *shape_tensors(a, b, c, d))
 
         def of_five(a, b, c, d, e, out, dout):
-            return backward(a, b, c, d, e, dout)
+            return backward(dout, *shape_tensors(a, b, c, d, e))
 
         bprop = {2: of_two, 3: of_three, 4: of_four, 5: of_five}[count]
         return self._aot("concat", lambda *shapes: (*shapes[0][:3], sum(shape[3] for shape in shapes)), bprop=bprop,

@@ -1,4 +1,5 @@
 // Pooling, concatenation, ReLU's gradient and batch norm on NHWC tensors: plain loops, channels innermost.
+// The compiler makes vector code of a loop over several outputs only if it knows that they do not overlap: __restrict.
 #include <cmath>
 #include <cstring>
 
@@ -12,22 +13,13 @@ constexpr int64_t kGrain = 4096;   // elements that are worth a thread's waking
 
 int64_t row_grain(int64_t channels) { return std::max<int64_t>(1, kGrain / channels); }
 
-// The largest of four, and where it stands; the first of equal ones, as MindSpore's pooling takes it.
-inline int largest(float a, float b, float c, float d) {
-  int at = 0;
-  float best = a;
-  if (b > best) best = b, at = 1;
-  if (c > best) best = c, at = 2;
-  if (d > best) at = 3;
-  return at;
-}
-
 // Calls body(row of the output, pointer offsets of the four inputs) for 2x2 windows of an NHWC tensor.
 template <class Body>
 void windows(const Tensor& in, const Tensor& out, const Body& body) {
   const int64_t height = out.shape[1], width = out.shape[2], channels = out.shape[3];
   const int64_t line = in.shape[2] * channels;
-  unet::parallel(out.shape[0] * height, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, width * channels)), [&](int64_t begin, int64_t end) {
+  const int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, width * channels));
+  unet::parallel(out.shape[0] * height, grain, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       const int64_t top = (row / height * in.shape[1] + row % height * 2) * line;
       for (int64_t x = 0; x < width; ++x) body((row * width + x) * channels, top + 2 * x * channels, line);
@@ -83,6 +75,23 @@ void affine_relu(const Tensor& x, const float* scale, const float* shift, const 
   });
 }
 
+// dy to where the largest of four stands, the first of equal ones, as MindSpore's pooling takes it; 0 to the others.
+void to_the_largest(const float* a, const float* b, const float* c, const float* d, const float* dy,
+                    float* __restrict da, float* __restrict db, float* __restrict dc, float* __restrict dd,
+                    int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    const bool from_b = b[i] > a[i];
+    const float larger = from_b ? b[i] : a[i];
+    const bool from_c = c[i] > larger;
+    const bool from_d = d[i] > (from_c ? c[i] : larger);
+    const float dy_abc = from_d ? 0.f : dy[i], dy_ab = from_c ? 0.f : dy_abc;
+    da[i] = from_b ? 0.f : dy_ab;
+    db[i] = from_b ? dy_ab : 0.f;
+    dc[i] = from_c ? dy_abc : 0.f;
+    dd[i] = from_d ? dy[i] : 0.f;
+  }
+}
+
 }  // namespace
 
 // x -> y: 2x2 maximum with stride 2.
@@ -102,15 +111,9 @@ UNET_OPERATOR(unet_max_pool_backward) {
   const int64_t channels = x.channels();
   if (x.shape[1] % 2 || x.shape[2] % 2) std::memset(dx.data, 0, sizeof(float) * dx.size());
   windows(x, dy, [&](int64_t out, int64_t in, int64_t line) {
-    const float *a = x.data + in, *b = a + channels, *c = a + line, *d = c + channels, *from = dy.data + out;
-    float *da = dx.data + in, *db = da + channels, *dc = da + line, *dd = dc + channels;
-    for (int64_t i = 0; i < channels; ++i) {
-      const int at = largest(a[i], b[i], c[i], d[i]);
-      da[i] = at == 0 ? from[i] : 0.f;
-      db[i] = at == 1 ? from[i] : 0.f;
-      dc[i] = at == 2 ? from[i] : 0.f;
-      dd[i] = at == 3 ? from[i] : 0.f;
-    }
+    const float *a = x.data + in, *c = a + line;
+    float *da = dx.data + in, *dc = da + line;
+    to_the_largest(a, a + channels, c, c + channels, dy.data + out, da, da + channels, dc, dc + channels, channels);
   });
 }
 
@@ -133,13 +136,14 @@ UNET_OPERATOR(unet_concat) {
   });
 }
 
-// x0, x1, ..., dy -> dx0, dx1, ...
+// dy, and of n inputs three tensors each, as long as it is high, wide and deep, for MindSpore's inference of the shapes
+// alone -> dx0, dx1, ...: 1 + 3n tensors in, n out.
 UNET_OPERATOR(unet_concat_backward) {
-  const size_t inputs = t.size() / 2;
-  const Tensor& dy = t[inputs];
+  const size_t inputs = (t.size() - 1) / 4;
+  const Tensor& dy = t[0];
   const int64_t height = dy.shape[1], width = dy.shape[2];
   int64_t at = 0;
-  for (size_t i = inputs + 1; i < t.size(); ++i) {
+  for (size_t i = t.size() - inputs; i < t.size(); ++i) {
     const Tensor& dx = t[i];
     const int64_t c = dx.channels(), top = (dx.shape[1] - height) / 2, left = (dx.shape[2] - width) / 2;
     if (dx.shape[1] != height || dx.shape[2] != width) std::memset(dx.data, 0, sizeof(float) * dx.size());
@@ -167,9 +171,10 @@ UNET_OPERATOR(unet_bias_backward) {
 
 // y, dy -> dx of y = relu(x).
 UNET_OPERATOR(unet_relu_backward) {
-  const float *y = t[0].data, *dy = t[1].data;
-  float* dx = t[2].data;
   unet::parallel(t[0].size(), kGrain, [&](int64_t begin, int64_t end) {
+    // Here, as a pointer that a lambda captures loses its __restrict.
+    const float *__restrict y = t[0].data, *__restrict dy = t[1].data;
+    float* __restrict dx = t[2].data;
     for (int64_t i = begin; i < end; ++i) dx[i] = y[i] > 0.f ? dy[i] : 0.f;
   });
 }
