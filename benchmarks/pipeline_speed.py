@@ -11,7 +11,8 @@ PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
 from src.model_utils.config import parse_options  # noqa: E402
-from src.model_utils.runtime import peak_memory_gb, quiet_mindspore  # noqa: E402
+from src.model_utils.memory import peak_memory_gb  # noqa: E402
+from src.model_utils.runtime import quiet_mindspore  # noqa: E402
 
 
 def main():

@@ -1,8 +1,8 @@
 """Seconds of a training step and peak memory on this CPU: this project, MindSpore's own kernels, PyTorch.
 
 ``python benchmarks/train_speed.py --rounds=7`` prints a Markdown table. Each path is a process of its own; they take
-turns step by step, so that other load on the machine meets all of them. PyTorch is needed in the interpreter that
-``--torch`` names (default: this one), and is left out without it.
+turns step by step, so that other load on the machine meets all of them. PyTorch (``benchmarks/requirements.txt``) is
+needed in the interpreter that ``--torch`` names (default: this one), and is left out without it.
 """
 import argparse
 import statistics
@@ -16,7 +16,7 @@ sys.path.insert(0, str(PROJECT))
 
 import numpy as np  # noqa: E402
 
-from src.model_utils.runtime import peak_memory_gb  # noqa: E402
+from src.model_utils.memory import peak_memory_gb  # noqa: E402
 
 # case -> options, batch, (channels, height, width) of the image, side of the label
 CASES = {
@@ -47,15 +47,15 @@ def mindspore_step(argv, batch, image, side, cpu_ops):
     from src.model_utils import runtime
     from src.model_utils.config import parse_options
     from src.networks import build_network
-    from src.trainer import build_train_network
+    from src.trainer import build_train_network, compile_step
 
     runtime.quiet_mindspore()
     config = parse_options([*argv, "--device_target=CPU", f"--cpu_ops={cpu_ops}"], "")
     runtime.start(config)
     network = build_network(config, choose_layers(config.cpu_ops, "CPU", "graph"))
     train_network = build_train_network(config, network, build_loss(config), total_steps=1000, amp_level="O0")
-    train_network.set_train()
     images, labels = map(Tensor, random_batch(batch, image, side))
+    compile_step(train_network, images, labels)
     return lambda: float(train_network(images, labels).asnumpy())
 
 

@@ -24,7 +24,7 @@ from src.history import History
 from src.live_line import LiveLine, on_terminal
 from src.loss import build_loss
 from src.lr_schedule import build_learning_rate, learning_rates
-from src.model_utils import runtime
+from src.model_utils import memory, runtime
 from src.model_utils.errors import UNetError, some
 from src.model_utils.files import CONFIG, DATASET, SPLITS, remove_leftovers
 from src.model_utils.lock import FolderLock
@@ -156,7 +156,9 @@ def run(config, trainer, samples, place, interrupted):
         logger.info("continuing behind step %d, epoch %d", trainer.step, trainer.epoch_and_step[0])
     batches = training_pipeline(samples, schedule, place.rank, trainer.step,
                                 num_parallel_workers=config.num_parallel_workers)
-    compile_step(trainer.train_network, schedule.batch_size, samples, config.context_mode)
+    if config.context_mode == "graph":
+        compile_step(trainer.train_network, *(Tensor(np.zeros((schedule.batch_size, *shape), np.float32))
+                                              for shape in (samples.image_shape, samples.label_shape)))
     logger.info("============== Starting Training ==============")
     trainer.run(batches, interrupted)
     if trainer.over:
@@ -164,7 +166,7 @@ def run(config, trainer, samples, place, interrupted):
     else:
         logger.info("stopped behind step %d of %d; to go on: %s --resume=True --resume_ckpt=auto", trainer.step,
                     schedule.total_steps, _same_run(config))
-    logger.info("peak memory: %.2f GB", runtime.peak_memory_gb())
+    logger.info("peak memory: %.2f GB", memory.peak_memory_gb())
     return trainer
 
 
@@ -196,14 +198,17 @@ def build_train_network(config, network, loss, total_steps, amp_level):
     return step if config.accumulate_steps == 1 else AccumulatedStep(step, config.accumulate_steps)
 
 
-def compile_step(train_network, batch_size, samples, context_mode):
-    """Compile the training graph ahead of the first step, so that the steps' times are their own."""
-    if context_mode != "graph":
-        return
+def compile_step(train_network, images, labels):
+    """Compile the training graph ahead of the first step, so that the steps' times are their own.
+
+    Args:
+        train_network (Cell): what build_train_network gives.
+        images, labels (Tensor): a batch, of which the shapes alone count.
+    """
     started = time.perf_counter()
     train_network.set_train()
-    train_network.compile(Tensor(np.zeros((batch_size, *samples.image_shape), np.float32)),
-                          Tensor(np.zeros((batch_size, *samples.label_shape), np.float32)))
+    train_network.compile(images, labels)
+    memory.give_back()
     logger.info("training graph compiled in %.1f s", time.perf_counter() - started)
 
 

@@ -26,7 +26,7 @@ from src.data.stacks import StackReader, fold_indices
 from src.data.synthetic import make_stacks
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
-from src.model_utils.runtime import peak_memory_gb
+from src.model_utils.memory import peak_memory_gb
 from src.unet_nested import UNet
 
 SECONDS = 10

@@ -117,7 +117,7 @@ def test_memory_does_not_grow_with_repeat(isbi):
 import sys
 sys.path.insert(0, {str(PROJECT)!r})
 from src.data_loader import create_dataset
-from src.model_utils.runtime import peak_memory_gb
+from src.model_utils.memory import peak_memory_gb
 train, _ = create_dataset({str(isbi)!r}, 400, 16, True, 1, False, [388, 388], [572, 572])
 assert train.get_dataset_size() == 600
 for number, batch in enumerate(train.create_dict_iterator(num_epochs=1, output_numpy=True)):

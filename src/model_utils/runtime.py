@@ -1,13 +1,12 @@
 """What must be settled before and around MindSpore's start: instruction set, device, mode, seeds, ranks."""
 import logging
 import os
-import resource
-import sys
 from dataclasses import dataclass
 from importlib import metadata
 
 from src.model_utils.device_adapter import get_device_id
 from src.model_utils.errors import UNetError
+from src.model_utils.memory import save_memory
 
 logger = logging.getLogger("unet")
 
@@ -79,6 +78,8 @@ def start(config):
     if not device == ms.get_context("device_target") == "CPU":
         _set_device(device, config.device_id if config.device_id >= 0 else
                     get_device_id(config.enable_modelarts))
+    if device == "CPU":
+        save_memory()
     ms.set_context(mode=ms.GRAPH_MODE if config.context_mode == "graph" else ms.PYNATIVE_MODE)
     ms.set_seed(config.seed)
     rank, group_size = _join_ranks() if config.run_distribute else (0, 1)
@@ -126,13 +127,3 @@ def first_line(error):
     """First line of an exception's text; MindSpore's go on with stacks for its own developers."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
-
-
-def peak_memory_gb():
-    """Largest resident size of this process so far, in GB (10^9 bytes)."""
-    try:
-        with open("/proc/self/status", encoding="ascii") as file:
-            return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) * 1024 / 1e9
-    except (OSError, StopIteration):
-        # Elsewhere than on Linux, where it would count the process that started this one too; macOS counts bytes.
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9

@@ -3,12 +3,12 @@ import os
 import platform
 import shlex
 import sys
-from contextlib import suppress
 from importlib import metadata
 
 import yaml
 
 from src.model_utils.config import load_schema
+from src.model_utils.memory import machine_bytes
 
 PACKAGES = ("mindspore", "onnxruntime", "numpy", "opencv-python-headless")
 
@@ -36,8 +36,8 @@ def machine(cpuinfo="/proc/cpuinfo"):
     found = {"system": f"{platform.system()} {platform.release()}", "processor": processor,
              "cores for this process": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
                                            else os.cpu_count())}
-    with suppress(ValueError, OSError, AttributeError):
-        found["memory"] = f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB"
+    if machine_bytes():
+        found["memory"] = f"{machine_bytes() / 2**30:.1f} GiB"
     return found
 
 

@@ -1,0 +1,57 @@
+"""Memory that is reserved, and memory that is taken."""
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+from conftest import PROJECT
+
+from src.model_utils import memory
+
+NONE = resource.RLIM_INFINITY
+
+
+@pytest.mark.parametrize("overcommit, limits, gigabytes, expected", [
+    ("0", {}, 24, 8), ("1", {}, 24, 8), ("0", {}, 12, 6), ("0", {}, 3, 0), ("2", {}, 24, 0),
+    ("0", {resource.RLIMIT_AS: 10**10}, 24, 0), ("0", {resource.RLIMIT_DATA: 10**10}, 24, 0)])
+def test_size_of_the_pool(tmp_path, monkeypatch, overcommit, limits, gigabytes, expected):
+    file = tmp_path / "overcommit_memory"
+    file.write_text(f"{overcommit}\n")
+    monkeypatch.setattr(resource, "getrlimit", lambda limit: (limits.get(limit, NONE), NONE))
+    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": gigabytes * 2**18, "SC_PAGE_SIZE": 4096}.get)
+    assert memory.pool_gb(file) == expected
+    assert memory.pool_gb(tmp_path / "nothing") == 0
+
+
+def test_a_block_of_the_pool_is_reserved_and_hardly_touched():
+    """In a process of its own, as the pool is settled once; a second start leaves it as it is."""
+    wanted = memory.pool_gb()
+    if not wanted:
+        pytest.skip("this machine's memory is small, or counted when it is reserved")
+    script = ("import mindspore as ms; from src.model_utils import runtime; "
+              "from src.model_utils.config import parse_options; "
+              "[runtime.start(parse_options(['--device_target=CPU'], '')) for _ in range(2)]; "
+              "(ms.Tensor([1.0]) + 1).asnumpy(); print(open('/proc/self/status').read())")
+    result = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, check=True, capture_output=True, text=True)
+    kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in result.stdout.splitlines() if line.endswith("kB")}
+    assert kilobytes["VmData"] > wanted * 2**20
+    assert kilobytes["VmHWM"] < 2**20
+
+
+@pytest.mark.parametrize("variables, expected", [({}, 1), ({"GLIBC_TUNABLES": "x"}, 0)])
+def test_the_users_choice_for_the_c_library_stays(monkeypatch, variables, expected):
+    calls = []
+    monkeypatch.setattr(memory, "_call_c_library", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(memory, "pool_gb", lambda: 0)
+    for name in memory.MALLOC_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    memory.save_memory()
+    assert len(calls) == expected
+
+
+def test_a_c_library_without_the_function():
+    """Neither musl nor macOS has mallopt: nothing happens."""
+    assert memory._call_c_library("unet_no_such_function", 1) is None
