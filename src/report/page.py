@@ -82,11 +82,18 @@ def class_names(config):
 
 
 def _per_image(scores, most=5):
-    """The best and the worst images by soft Dice: rank -> rows of (name, soft Dice, soft IoU, hard metrics)."""
+    """Tables of images by soft Dice: caption -> rows of (name, soft Dice, soft IoU, hard metrics).
+
+    The worst and the best of many images, all of few.
+    """
     rows = sorted(zip(scores.names, scores.dice, scores.iou, *scores.hard_per_image.values()),
                   key=lambda row: -row[1])
-    return {"columns": ["soft Dice", "soft IoU", *scores.hard_per_image], "count": len(rows),
-            "best": rows[:most], "worst": rows[most:][-most:][::-1]}
+    if len(rows) > 2 * most:
+        tables = {f"The {most} worst of {len(rows)} images": rows[-most:][::-1],
+                  f"The {most} best of {len(rows)} images": rows[:most]}
+    else:
+        tables = {"Each image, the best first": rows}
+    return {"columns": ["soft Dice", "soft IoU", *scores.hard_per_image], "tables": tables}
 
 
 def _training(rows):

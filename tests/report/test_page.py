@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from markupsafe import escape
 
 from src.evaluation import ScoreOptions, evaluate
 from src.history import STEP, VALIDATION, History, Row
@@ -44,7 +45,7 @@ class Samples:
 
 
 def write(folder, num_classes, *argv):
-    """A report on a made-up run of 300 steps; the prediction is the label but for a shift."""
+    """A report on a made-up run of 300 steps; predictions are the labels, shifted more and more."""
     history = History(folder)
     history.start(0)
     for step in range(1, 301):
@@ -56,10 +57,10 @@ def write(folder, num_classes, *argv):
                   "masks_without_foreground": [], "masks_of_one_class": [], "same_images": []}
            for part in ("training", "validation")}, "warnings": [f"training: {EVIL} is there twice"]}))
     samples = Samples(num_classes)
-    labels = iter([samples[index][1] for index in range(len(samples))])
+    predicted = iter([np.roll(samples[index][1], 1 + index, axis=0) for index in range(len(samples))])
     gallery = Gallery(samples)
-    scores = evaluate(lambda _: np.eye(num_classes, dtype=np.float32)[np.roll(next(labels), 5, axis=0)][None], samples,
-                      ScoreOptions(), gallery.add)
+    scores = evaluate(lambda _: np.eye(num_classes, dtype=np.float32)[next(predicted)][None], samples, ScoreOptions(),
+                      gallery.add)
     config = parse_options([f"--output_path={folder}", f"--num_classes={num_classes}", *argv], "")
     return config, scores, write_report(config, Subject("eval.py", "some.ckpt", "CPU", scores, gallery))
 
@@ -81,6 +82,15 @@ def test_what_is_in_it(written):
     assert "Trained for 300 steps, up to epoch 3; the steps alone took\n2.5 minutes" in text
     assert "25.0%" in text and "sizes (width x height)" in text
     assert path.stat().st_size < 1e6
+    for rank, rows in (("worst", range(11, 6, -1)), ("best", range(5))):
+        table = text.rpartition(f"The 5 {rank} of 12 images")[2].partition("</table>")[0]
+        assert re.findall('<tr><th scope="row">([^<]+)<', table) == [escape(scores.names[row]) for row in rows]
+
+
+def test_of_few_images_all_are_listed(tmp_path, monkeypatch):
+    monkeypatch.setattr(Samples, "__len__", lambda self: 6)
+    text = write(tmp_path, 2)[2].read_text()
+    assert text.count("Each image, the best first") == 2 and "worst of" not in text     # the table and its label
 
 
 def test_it_needs_nothing_else(written):
