@@ -60,7 +60,8 @@ def write_inputs(folder, samples, is_stack, other_pairs=(), pictures=True):
     geometry = samples.transform.geometry
     as_picture = pictures and not is_stack and geometry.input == geometry.content
     pairs = [] if is_stack else [*samples.reader.pairs, *other_pairs]
-    if folder.resolve() in {parent.resolve() for pair in pairs for parent in (pair.image.parent, pair.mask.parent)}:
+    own_folders = {path.parent for pair in pairs for path in (pair.image, pair.mask)}
+    if folder.resolve() in {own.resolve() for own in own_folders}:
         raise UNetError(f"{folder} holds pictures of the data set itself; give another --result_path")
     _remove_inputs(folder, {pair.name for pair in pairs})
     labels = []
