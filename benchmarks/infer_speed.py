@@ -1,6 +1,6 @@
 """Seconds per image of one network in MindSpore, in ONNX Runtime and in the C++ program, on this machine's CPU.
 
-``python benchmarks/inference_speed.py --config=FILE.yaml --checkpoint=FILE.ckpt --onnx=FILE.onnx --mindir=FILE.mindir``
+``python benchmarks/infer_speed.py --config=FILE.yaml --checkpoint=FILE.ckpt --onnx=FILE.onnx --mindir=FILE.mindir``
 with the files of export.py (batch_size 1) and scripts/onnx_to_mindir.sh, and the program built
 (ascend310_infer/build.sh). The three take turns, so that other load on the machine meets all of them.
 """
