@@ -19,7 +19,8 @@ def main(config):
     _, samples = create_samples(config)
     geometry = samples.transform.geometry
     check_sizes(config, geometry.input, geometry.content)
-    network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode))
+    network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode,
+                                                  precision=config.cpu_precision))
     load_weights(network, config.checkpoint_file_path)
     predict = with_tta(predictor(network, config.eval_activate), config)
     report(predict, samples, config, config.checkpoint_file_path, "eval.py", place.device)

@@ -28,7 +28,8 @@ def mindspore_network(config, checkpoint):
     from src.utils import predictor
 
     place = runtime.start(config)
-    network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode))
+    network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode,
+                                                  precision=config.cpu_precision))
     load_weights(network, checkpoint)
     return predictor(network, "Softmax")
 

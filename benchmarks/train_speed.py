@@ -2,7 +2,8 @@
 
 ``python benchmarks/train_speed.py --rounds=7`` prints a Markdown table. Each path is a process of its own; they take
 turns step by step, so that other load on the machine meets all of them. PyTorch (``benchmarks/requirements.txt``) is
-needed in the interpreter that ``--torch`` names (default: this one), and is left out without it.
+needed in the interpreter that ``--torch`` names (default: this one), and is left out without it; so is bfloat16 on
+processors without units for it.
 """
 import argparse
 import statistics
@@ -16,6 +17,7 @@ sys.path.insert(0, str(PROJECT))
 
 import numpy as np  # noqa: E402
 
+from src.model_utils.errors import UNetError  # noqa: E402
 from src.model_utils.memory import peak_memory_gb  # noqa: E402
 
 # case -> options, batch, (channels, height, width) of the image, side of the label
@@ -26,7 +28,7 @@ CASES = {
     "unet_nested 96x96, batch 16": (["--model_name=unet_nested", "--num_channels=3", "--use_bn=False",
                                      "--use_ds=False"], 16, (3, 96, 96), 96),
 }
-PATHS = ("compiled operators", "MindSpore's kernels", "PyTorch", "PyTorch channels-last")
+PATHS = ("compiled operators", "compiled, bfloat16", "MindSpore's kernels", "PyTorch", "PyTorch channels-last")
 WARM_UP = 2
 
 
@@ -38,7 +40,7 @@ def random_batch(batch, image, side):
             np.concatenate([classes, ~classes], axis=1).astype(np.float32))
 
 
-def mindspore_step(argv, batch, image, side, cpu_ops):
+def mindspore_step(argv, batch, image, side, option):
     """One training step as train.py makes it, as a function."""
     from mindspore import Tensor
 
@@ -50,9 +52,9 @@ def mindspore_step(argv, batch, image, side, cpu_ops):
     from src.trainer import build_train_network, compile_step
 
     runtime.quiet_mindspore()
-    config = parse_options([*argv, "--device_target=CPU", f"--cpu_ops={cpu_ops}"], "")
+    config = parse_options([*argv, "--device_target=CPU", option], "")
     runtime.start(config)
-    network = build_network(config, choose_layers(config.cpu_ops, "CPU", "graph"))
+    network = build_network(config, choose_layers(config.cpu_ops, "CPU", "graph", precision=config.cpu_precision))
     train_network = build_train_network(config, network, build_loss(config), total_steps=1000, amp_level="O0")
     images, labels = map(Tensor, random_batch(batch, image, side))
     compile_step(train_network, images, labels)
@@ -84,9 +86,14 @@ def torch_step(argv, batch, image, side, channels_last):
 
 def work(path, case):
     """Take a step and print its seconds for each line of standard input; the peak memory at its end."""
-    make, option = {"compiled operators": (mindspore_step, "on"), "MindSpore's kernels": (mindspore_step, "off"),
+    make, option = {"compiled operators": (mindspore_step, "--cpu_ops=on"),
+                    "compiled, bfloat16": (mindspore_step, "--cpu_precision=bfloat16"),
+                    "MindSpore's kernels": (mindspore_step, "--cpu_ops=off"),
                     "PyTorch": (torch_step, False), "PyTorch channels-last": (torch_step, True)}[path]
-    step = make(*CASES[case], option)
+    try:
+        step = make(*CASES[case], option)
+    except UNetError as error:
+        sys.exit(f"{path}: {error}")
     for _ in range(WARM_UP):
         step()
     print("ready", flush=True)

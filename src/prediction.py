@@ -202,7 +202,8 @@ def _mindspore_model(config, paths):
 
     device = runtime.start(config).device
     size = window_size(config)      # first, as it is the quickest to refuse
-    network = build_network(config, choose_layers(config.cpu_ops, device, config.context_mode))
+    network = build_network(config, choose_layers(config.cpu_ops, device, config.context_mode,
+                                                  precision=config.cpu_precision))
     switch = _Switch(network, predictor(network, probabilities(config)))
     runs, notes = [], []
     for path in paths:

@@ -85,7 +85,8 @@ def build(config, place, ranks):
     if config.run_eval and len(validation) == 0:
         raise UNetError("run_eval is True, but there is no validation image; lower split, or put images into val/")
     amp_level = resolve_amp_level(config.amp_level, place.device)
-    network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode, amp_level))
+    network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode, amp_level,
+                                                  config.cpu_precision))
     loss = build_loss(config, samples.class_counts)
     train_network = build_train_network(config, network, loss, schedule.total_steps, amp_level)
     folder = checkpoint_folder(config, 0 if config.is_save_on_master else place.rank)

@@ -5,6 +5,7 @@ the image (im2col). In NHWC the same library is two to four times faster and nee
 nearly all of a U-Net's work, take a quarter of the multiplications besides (csrc/winograd.cc). The operators are
 compiled on the user's machine, at first use.
 """
+import ctypes
 import logging
 
 from src.cpu_ops.build import CannotBuild, build_library
@@ -15,7 +16,7 @@ from src.model_utils.runtime import cap_cpu_instruction_set
 logger = logging.getLogger("unet")
 
 
-def choose_layers(option, device, context_mode, amp_level="O0"):
+def choose_layers(option, device, context_mode, amp_level="O0", precision="float32"):
     """The layer set to build a network from; says which one and why in the log.
 
     Args:
@@ -23,12 +24,13 @@ def choose_layers(option, device, context_mode, amp_level="O0"):
         device (str): Ascend, GPU or CPU.
         context_mode (str): graph or pynative.
         amp_level (str): precision of the training step; the compiled operators are float32 alone.
+        precision (str): float32, or bfloat16 for the products of the compiled convolutions. Only a CPU has them.
 
     Returns:
         Layers.
 
     Raises:
-        UNetError: ``option`` is on, and the operators cannot be had.
+        UNetError: ``option`` is on or ``precision`` bfloat16, and the operators cannot be had.
     """
     library, reason = None, None
     if device != "CPU":
@@ -44,13 +46,18 @@ def choose_layers(option, device, context_mode, amp_level="O0"):
             library = build_library()
         except CannotBuild as error:
             reason = str(error)
-    if library is None and option == "on":
-        raise UNetError(f"cpu_ops is on, but the compiled operators cannot be used: {reason}")
+    rounded = device == "CPU" and precision == "bfloat16"
+    if library is None and (option == "on" or rounded):
+        raise UNetError(f"{'cpu_precision is bfloat16' if rounded else 'cpu_ops is on'}, but the compiled operators "
+                        f"cannot be used: {reason}")
+    if rounded and not ctypes.CDLL(library).unet_has_matrix_units():
+        raise UNetError("cpu_precision is bfloat16, which takes a processor with Intel's AMX (amx_bf16), and oneDNN "
+                        "finds none here; leave it at float32, which is the faster one then")
     if library is not None:
         from src.cpu_ops.layers import FastLayers
 
-        logger.info("convolutions: compiled CPU operators (%s)", library)
-        return FastLayers(library)
+        logger.info("convolutions: compiled CPU operators%s (%s)", " in bfloat16" if rounded else "", library)
+        return FastLayers(library, precision)
     if device == "CPU":
         logger.info("convolutions: MindSpore's own kernels; the faster compiled ones are not used because %s", reason)
         cap_cpu_instruction_set()

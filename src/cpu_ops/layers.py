@@ -11,9 +11,13 @@ EPSILON = 1e-5    # also in csrc/elementwise.cc
 # Of an image, and no more. To convolve so few costs next to nothing, and gives one of the largest results of a network.
 IMAGE_CHANNELS = 3
 
+# Layers with fewer channels on either side, those of the image and of the logits, multiply in float32 always: they cost
+# next to nothing, and keep their digits.
+LEAST_CHANNELS_OF_BFLOAT16 = 16
+
 
 class _Conv(nn.Cell):
-    def __init__(self, operators, in_channels, out_channels, kernel_size, pad_mode, has_bias, weight_init,
+    def __init__(self, operators, precision, in_channels, out_channels, kernel_size, pad_mode, has_bias, weight_init,
                  relu=False):
         super().__init__()
         self.weight = Parameter(initializer(weight_init, (out_channels, in_channels, kernel_size, kernel_size)),
@@ -21,7 +25,8 @@ class _Conv(nn.Cell):
         self.has_bias = has_bias
         if has_bias:
             self.bias = Parameter(initializer("zeros", (out_channels,)), name="bias")
-        self.conv = operators.conv(kernel_size, pad_mode == "same", relu, has_bias, in_channels <= IMAGE_CHANNELS)
+        self.conv = operators.conv(kernel_size, pad_mode == "same", relu, has_bias, precision,
+                                   in_channels <= IMAGE_CHANNELS)
 
     def construct(self, x):
         if self.has_bias:
@@ -30,10 +35,10 @@ class _Conv(nn.Cell):
 
 
 class _Deconv(nn.Cell):
-    def __init__(self, operators, in_channels, out_channels, weight_init):
+    def __init__(self, operators, precision, in_channels, out_channels, weight_init):
         super().__init__()
         self.weight = Parameter(initializer(weight_init, (in_channels, out_channels, 2, 2)), name="weight")
-        self.deconv = operators.deconv()
+        self.deconv = operators.deconv(precision)
 
     def construct(self, x):
         return self.deconv(x, self.weight)
@@ -62,10 +67,15 @@ class _BatchNormReLU(nn.Cell):
 
 
 class FastLayers(Layers):
-    """The layers on the operators of one compiled library."""
+    """The layers on the operators of one compiled library.
 
-    def __init__(self, library):
-        self.operators = Operators(library)
+    Args:
+        library (str): path of the shared library.
+        precision (str): float32, or bfloat16 for the products of convolutions.
+    """
+
+    def __init__(self, library, precision="float32"):
+        self.operators, self.precision = Operators(library), precision
 
     def enter(self):
         return _Transpose((0, 2, 3, 1))
@@ -73,8 +83,12 @@ class FastLayers(Layers):
     def leave(self):
         return _Transpose((0, 3, 1, 2))
 
-    def conv(self, *args, relu=False, **kwargs):
-        return _Conv(self.operators, *args, relu=relu, **kwargs)
+    def _precision_of(self, in_channels, out_channels):
+        return self.precision if min(in_channels, out_channels) >= LEAST_CHANNELS_OF_BFLOAT16 else "float32"
+
+    def conv(self, in_channels, out_channels, *args, relu=False, **kwargs):
+        return _Conv(self.operators, self._precision_of(in_channels, out_channels), in_channels, out_channels, *args,
+                     relu=relu, **kwargs)
 
     def conv_relu(self, *args, **kwargs):
         return [self.conv(*args, relu=True, **kwargs), nn.Identity()]
@@ -83,8 +97,9 @@ class FastLayers(Layers):
         return [self.conv(in_channels, out_channels, kernel_size, pad_mode, False, weight_init),
                 _BatchNormReLU(self.operators, out_channels), nn.Identity()]
 
-    def deconv(self, *args, **kwargs):
-        return _Deconv(self.operators, *args, **kwargs)
+    def deconv(self, in_channels, out_channels, *args, **kwargs):
+        return _Deconv(self.operators, self._precision_of(in_channels, out_channels), in_channels, out_channels, *args,
+                       **kwargs)
 
     def max_pool(self):
         return _Call(self.operators.max_pool())

@@ -1,11 +1,15 @@
 """The compiled operators as MindSpore operators with gradients. Activations are NHWC, all float32.
 
+Convolutions multiply float32 numbers, or, asked for ``bfloat16``, numbers rounded to it; sums are float32.
+
 What costs little beside a 3x3 convolution (pooling, 2x2 transposed convolution, concatenation, batch norm, the
 convolution of an image) is computed a second time for the gradients, where its results would otherwise be kept from the
 way forward: a quarter less memory.
 """
 import mindspore as ms
 from mindspore import ops
+
+SUFFIXES = {"float32": "", "bfloat16": "_bf16"}     # of the C functions' names
 
 
 def in_order(backward_data, backward_weights):
@@ -51,15 +55,15 @@ class Operators:
         operator.add_prim_attr("variant", variant)
         return operator
 
-    def conv(self, kernel_size, same, relu, has_bias, twice=False):
+    def conv(self, kernel_size, same, relu, has_bias, precision, twice=False):
         """Convolution with stride 1, with ReLU if ``relu``: (x, w[, bias]) -> y.
 
         x is (N, H, W, in), w (out, in, k, k), y (N, H, W, out), smaller by k - 1 unless ``same``. ``twice``: y is not
         kept, but computed again for the gradients.
         """
         margin = 0 if same else kernel_size - 1
-        variant = f"kernel {kernel_size}, margin {margin}"
-        backward_data = self._aot("conv_backward_data",
+        variant, suffix = f"kernel {kernel_size}, margin {margin}", SUFFIXES[precision]
+        backward_data = self._aot(f"conv_backward_data{suffix}",
                                   lambda w, dy: (dy[0], dy[1] + margin, dy[2] + margin, w[1]), variant=variant)
         relu_backward, bias_backward = self._relu_backward, self._bias_backward
 
@@ -69,7 +73,8 @@ class Operators:
         def out_shape(x, w, *_):
             return x[0], x[1] - margin, x[2] - margin, w[0]
 
-        gradients = in_order(backward_data, self._aot("conv_backward_weights", weight_shape, variant=variant))
+        gradients = in_order(backward_data,
+                             self._aot(f"conv_backward_weights{suffix}", weight_shape, variant=variant))
         if has_bias:
             def bprop(x, w, bias, out, dout):
                 dy = relu_backward(out, dout) if relu else dout
@@ -79,21 +84,24 @@ class Operators:
             def bprop(x, w, out, dout):
                 return gradients(x, w, relu_backward(out, dout) if relu else dout)
 
-        operator = self._aot("conv_relu" if relu else "conv", out_shape, bprop=bprop, variant=variant)
+        operator = self._aot(f"conv{'_relu' if relu else ''}{suffix}", out_shape, bprop=bprop, variant=variant)
         return operator.recompute() if twice else operator
 
-    def deconv(self):
+    def deconv(self, precision):
         """Transposed convolution, kernel 2 and stride 2: (x, w) -> y.
 
         x is (N, H, W, in), w (in, out, 2, 2), y (N, 2H, 2W, out).
         """
-        backward_data = self._aot("deconv_backward_data", lambda w, dy: (dy[0], dy[1] // 2, dy[2] // 2, w[0]))
-        gradients = in_order(backward_data, self._aot("deconv_backward_weights", lambda x, dy: (x[3], dy[3], 2, 2)))
+        suffix = SUFFIXES[precision]
+        backward_data = self._aot(f"deconv_backward_data{suffix}",
+                                  lambda w, dy: (dy[0], dy[1] // 2, dy[2] // 2, w[0]))
+        gradients = in_order(backward_data,
+                             self._aot(f"deconv_backward_weights{suffix}", lambda x, dy: (x[3], dy[3], 2, 2)))
 
         def bprop(x, w, out, dout):
             return gradients(x, w, dout)
 
-        return self._aot("deconv", lambda x, w: (x[0], 2 * x[1], 2 * x[2], w[1]), bprop=bprop).recompute()
+        return self._aot(f"deconv{suffix}", lambda x, w: (x[0], 2 * x[1], 2 * x[2], w[1]), bprop=bprop).recompute()
 
     def max_pool(self):
         """2x2 maximum with stride 2: (N, H, W, C) -> (N, H/2, W/2, C)."""

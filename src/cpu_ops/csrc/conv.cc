@@ -1,6 +1,7 @@
 // Convolution with stride 1 and transposed convolution with stride = kernel size: on oneDNN, but for the convolutions
 // that winograd.cc is faster at.
-// Activations are NHWC, weights as MindSpore keeps them: (out, in, k, k), transposed (in, out, k, k).
+// Activations are NHWC, weights as MindSpore keeps them: (out, in, k, k), transposed (in, out, k, k); all float32.
+// What is multiplied, the factors, is float32 or rounded to bfloat16; the sums of products are float32 in both cases.
 #include "engine.h"
 #include "winograd.h"
 
@@ -10,9 +11,12 @@ using unet::Tensor;
 
 namespace {
 
-constexpr auto f32 = memory::data_type::f32;
+using Type = memory::data_type;
+constexpr auto f32 = Type::f32, bf16 = Type::bf16;
 
-memory::desc nhwc(const Tensor& x) { return {{x.shape[0], x.shape[3], x.shape[1], x.shape[2]}, f32, tag::nhwc}; }
+memory::desc nhwc(const Tensor& x, Type type) {
+  return {{x.shape[0], x.shape[3], x.shape[1], x.shape[2]}, type, tag::nhwc};
+}
 
 memory::desc flat(int64_t size) { return {{size}, f32, tag::a}; }
 
@@ -20,20 +24,21 @@ memory view(const memory::desc& desc, const Tensor& x) { return memory(desc, une
 
 // Geometry of one layer; all that its primitives depend on.
 struct Layer {
-  bool transposed;
-  memory::desc src, dst;       // NHWC
-  memory::desc plain_weights;  // as MindSpore keeps them
-  memory::desc free_weights;   // as oneDNN likes them
-  memory::desc bias;           // empty without
+  memory::desc src, dst;                                  // NHWC
+  memory::desc plain_weights;                             // as MindSpore keeps them
+  memory::desc free_weights;                              // as oneDNN likes them
+  memory::desc src_factor, dst_factor, weights_factor;    // the same in the type that is multiplied
+  memory::desc bias;                                      // empty without
   memory::dims stride, pad_before, pad_after;
   std::vector<int64_t> key;
 
-  Layer(const Tensor& x, const Tensor& w, const Tensor& y, bool with_bias, bool is_transposed)
-      : transposed(is_transposed), src(nhwc(x)), dst(nhwc(y)) {
+  Layer(const Tensor& x, const Tensor& w, const Tensor& y, bool with_bias, bool transposed, Type type)
+      : src(nhwc(x, f32)), dst(nhwc(y, f32)), src_factor(nhwc(x, type)), dst_factor(nhwc(y, type)) {
     const int64_t k = w.shape[2];
     const memory::dims dims{y.shape[3], x.shape[3], k, k};   // (out, in, k, k)
     plain_weights = {dims, f32, transposed ? tag::iohw : tag::oihw};
     free_weights = {dims, f32, tag::any};
+    weights_factor = {dims, type, tag::any};
     if (with_bias) bias = flat(y.shape[3]);
     stride = transposed ? memory::dims{k, k} : memory::dims{1, 1};
     for (int axis : {1, 2}) {
@@ -42,7 +47,8 @@ struct Layer {
       pad_before.push_back(pad / 2);
       pad_after.push_back(pad - pad / 2);
     }
-    key = {transposed, x.shape[0], x.shape[1], x.shape[2], x.shape[3], y.shape[1], y.shape[2], y.shape[3], k, with_bias};
+    key = {transposed, x.shape[0], x.shape[1], x.shape[2], x.shape[3], y.shape[1], y.shape[2], y.shape[3], k, with_bias,
+           static_cast<int64_t>(type)};
   }
 };
 
@@ -63,21 +69,21 @@ struct Kind {
   static typename Forward::primitive_desc forward_desc(const Layer& l, bool relu) {
     const auto prop = dnnl::prop_kind::forward_training;
     if (l.bias.get_size()) {
-      return {unet::engine(), prop, kAlgorithm, l.src, l.free_weights, l.bias, l.dst, l.stride, l.pad_before, l.pad_after,
-              attributes(relu)};
+      return {unet::engine(), prop, kAlgorithm, l.src_factor, l.weights_factor, l.bias, l.dst, l.stride, l.pad_before,
+              l.pad_after, attributes(relu)};
     }
-    return {unet::engine(), prop, kAlgorithm, l.src, l.free_weights, l.dst, l.stride, l.pad_before, l.pad_after,
-            attributes(relu)};
+    return {unet::engine(), prop, kAlgorithm, l.src_factor, l.weights_factor, l.dst, l.stride, l.pad_before,
+            l.pad_after, attributes(relu)};
   }
 
   static typename BackwardData::primitive_desc data_desc(const Layer& l) {
-    return {unet::engine(), kAlgorithm, l.src, l.free_weights, l.dst, l.stride, l.pad_before, l.pad_after,
+    return {unet::engine(), kAlgorithm, l.src, l.weights_factor, l.dst_factor, l.stride, l.pad_before, l.pad_after,
             forward_desc(l, false), attributes(false)};
   }
 
   static typename BackwardWeights::primitive_desc weights_desc(const Layer& l) {
-    return {unet::engine(), kAlgorithm, l.src, l.free_weights, l.dst, l.stride, l.pad_before, l.pad_after,
-            forward_desc(l, false), attributes(false)};
+    return {unet::engine(), kAlgorithm, l.src_factor, l.free_weights, l.dst_factor, l.stride, l.pad_before,
+            l.pad_after, forward_desc(l, false), attributes(false)};
   }
 };
 
@@ -96,10 +102,12 @@ Made<Primitive>& made(const Layer& layer, bool relu, const std::function<typenam
   return unet::cached<Made<Primitive>>(key, [&] { return std::make_unique<Made<Primitive>>(desc()); });
 }
 
-memory in_layout(const memory& weights, const memory::desc& wanted) {
-  if (weights.get_desc() == wanted) return weights;
+// A tensor in the layout and type that a primitive wants.
+memory as(const memory::desc& wanted, const memory::desc& desc, const Tensor& x) {
+  memory given = view(desc, x);
+  if (desc == wanted) return given;
   memory other = unet::scratch_memory(wanted);
-  dnnl::reorder(weights, other).execute(unet::stream(), const_cast<memory&>(weights), other);
+  dnnl::reorder(given, other).execute(unet::stream(), given, other);
   return other;
 }
 
@@ -112,17 +120,17 @@ void execute(M& made, std::unordered_map<int, memory> args) {
 
 // x, w, [bias,] -> y
 template <class Forward, class K>
-void forward(std::vector<Tensor>& t, bool transposed, bool relu) {
+void forward(std::vector<Tensor>& t, bool transposed, bool relu, Type type) {
   const bool with_bias = t.size() == 4;
   const Tensor &x = t[0], &w = t[1], &y = t.back();
-  if (!transposed && unet::winograd::pays(w, y)) {
+  if (type == f32 && !transposed && unet::winograd::pays(w, y)) {
     return unet::winograd::forward(x, w, with_bias ? t[2].data : nullptr, relu, y);
   }
-  const Layer layer(x, w, y, with_bias, transposed);
+  const Layer layer(x, w, y, with_bias, transposed, type);
   auto& m = made<Forward>(layer, relu, [&] { return K::forward_desc(layer, relu); });
   std::unordered_map<int, memory> args{
-      {DNNL_ARG_SRC, view(layer.src, x)},
-      {DNNL_ARG_WEIGHTS, in_layout(view(layer.plain_weights, w), m.desc.weights_desc())},
+      {DNNL_ARG_SRC, as(m.desc.src_desc(), layer.src, x)},
+      {DNNL_ARG_WEIGHTS, as(m.desc.weights_desc(), layer.plain_weights, w)},
       {DNNL_ARG_DST, view(layer.dst, y)}};
   if (with_bias) args.insert({DNNL_ARG_BIAS, view(layer.bias, t[2])});
   execute(m, args);
@@ -130,30 +138,31 @@ void forward(std::vector<Tensor>& t, bool transposed, bool relu) {
 
 // w, dy -> dx
 template <class BackwardData, class K>
-void backward_data(std::vector<Tensor>& t, bool transposed) {
+void backward_data(std::vector<Tensor>& t, bool transposed, Type type) {
   const Tensor &w = t[0], &dy = t[1], &dx = t[2];
-  if (!transposed && unet::winograd::pays(w, dx)) return unet::winograd::backward_data(w, dy, dx);
-  const Layer layer(dx, w, dy, false, transposed);
+  if (type == f32 && !transposed && unet::winograd::pays(w, dx)) return unet::winograd::backward_data(w, dy, dx);
+  const Layer layer(dx, w, dy, false, transposed, type);
   auto& m = made<BackwardData>(layer, false, [&] { return K::data_desc(layer); });
-  execute(m, {{DNNL_ARG_DIFF_DST, view(layer.dst, dy)},
-              {DNNL_ARG_WEIGHTS, in_layout(view(layer.plain_weights, w), m.desc.weights_desc())},
+  execute(m, {{DNNL_ARG_DIFF_DST, as(m.desc.diff_dst_desc(), layer.dst, dy)},
+              {DNNL_ARG_WEIGHTS, as(m.desc.weights_desc(), layer.plain_weights, w)},
               {DNNL_ARG_DIFF_SRC, view(layer.src, dx)}});
 }
 
 // x, dy -> dw
 template <class BackwardWeights, class K>
-void backward_weights(std::vector<Tensor>& t, bool transposed) {
+void backward_weights(std::vector<Tensor>& t, bool transposed, Type type) {
   const Tensor &x = t[0], &dy = t[1], &dw = t[2];
-  if (!transposed && unet::winograd::pays(dw, dy)) return unet::winograd::backward_weights(x, dy, dw);
-  const Layer layer(x, dw, dy, false, transposed);
+  if (type == f32 && !transposed && unet::winograd::pays(dw, dy)) {
+    return unet::winograd::backward_weights(x, dy, dw);
+  }
+  const Layer layer(x, dw, dy, false, transposed, type);
   auto& m = made<BackwardWeights>(layer, false, [&] { return K::weights_desc(layer); });
   memory plain = view(layer.plain_weights, dw);
   const bool direct = m.desc.diff_weights_desc() == layer.plain_weights;
   memory result = direct ? plain : unet::scratch_memory(m.desc.diff_weights_desc());
-  std::unordered_map<int, memory> args{{DNNL_ARG_SRC, view(layer.src, x)},
-                                       {DNNL_ARG_DIFF_DST, view(layer.dst, dy)},
-                                       {DNNL_ARG_DIFF_WEIGHTS, result}};
-  execute(m, args);
+  execute(m, {{DNNL_ARG_SRC, as(m.desc.src_desc(), layer.src, x)},
+              {DNNL_ARG_DIFF_DST, as(m.desc.diff_dst_desc(), layer.dst, dy)},
+              {DNNL_ARG_DIFF_WEIGHTS, result}});
   if (!direct) dnnl::reorder(result, plain).execute(unet::stream(), result, plain);
   unet::stream().wait();
 }
@@ -165,11 +174,31 @@ using Deconv = Kind<dnnl::deconvolution_forward, dnnl::deconvolution_backward_da
 
 }  // namespace
 
-UNET_OPERATOR(unet_conv) { forward<dnnl::convolution_forward, Conv>(t, false, false); }
-UNET_OPERATOR(unet_conv_relu) { forward<dnnl::convolution_forward, Conv>(t, false, true); }
-UNET_OPERATOR(unet_conv_backward_data) { backward_data<dnnl::convolution_backward_data, Conv>(t, false); }
-UNET_OPERATOR(unet_conv_backward_weights) { backward_weights<dnnl::convolution_backward_weights, Conv>(t, false); }
+// The operators with factors of one type.
+#define UNET_CONVOLUTIONS(suffix, type)                                                                           \
+  UNET_OPERATOR(unet_conv##suffix) { forward<dnnl::convolution_forward, Conv>(t, false, false, type); }           \
+  UNET_OPERATOR(unet_conv_relu##suffix) { forward<dnnl::convolution_forward, Conv>(t, false, true, type); }       \
+  UNET_OPERATOR(unet_conv_backward_data##suffix) {                                                                \
+    backward_data<dnnl::convolution_backward_data, Conv>(t, false, type);                                         \
+  }                                                                                                               \
+  UNET_OPERATOR(unet_conv_backward_weights##suffix) {                                                             \
+    backward_weights<dnnl::convolution_backward_weights, Conv>(t, false, type);                                   \
+  }                                                                                                               \
+  UNET_OPERATOR(unet_deconv##suffix) { forward<dnnl::deconvolution_forward, Deconv>(t, true, false, type); }      \
+  UNET_OPERATOR(unet_deconv_backward_data##suffix) {                                                              \
+    backward_data<dnnl::deconvolution_backward_data, Deconv>(t, true, type);                                      \
+  }                                                                                                               \
+  UNET_OPERATOR(unet_deconv_backward_weights##suffix) {                                                           \
+    backward_weights<dnnl::deconvolution_backward_weights, Deconv>(t, true, type);                                \
+  }
 
-UNET_OPERATOR(unet_deconv) { forward<dnnl::deconvolution_forward, Deconv>(t, true, false); }
-UNET_OPERATOR(unet_deconv_backward_data) { backward_data<dnnl::deconvolution_backward_data, Deconv>(t, true); }
-UNET_OPERATOR(unet_deconv_backward_weights) { backward_weights<dnnl::deconvolution_backward_weights, Deconv>(t, true); }
+UNET_CONVOLUTIONS(, f32)
+UNET_CONVOLUTIONS(_bf16, bf16)
+
+// Whether the processor has units for products of bfloat16 numbers, and oneDNN may use them. Without, such products
+// take longer than those of float32 numbers.
+extern "C" int unet_has_matrix_units() {
+  const auto found = static_cast<int>(dnnl::get_effective_cpu_isa());
+  const auto wanted = static_cast<int>(dnnl::cpu_isa::avx512_core_amx);
+  return (found & wanted) == wanted;
+}
