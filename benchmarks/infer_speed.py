@@ -2,9 +2,11 @@
 
 ``python benchmarks/infer_speed.py --config=FILE.yaml --checkpoint=FILE.ckpt --onnx=FILE.onnx --mindir=FILE.mindir``
 with the files of export.py (batch_size 1) and scripts/onnx_to_mindir.sh, and the program built
-(ascend310_infer/build.sh). The three take turns, so that other load on the machine meets all of them.
+(ascend310_infer/build.sh). They take turns, so that other load on the machine meets all of them. MindSpore runs with
+the compiled operators, in bfloat16 too where the processor has units for it.
 """
 import argparse
+import functools
 import re
 import subprocess
 import sys
@@ -17,11 +19,12 @@ sys.path.insert(0, str(PROJECT))
 
 from src.model_utils import runtime  # noqa: E402
 from src.model_utils.config import parse_options  # noqa: E402
+from src.model_utils.errors import UNetError  # noqa: E402
 from src.onnx_model import OnnxNetwork  # noqa: E402
 
 
-def mindspore_network(config, checkpoint):
-    """The network as eval.py runs it."""
+def mindspore_network(config, checkpoint, precision):
+    """The network as eval.py runs it with this cpu_precision."""
     from src.checkpoint import load_weights
     from src.cpu_ops import choose_layers
     from src.networks import build_network
@@ -29,7 +32,7 @@ def mindspore_network(config, checkpoint):
 
     place = runtime.start(config)
     network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode,
-                                                  precision=config.cpu_precision))
+                                                  precision=precision))
     load_weights(network, checkpoint)
     return predictor(network, "Softmax")
 
@@ -66,13 +69,18 @@ def main():
 
     runtime.quiet_mindspore()
     onnx = OnnxNetwork(options.onnx)
-    network = mindspore_network(parse_options([f"--config_path={options.config}", "--device_target=CPU"], ""),
-                                options.checkpoint)
+    config = parse_options([f"--config_path={options.config}", "--device_target=CPU"], "")
+    networks = {"MindSpore": mindspore_network(config, options.checkpoint, "float32")}
+    try:
+        networks["in bfloat16"] = mindspore_network(config, options.checkpoint, "bfloat16")
+    except UNetError as error:
+        print(error)
+    networks["ONNX Runtime"] = onnx
     images = np.random.default_rng(0).uniform(-1, 1, (options.images, *onnx.input_shape)).astype(np.float32)
-    for predict in (network, onnx):     # the first call compiles
+    for predict in networks.values():     # the first call compiles
         predict(images[0])
-    runs = {"MindSpore": lambda: timed(network, images), "ONNX Runtime": lambda: timed(onnx, images),
-            "C++ program": lambda: program(options.mindir, images)}
+    runs = {name: functools.partial(timed, predict, images) for name, predict in networks.items()}
+    runs["C++ program"] = lambda: program(options.mindir, images)
     seconds = {name: [] for name in runs}
     for _ in range(options.rounds):
         for name, run in runs.items():

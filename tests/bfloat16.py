@@ -1,7 +1,8 @@
-"""Compares convolutions of bfloat16 products with those of float32 ones, on numbers that bfloat16 holds.
+"""Compares convolutions of bfloat16 products with those of float32 ones, on numbers that bfloat16 holds and on others.
 
-A script, as conftest.py keeps oneDNN from the processor's matrix units in the tests' own process. Prints, for each
-layer, the largest difference of result and gradients, and that on numbers which are rounded; nothing without AMX.
+A script, as conftest.py caps the instruction set that oneDNN may use in the tests' own process. Prints whether the
+processor has units for such products, and for each layer the largest difference of result and gradients on the one
+kind of numbers and on the other, which takes AVX-512.
 """
 import sys
 from pathlib import Path
@@ -12,16 +13,18 @@ from mindspore import ParameterTuple, Tensor, nn, ops
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src.cpu_ops import choose_layers  # noqa: E402
-from src.model_utils.errors import UNetError  # noqa: E402
+from src.cpu_ops.build import build_library, has_matrix_units  # noqa: E402
+from src.cpu_ops.layers import FastLayers  # noqa: E402
 
 LAYERS = {
     "same": lambda layers: layers.conv(32, 48, 3, "same", True, "normal"),
     "valid": lambda layers: layers.conv(16, 32, 3, "valid", False, "normal"),
     "even": lambda layers: layers.conv(32, 16, 2, "same", False, "normal"),
     "pointwise": lambda layers: layers.conv(32, 16, 1, "same", False, "normal"),
+    "with_relu": lambda layers: layers.conv_relu(16, 32, 3, "same", True, "normal")[0],
     "transposed": lambda layers: layers.deconv(32, 16, "normal"),
     "image": lambda layers: layers.conv(3, 16, 3, "same", True, "normal"),
+    "logits": lambda layers: layers.conv(32, 2, 1, "same", False, "normal"),
 }
 
 
@@ -60,10 +63,9 @@ def results(layers, make, exact):
 
 def main():
     ms.set_context(mode=ms.GRAPH_MODE)
-    try:
-        both = [choose_layers("on", "CPU", "graph", precision=precision) for precision in ("float32", "bfloat16")]
-    except UNetError:
-        return
+    library = build_library()
+    print("units", int(has_matrix_units(library)))
+    both = [FastLayers(library, precision) for precision in ("float32", "bfloat16")]
     for name, make in LAYERS.items():
         differences = [max(np.abs(a - b).max() / np.abs(a).max()
                            for a, b in zip(*(results(layers, make, exact) for layers in both)))

@@ -5,13 +5,13 @@ the image (im2col). In NHWC the same library is two to four times faster and nee
 nearly all of a U-Net's work, take a quarter of the multiplications besides (csrc/winograd.cc). The operators are
 compiled on the user's machine, at first use.
 """
-import ctypes
 import logging
+import os
 
-from src.cpu_ops.build import CannotBuild, build_library
+from src.cpu_ops.build import CannotBuild, build_library, has_matrix_units
 from src.layers import STOCK
 from src.model_utils.errors import UNetError
-from src.model_utils.runtime import cap_cpu_instruction_set
+from src.model_utils.runtime import ISA_VARIABLE, cap_cpu_instruction_set
 
 logger = logging.getLogger("unet")
 
@@ -23,14 +23,15 @@ def choose_layers(option, device, context_mode, amp_level="O0", precision="float
         option (str): auto takes the compiled operators where they can be had, on insists, off leaves them.
         device (str): Ascend, GPU or CPU.
         context_mode (str): graph or pynative.
-        amp_level (str): precision of the training step; the compiled operators are float32 alone.
+        amp_level (str): precision of the training step; the compiled operators take float32 tensors alone.
         precision (str): float32, or bfloat16 for the products of the compiled convolutions. Only a CPU has them.
 
     Returns:
         Layers.
 
     Raises:
-        UNetError: ``option`` is on or ``precision`` bfloat16, and the operators cannot be had.
+        UNetError: ``option`` is on or ``precision`` bfloat16, and the operators cannot be had; or the processor has no
+            units for bfloat16.
     """
     library, reason = None, None
     if device != "CPU":
@@ -40,7 +41,7 @@ def choose_layers(option, device, context_mode, amp_level="O0", precision="float
     elif context_mode != "graph":
         reason = "they need graph mode"
     elif amp_level != "O0":
-        reason = f"they compute in float32, and amp_level is {amp_level}"
+        reason = f"they take float32 tensors, and amp_level is {amp_level}"
     else:
         try:
             library = build_library()
@@ -50,9 +51,10 @@ def choose_layers(option, device, context_mode, amp_level="O0", precision="float
     if library is None and (option == "on" or rounded):
         raise UNetError(f"{'cpu_precision is bfloat16' if rounded else 'cpu_ops is on'}, but the compiled operators "
                         f"cannot be used: {reason}")
-    if rounded and not ctypes.CDLL(library).unet_has_matrix_units():
-        raise UNetError("cpu_precision is bfloat16, which takes a processor with Intel's AMX (amx_bf16), and oneDNN "
-                        "finds none here; leave it at float32, which is the faster one then")
+    if rounded and not has_matrix_units(library):
+        limit = f" under {ISA_VARIABLE}={os.environ[ISA_VARIABLE]}" if ISA_VARIABLE in os.environ else ""
+        raise UNetError(f"cpu_precision is bfloat16, which takes a processor with Intel's AMX, and oneDNN finds none "
+                        f"here{limit}; give --cpu_precision=float32, which is the faster one then")
     if library is not None:
         from src.cpu_ops.layers import FastLayers
 

@@ -1,4 +1,5 @@
 """Compiles the operators at first use, into a cache of the user's; or ahead of it, into a container's image."""
+import ctypes
 import hashlib
 import logging
 import os
@@ -46,6 +47,11 @@ def build_library():
     if not library.is_file():
         _compile(command, library)
     return str(library)
+
+
+def has_matrix_units(library):
+    """Whether this processor has units for products of bfloat16 numbers that a compiled ``library`` may use."""
+    return bool(ctypes.CDLL(library).unet_has_matrix_units())
 
 
 def build_ahead(folder):

@@ -24,11 +24,11 @@ memory view(const memory::desc& desc, const Tensor& x) { return memory(desc, une
 
 // Geometry of one layer; all that its primitives depend on.
 struct Layer {
-  memory::desc src, dst;                                  // NHWC
-  memory::desc plain_weights;                             // as MindSpore keeps them
-  memory::desc free_weights;                              // as oneDNN likes them
-  memory::desc src_factor, dst_factor, weights_factor;    // the same in the type that is multiplied
-  memory::desc bias;                                      // empty without
+  memory::desc src, dst;                            // NHWC
+  memory::desc plain_weights;                       // as MindSpore keeps them
+  memory::desc src_factor, dst_factor;              // NHWC, in the type that is multiplied
+  memory::desc weights_factor, weights_gradient;    // in the layout that oneDNN likes
+  memory::desc bias;                                // empty without
   memory::dims stride, pad_before, pad_after;
   std::vector<int64_t> key;
 
@@ -37,8 +37,8 @@ struct Layer {
     const int64_t k = w.shape[2];
     const memory::dims dims{y.shape[3], x.shape[3], k, k};   // (out, in, k, k)
     plain_weights = {dims, f32, transposed ? tag::iohw : tag::oihw};
-    free_weights = {dims, f32, tag::any};
     weights_factor = {dims, type, tag::any};
+    weights_gradient = {dims, f32, tag::any};
     if (with_bias) bias = flat(y.shape[3]);
     stride = transposed ? memory::dims{k, k} : memory::dims{1, 1};
     for (int axis : {1, 2}) {
@@ -82,7 +82,7 @@ struct Kind {
   }
 
   static typename BackwardWeights::primitive_desc weights_desc(const Layer& l) {
-    return {unet::engine(), kAlgorithm, l.src_factor, l.free_weights, l.dst_factor, l.stride, l.pad_before,
+    return {unet::engine(), kAlgorithm, l.src_factor, l.weights_gradient, l.dst_factor, l.stride, l.pad_before,
             l.pad_after, forward_desc(l, false), attributes(false)};
   }
 };
@@ -157,12 +157,12 @@ void backward_weights(std::vector<Tensor>& t, bool transposed, Type type) {
   }
   const Layer layer(x, dw, dy, false, transposed, type);
   auto& m = made<BackwardWeights>(layer, false, [&] { return K::weights_desc(layer); });
+  // The activations first, as in the other operators: scratch memory is kept by the order in which it is taken.
+  memory src = as(m.desc.src_desc(), layer.src, x), diff_dst = as(m.desc.diff_dst_desc(), layer.dst, dy);
   memory plain = view(layer.plain_weights, dw);
   const bool direct = m.desc.diff_weights_desc() == layer.plain_weights;
   memory result = direct ? plain : unet::scratch_memory(m.desc.diff_weights_desc());
-  execute(m, {{DNNL_ARG_SRC, as(m.desc.src_desc(), layer.src, x)},
-              {DNNL_ARG_DIFF_DST, as(m.desc.diff_dst_desc(), layer.dst, dy)},
-              {DNNL_ARG_DIFF_WEIGHTS, result}});
+  execute(m, {{DNNL_ARG_SRC, src}, {DNNL_ARG_DIFF_DST, diff_dst}, {DNNL_ARG_DIFF_WEIGHTS, result}});
   if (!direct) dnnl::reorder(result, plain).execute(unet::stream(), result, plain);
   unet::stream().wait();
 }
@@ -194,11 +194,3 @@ using Deconv = Kind<dnnl::deconvolution_forward, dnnl::deconvolution_backward_da
 
 UNET_CONVOLUTIONS(, f32)
 UNET_CONVOLUTIONS(_bf16, bf16)
-
-// Whether the processor has units for products of bfloat16 numbers, and oneDNN may use them. Without, such products
-// take longer than those of float32 numbers.
-extern "C" int unet_has_matrix_units() {
-  const auto found = static_cast<int>(dnnl::get_effective_cpu_isa());
-  const auto wanted = static_cast<int>(dnnl::cpu_isa::avx512_core_amx);
-  return (found & wanted) == wanted;
-}

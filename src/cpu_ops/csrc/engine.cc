@@ -186,3 +186,11 @@ int run(const char* name, Operator op, int count, void** params, int* ndims, int
 }
 
 }  // namespace unet
+
+// Whether the processor has units for products of bfloat16 numbers, and oneDNN may use them. Without, such products
+// take longer than those of float32 numbers.
+extern "C" int unet_has_matrix_units() {
+  const auto found = static_cast<int>(dnnl::get_effective_cpu_isa());
+  const auto wanted = static_cast<int>(dnnl::cpu_isa::avx512_core_amx);
+  return (found & wanted) == wanted;
+}
