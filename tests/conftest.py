@@ -19,9 +19,15 @@ os.environ.setdefault("GLOG_v", "3")
 
 # What the scripts of the project see; taken before this process is set up for MindSpore's own kernels.
 SCRIPT_ENVIRONMENT = dict(os.environ)
-cap_cpu_instruction_set()
 
 pytest_plugins = ["lite"]
+
+
+def pytest_configure(config):
+    """Set this process up for MindSpore's own kernels; not the one that starts workers, which would inherit it."""
+    if config.getoption("dist", "no") == "no":
+        cap_cpu_instruction_set()
+
 
 settings.register_profile("unet", deadline=None, max_examples=50)
 settings.load_profile("unet")
