@@ -4,61 +4,30 @@ A script, as conftest.py caps the instruction set that oneDNN may use in the tes
 processor has units for such products, and for each layer the largest difference of result and gradients on the one
 kind of numbers and on the other, which takes AVX-512.
 """
-import sys
-from pathlib import Path
-
 import mindspore as ms
 import numpy as np
-from mindspore import ParameterTuple, Tensor, nn, ops
+from test_cpu_ops import convolution, normal, values_and_gradients
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from src.cpu_ops.build import build_library, has_matrix_units
+from src.cpu_ops.layers import FastLayers
 
-from src.cpu_ops.build import build_library, has_matrix_units  # noqa: E402
-from src.cpu_ops.layers import FastLayers  # noqa: E402
-
+# name -> (channels of the input, what makes the layer)
 LAYERS = {
-    "same": lambda layers: layers.conv(32, 48, 3, "same", True, "normal"),
-    "valid": lambda layers: layers.conv(16, 32, 3, "valid", False, "normal"),
-    "even": lambda layers: layers.conv(32, 16, 2, "same", False, "normal"),
-    "pointwise": lambda layers: layers.conv(32, 16, 1, "same", False, "normal"),
-    "with_relu": lambda layers: layers.conv_relu(16, 32, 3, "same", True, "normal")[0],
-    "transposed": lambda layers: layers.deconv(32, 16, "normal"),
-    "image": lambda layers: layers.conv(3, 16, 3, "same", True, "normal"),
-    "logits": lambda layers: layers.conv(32, 2, 1, "same", False, "normal"),
+    "same": (32, convolution(32, 48, 3, "same", True, False)),
+    "valid": (16, convolution(16, 32, 3, "valid", False, False)),
+    "even": (32, convolution(32, 16, 2, "same", False, False)),
+    "pointwise": (32, convolution(32, 16, 1, "same", False, False)),
+    "with_relu": (16, convolution(16, 32, 3, "same", True, True)),
+    "transposed": (32, lambda layers: layers.deconv(32, 16, "normal")),
+    "image": (3, convolution(3, 16, 3, "same", True, False)),
+    "logits": (32, convolution(32, 2, 1, "same", False, False)),
 }
 
 
-class Between(nn.Cell):
-    """A layer with NCHW on both sides."""
-
-    def __init__(self, layers, layer):
-        super().__init__()
-        self.enter, self.leave, self.layer = layers.enter(), layers.leave(), layer
-
-    def construct(self, x):
-        return self.leave(self.layer(self.enter(x)))
-
-
-def numbers(rng, shape, exact):
-    """Normal numbers; ``exact``: with the 8 leading bits that bfloat16 keeps."""
-    values = rng.normal(size=shape).astype(np.float32)
-    return (values.view(np.uint32) & np.uint32(0xffff0000)).view(np.float32) if exact else values
-
-
-def results(layers, make, exact):
-    """The result and the gradients of input and parameters."""
-    rng = np.random.default_rng(0)
-    part = Between(layers, make(layers))
-    parameters = ParameterTuple(part.trainable_params())
-    for parameter in parameters:
-        parameter.set_data(Tensor(numbers(rng, parameter.shape, exact)))
-    channels = next(p for p in parameters if p.name.endswith("weight")).shape
-    ins = channels[0] if type(part.layer).__name__ == "_Deconv" else channels[1]
-    x = Tensor(numbers(rng, (2, ins, 13, 18), exact))
-    y = part(x)
-    gradient = ops.GradOperation(get_all=True, get_by_list=True, sens_param=True)(part, parameters)
-    (dx,), of_parameters = gradient(x, Tensor(numbers(rng, y.shape, exact)))
-    return [tensor.asnumpy() for tensor in (y, dx, *of_parameters)]
+def exact(rng, shape):
+    """Normal numbers with the 8 leading bits that bfloat16 keeps."""
+    bits = normal(rng, shape).astype(np.float32).view(np.uint32)
+    return (bits & np.uint32(0xffff0000)).view(np.float32)
 
 
 def main():
@@ -66,10 +35,10 @@ def main():
     library = build_library()
     print("units", int(has_matrix_units(library)))
     both = [FastLayers(library, precision) for precision in ("float32", "bfloat16")]
-    for name, make in LAYERS.items():
-        differences = [max(np.abs(a - b).max() / np.abs(a).max()
-                           for a, b in zip(*(results(layers, make, exact) for layers in both)))
-                       for exact in (True, False)]
+    for name, (channels, make) in LAYERS.items():
+        differences = [max(np.abs(a - b).max() / np.abs(a).max() for a, b in zip(*(
+            values_and_gradients(layers, make, [(2, channels, 13, 18)], draw, draw) for layers in both)))
+            for draw in (exact, normal)]
         print(name, *differences)
 
 

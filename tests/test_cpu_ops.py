@@ -63,7 +63,7 @@ def whole(rng, shape):
     return rng.integers(-3, 4, shape) + (0.5 if len(shape) == 1 else 0)
 
 
-def values_and_gradients(layers, make, shapes, draw=normal):
+def values_and_gradients(layers, make, shapes, draw=normal, draw_weights=normal):
     rng = np.random.default_rng(0)
     inputs = [Tensor(draw(rng, shape).astype(np.float32)) for shape in shapes]
     part = Between(layers, make(layers))
@@ -71,7 +71,7 @@ def values_and_gradients(layers, make, shapes, draw=normal):
         parameter.set_data(Tensor(draw(rng, parameter.shape).astype(np.float32)))
     part.set_train()
     result = part(*inputs)
-    weights = Tensor(rng.normal(size=result.shape).astype(np.float32))
+    weights = Tensor(draw_weights(rng, result.shape).astype(np.float32))
     parameters = ParameterTuple(part.trainable_params())
     gradient = ops.GradOperation(get_all=True, get_by_list=len(parameters) > 0)
     found = gradient(Weighted(part), parameters)(weights, *inputs) if len(parameters) else gradient(Weighted(part))(

@@ -36,8 +36,9 @@ def machine(cpuinfo="/proc/cpuinfo"):
     found = {"system": f"{platform.system()} {platform.release()}", "processor": processor,
              "cores for this process": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
                                            else os.cpu_count())}
-    if machine_bytes():
-        found["memory"] = f"{machine_bytes() / 2**30:.1f} GiB"
+    memory = machine_bytes()
+    if memory:
+        found["memory"] = f"{memory / 2**30:.1f} GiB"
     return found
 
 
