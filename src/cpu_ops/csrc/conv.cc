@@ -64,14 +64,8 @@ dnnl::primitive_attr attributes(bool relu) {
 }
 
 // A convolution or transposed convolution, forward, backward to the data, backward to the weights.
-template <class ForwardPrimitive, class DataPrimitive, class WeightsPrimitive, dnnl::algorithm kAlgorithm,
-          bool kIsTransposed>
+template <class Forward, class BackwardData, class BackwardWeights, dnnl::algorithm kAlgorithm>
 struct Kind {
-  using Forward = ForwardPrimitive;
-  using BackwardData = DataPrimitive;
-  using BackwardWeights = WeightsPrimitive;
-  static constexpr bool kTransposed = kIsTransposed;
-
   static typename Forward::primitive_desc forward_desc(const Layer& l, bool relu) {
     const auto prop = dnnl::prop_kind::forward_training;
     if (l.bias.get_size()) {
@@ -125,15 +119,15 @@ void execute(M& made, std::unordered_map<int, memory> args) {
 }
 
 // x, w, [bias,] -> y
-template <class K>
-void forward(std::vector<Tensor>& t, bool relu, Type type) {
+template <class Forward, class K>
+void forward(std::vector<Tensor>& t, bool transposed, bool relu, Type type) {
   const bool with_bias = t.size() == 4;
   const Tensor &x = t[0], &w = t[1], &y = t.back();
-  if (type == f32 && !K::kTransposed && unet::winograd::pays(w, y)) {
+  if (type == f32 && !transposed && unet::winograd::pays(w, y)) {
     return unet::winograd::forward(x, w, with_bias ? t[2].data : nullptr, relu, y);
   }
-  const Layer layer(x, w, y, with_bias, K::kTransposed, type);
-  auto& m = made<typename K::Forward>(layer, relu, [&] { return K::forward_desc(layer, relu); });
+  const Layer layer(x, w, y, with_bias, transposed, type);
+  auto& m = made<Forward>(layer, relu, [&] { return K::forward_desc(layer, relu); });
   std::unordered_map<int, memory> args{
       {DNNL_ARG_SRC, as(m.desc.src_desc(), layer.src, x)},
       {DNNL_ARG_WEIGHTS, as(m.desc.weights_desc(), layer.plain_weights, w)},
@@ -143,28 +137,26 @@ void forward(std::vector<Tensor>& t, bool relu, Type type) {
 }
 
 // w, dy -> dx
-template <class K>
-void backward_data(std::vector<Tensor>& t, Type type) {
+template <class BackwardData, class K>
+void backward_data(std::vector<Tensor>& t, bool transposed, Type type) {
   const Tensor &w = t[0], &dy = t[1], &dx = t[2];
-  if (type == f32 && !K::kTransposed && unet::winograd::pays(w, dx)) {
-    return unet::winograd::backward_data(w, dy, dx);
-  }
-  const Layer layer(dx, w, dy, false, K::kTransposed, type);
-  auto& m = made<typename K::BackwardData>(layer, false, [&] { return K::data_desc(layer); });
+  if (type == f32 && !transposed && unet::winograd::pays(w, dx)) return unet::winograd::backward_data(w, dy, dx);
+  const Layer layer(dx, w, dy, false, transposed, type);
+  auto& m = made<BackwardData>(layer, false, [&] { return K::data_desc(layer); });
   execute(m, {{DNNL_ARG_DIFF_DST, as(m.desc.diff_dst_desc(), layer.dst, dy)},
               {DNNL_ARG_WEIGHTS, as(m.desc.weights_desc(), layer.plain_weights, w)},
               {DNNL_ARG_DIFF_SRC, view(layer.src, dx)}});
 }
 
 // x, dy -> dw
-template <class K>
-void backward_weights(std::vector<Tensor>& t, Type type) {
+template <class BackwardWeights, class K>
+void backward_weights(std::vector<Tensor>& t, bool transposed, Type type) {
   const Tensor &x = t[0], &dy = t[1], &dw = t[2];
-  if (type == f32 && !K::kTransposed && unet::winograd::pays(dw, dy)) {
+  if (type == f32 && !transposed && unet::winograd::pays(dw, dy)) {
     return unet::winograd::backward_weights(x, dy, dw);
   }
-  const Layer layer(x, dw, dy, false, K::kTransposed, type);
-  auto& m = made<typename K::BackwardWeights>(layer, false, [&] { return K::weights_desc(layer); });
+  const Layer layer(x, dw, dy, false, transposed, type);
+  auto& m = made<BackwardWeights>(layer, false, [&] { return K::weights_desc(layer); });
   // The activations first, as in the other operators: scratch memory is kept by the order in which it is taken.
   memory src = as(m.desc.src_desc(), layer.src, x), diff_dst = as(m.desc.diff_dst_desc(), layer.dst, dy);
   memory plain = view(layer.plain_weights, dw);
@@ -176,21 +168,29 @@ void backward_weights(std::vector<Tensor>& t, Type type) {
 }
 
 using Conv = Kind<dnnl::convolution_forward, dnnl::convolution_backward_data, dnnl::convolution_backward_weights,
-                  dnnl::algorithm::convolution_direct, false>;
+                  dnnl::algorithm::convolution_direct>;
 using Deconv = Kind<dnnl::deconvolution_forward, dnnl::deconvolution_backward_data,
-                    dnnl::deconvolution_backward_weights, dnnl::algorithm::deconvolution_direct, true>;
+                    dnnl::deconvolution_backward_weights, dnnl::algorithm::deconvolution_direct>;
 
 }  // namespace
 
 // The operators with factors of one type.
-#define UNET_CONVOLUTIONS(suffix, type)                                                      \
-  UNET_OPERATOR(unet_conv##suffix) { forward<Conv>(t, false, type); }                        \
-  UNET_OPERATOR(unet_conv_relu##suffix) { forward<Conv>(t, true, type); }                    \
-  UNET_OPERATOR(unet_conv_backward_data##suffix) { backward_data<Conv>(t, type); }           \
-  UNET_OPERATOR(unet_conv_backward_weights##suffix) { backward_weights<Conv>(t, type); }     \
-  UNET_OPERATOR(unet_deconv##suffix) { forward<Deconv>(t, false, type); }                    \
-  UNET_OPERATOR(unet_deconv_backward_data##suffix) { backward_data<Deconv>(t, type); }       \
-  UNET_OPERATOR(unet_deconv_backward_weights##suffix) { backward_weights<Deconv>(t, type); }
+#define UNET_CONVOLUTIONS(suffix, type)                                                                           \
+  UNET_OPERATOR(unet_conv##suffix) { forward<dnnl::convolution_forward, Conv>(t, false, false, type); }           \
+  UNET_OPERATOR(unet_conv_relu##suffix) { forward<dnnl::convolution_forward, Conv>(t, false, true, type); }       \
+  UNET_OPERATOR(unet_conv_backward_data##suffix) {                                                                \
+    backward_data<dnnl::convolution_backward_data, Conv>(t, false, type);                                         \
+  }                                                                                                               \
+  UNET_OPERATOR(unet_conv_backward_weights##suffix) {                                                             \
+    backward_weights<dnnl::convolution_backward_weights, Conv>(t, false, type);                                   \
+  }                                                                                                               \
+  UNET_OPERATOR(unet_deconv##suffix) { forward<dnnl::deconvolution_forward, Deconv>(t, true, false, type); }      \
+  UNET_OPERATOR(unet_deconv_backward_data##suffix) {                                                              \
+    backward_data<dnnl::deconvolution_backward_data, Deconv>(t, true, type);                                      \
+  }                                                                                                               \
+  UNET_OPERATOR(unet_deconv_backward_weights##suffix) {                                                           \
+    backward_weights<dnnl::deconvolution_backward_weights, Deconv>(t, true, type);                                \
+  }
 
 UNET_CONVOLUTIONS(, f32)
 UNET_CONVOLUTIONS(_bf16, bf16)
