@@ -1,8 +1,8 @@
 """Prepare a raw data set for training: ``python preprocess_dataset.py --config_path=FILE.yaml --data_path=DIR``."""
 import sys
 
-from src.model_utils.interruption import Interruption
 from src.model_utils.script import run_script
+from src.model_utils.signals import Interruption
 
 
 def main(config):

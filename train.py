@@ -1,8 +1,8 @@
 """Train a network: ``python train.py --config_path=FILE.yaml --data_path=DIR``."""
 import sys
 
-from src.model_utils.interruption import Interruption
 from src.model_utils.script import run_script
+from src.model_utils.signals import Interruption
 
 
 def main(config):

@@ -11,7 +11,7 @@ from src.model_utils.config import PROJECT_ROOT, load_schema, read_yaml
 from src.model_utils.errors import UNetError, some
 from src.model_utils.files import CONFIG, METRICS, SPLITS, remove_leftovers
 from src.model_utils.lock import FolderLock
-from src.model_utils.relay import Relay
+from src.model_utils.signals import Relay
 
 logger = logging.getLogger("unet")
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, SCRIPT_ENVIRONMENT, assert_one_line_error, run
 
-from src.model_utils import device_adapter, server_lock
-from src.model_utils.archive import unpack
+from src.model_utils import device_adapter
 from src.model_utils.errors import UNetError
-from src.model_utils.server_lock import ServerLock
+from src.model_utils.lock import ServerLock
+from src.model_utils.moxing_adapter import unpack
 
 STAND_IN = PROJECT / "tests" / "fixtures" / "modelarts"
 
@@ -231,7 +231,7 @@ def test_preprocess(store, sample):
 
 
 def test_lock_of_a_single_process(tmp_path, monkeypatch):
-    monkeypatch.setattr(server_lock.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     did = []
     for _ in range(2):      # the second time over the file of the first
         lock = ServerLock("x", 1)
@@ -243,13 +243,13 @@ def test_lock_of_a_single_process(tmp_path, monkeypatch):
 
 def test_a_run_begun_while_another_takes_its_output_away(tmp_path, monkeypatch):
     """waits for it, and is then a group of its own."""
-    monkeypatch.setattr(server_lock.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     earlier = ServerLock("x", 1)
     code = f"""
 import sys, tempfile
 sys.path.insert(0, {str(PROJECT)!r})
 tempfile.gettempdir = lambda: {str(tmp_path)!r}
-from src.model_utils.server_lock import ServerLock
+from src.model_utils.lock import ServerLock
 print("begun", flush=True)
 print(ServerLock("x", 60).is_owner)
 """

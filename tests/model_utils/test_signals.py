@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT
 
-from src.model_utils.interruption import SIGNALS
-from src.model_utils.relay import Relay
+from src.model_utils.signals import SIGNALS, Relay
 
 # Runs two programs; the first says its number, its session, and whatever signal it gets.
 PARENT = f"""
 import sys
 sys.path.insert(0, {str(PROJECT)!r})
-from src.model_utils.relay import Relay
+from src.model_utils.signals import Relay
 child = '''
 import os, signal, sys, time
 def say(number, _):
