@@ -11,7 +11,7 @@ def main(config):
         check(config)
         return 0
     interruption = Interruption("the pictures at work")   # before NumPy loads and makes threads
-    from src.preparation.prepare import prepare
+    from src.data.preparation.prepare import prepare
 
     bad = prepare(config, lambda: interruption.signum)
     return interruption.exit_status or (1 if bad else 0)
@@ -21,7 +21,7 @@ def check(config):
     """Look at all of the data as training and validation would read them."""
     from pathlib import Path
 
-    from src.data.check import check_dataset
+    from src.data.dataset_check import check_dataset
     from src.data.samples import create_samples
     from src.model_utils.files import DATASET
 

@@ -2,7 +2,7 @@
 
 Logits are (N, C, H, W); those of a network with one output channel are (N, 1, H, W), and stand for two classes: the
 sigmoid of x is the softmax of (0, x), so the cross entropy is then the binary one. Labels are one-hot (N, C, H, W),
-two classes for one output channel; a further channel holds weights of the pixels (see ``src.data.border``). The
+two classes for one output channel; a further channel holds weights of the pixels (see ``src.data.border_weights``). The
 weight of a pixel is that times the weight of its class. Means are over pixels, not over weights, so that the loss of
 a large batch is the mean of the losses of its parts.
 """

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from src.data.pictures import count_pages, list_pictures, read_pages
+from src.data.image_reader import count_pages, list_pictures, read_pages
 from src.data.samples import input_low
 from src.data.transforms import channels_first, to_unit_range
 from src.evaluation import with_both_classes

@@ -14,7 +14,7 @@ from src.accumulation import AccumulatedStep
 from src.callbacks import CheckpointSaver, EpochLossTimeMonitor, StepLossTimeMonitor
 from src.checkpoint_files import checkpoint_folder
 from src.cpu_ops import choose_layers
-from src.data.check import check_dataset
+from src.data.dataset_check import check_dataset
 from src.data.pipeline import training_pipeline
 from src.data.samples import create_samples, entries
 from src.data.schedule import make_schedule

@@ -21,7 +21,7 @@ from mindspore import nn
 from PIL import Image
 
 from src import checkpoint
-from src.data.pairs import Pair, PairReader
+from src.data.image_mask_pairs import Pair, PairReader
 from src.data.stacks import StackReader, fold_indices
 from src.data.synthetic import make_stacks
 from src.model_utils.config import parse_options

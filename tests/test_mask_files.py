@@ -5,7 +5,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from src.data.pictures import Picture
+from src.data.image_reader import Picture
 from src.data.stacks import read_probabilities
 from src.mask_files import OPACITY, STRIP, MaskWriter
 from src.model_utils.config import parse_options

@@ -1,7 +1,7 @@
 """Layouts of pictures and masks in folders: which files make a pair, which pairs train and which validate."""
 from pathlib import Path
 
-from src.data.pairs import Pair
+from src.data.image_mask_pairs import Pair
 from src.model_utils.errors import UNetError, some
 from src.model_utils.files import natural
 

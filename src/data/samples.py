@@ -4,10 +4,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from src.data import augment, border, transforms
+from src.data import augment, border_weights, transforms
+from src.data.augmentation_policies import RECIPES
 from src.data.folders import list_pairs
-from src.data.pairs import PairReader
-from src.data.recipes import RECIPES
+from src.data.image_mask_pairs import PairReader
 from src.data.splits import choose
 from src.data.stacks import StackReader, fold_indices
 from src.model_utils.errors import UNetError
@@ -68,7 +68,7 @@ class StackTransform:
 
 
 class FolderTransform:
-    """Pictures of any size: resized, then scaled to ``low`` to 1; ``recipe`` augments, see ``src.data.recipes``."""
+    """Pictures of any size: resized, then scaled to ``low`` to 1; ``recipe`` names the augmentation policy."""
 
     def __init__(self, geometry, low=-1, recipe="default"):
         self.geometry, self.low, self.recipe = geometry, low, RECIPES[recipe]
@@ -97,7 +97,7 @@ class TrainingSamples:
 
     def __init__(self, reader, indices, transform, num_classes, augmentation=Augmentation(), seed=1, shuffle=True,
                  border_w0=0.0):
-        self.reader = border.BorderReader(reader) if border_w0 else reader
+        self.reader = border_weights.BorderReader(reader) if border_w0 else reader
         self.border_w0 = border_w0
         self.indices = list(indices)
         self.transform = transform
@@ -124,20 +124,20 @@ class TrainingSamples:
                           else self.transform.plain(image, classes))
         image, classes = self._patch(image, classes, rng)
         classes = transforms.center_crop(classes, self._label_size(classes.shape))
-        classes, weights = border.unpack(classes)
+        classes, weights = border_weights.unpack(classes)
         label = transforms.one_hot(classes, self.num_classes)
         if weights is not None:
-            label = np.concatenate([label, border.pixel_weights(weights, self.border_w0)])
+            label = np.concatenate([label, border_weights.pixel_weights(weights, self.border_w0)])
         return transforms.channels_first(image), label
 
     def class_counts(self):
         """(num_classes,) number of pixels of each class in the masks, without augmentation."""
-        return sum(np.bincount(border.unpack(self.reader[index][1])[0].ravel(), minlength=self.num_classes)
+        return sum(np.bincount(border_weights.unpack(self.reader[index][1])[0].ravel(), minlength=self.num_classes)
                    for index in self.indices)
 
     def as_validation(self, keep_label_size=False):
         """The same samples in order and without augmentation: ValidationSamples."""
-        reader = self.reader.reader if isinstance(self.reader, border.BorderReader) else self.reader
+        reader = self.reader.reader if isinstance(self.reader, border_weights.BorderReader) else self.reader
         return ValidationSamples(reader, self.indices, self.transform, self.num_classes, keep_label_size)
 
     @property

@@ -2,7 +2,7 @@
 import cv2
 import numpy as np
 
-from src.data import border
+from src.data import border_weights
 
 
 def to_unit_range(image, low=-1):
@@ -24,7 +24,7 @@ def resize_image(image, size):
 def resize_classes(classes, size):
     """Resize (H, W) uint8 class numbers to ``size``: a pixel of a smaller mask takes the class that covers most of it.
 
-    A side that grows does so by the nearest neighbour. The classes may carry weights (``src.data.border``).
+    A side that grows does so by the nearest neighbour. The classes may carry weights (``src.data.border_weights``).
     """
     return _with_weights(_resize_classes, classes, size)
 
@@ -38,12 +38,12 @@ def resize_two_classes(classes, size):
 
 
 def _with_weights(resize, classes, size):
-    classes, weights = border.unpack(classes)
+    classes, weights = border_weights.unpack(classes)
     classes = resize(classes, size)
     if weights is None:
         return classes
     # Weights go by the nearest neighbour; they are the background's alone.
-    return border.pack(classes, np.where(classes > 0, 0, _nearest(weights, size)))
+    return border_weights.pack(classes, np.where(classes > 0, 0, _nearest(weights, size)))
 
 
 def _cut_at_one_half(classes, size):

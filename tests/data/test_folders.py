@@ -6,7 +6,7 @@ from conftest import write_pairs
 from PIL import Image
 
 from src.data.folders import list_pairs
-from src.data.pairs import Pair, PairReader
+from src.data.image_mask_pairs import Pair, PairReader
 from src.model_utils.errors import UNetError
 
 

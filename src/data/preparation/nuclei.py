@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 
 from src.data.folders import IMAGE_FILE, MASK_FILE
-from src.data.pairs import open_image, read_pixels, to_channels
+from src.data.image_mask_pairs import open_image, read_pixels, to_channels
+from src.data.preparation.task_pool import Task
 from src.model_utils.errors import UNetError
-from src.preparation.work import Task
 
 
 def nuclei_tasks(data_dir, save_dir):

@@ -5,9 +5,9 @@ import cv2
 import numpy as np
 import pytest
 
+from src.data.preparation.task_pool import Task, carry_out
 from src.data.tiff import read_stack, write_stack
 from src.model_utils.errors import UNetError
-from src.preparation.work import Task, carry_out
 
 
 def paint(value):

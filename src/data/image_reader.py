@@ -9,7 +9,7 @@ import tifffile
 from PIL import Image
 
 from src.data.folders import IMAGE_FILE
-from src.data.pairs import open_image, read_pixels, to_channels
+from src.data.image_mask_pairs import open_image, read_pixels, to_channels
 from src.data.tiff import open_tiff
 from src.model_utils.errors import UNetError
 from src.model_utils.files import natural

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from src.data.folders import list_pairs
-from src.data.pairs import open_image
+from src.data.image_mask_pairs import open_image
+from src.data.preparation.task_pool import Task
 from src.data.stacks import IMAGE_STACK, LABEL_STACK
 from src.data.tiff import read_stack
 from src.model_utils.errors import UNetError
-from src.preparation.work import Task
 
 TEST_STACK = "test-volume.tif"
 

@@ -4,7 +4,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from src.data.pictures import MAX_SIDE, Picture, check_size, count_pages, list_pictures, read_pages
+from src.data.image_reader import MAX_SIDE, Picture, check_size, count_pages, list_pictures, read_pages
 from src.model_utils.errors import UNetError
 
 GRAY = np.arange(12 * 9, dtype=np.uint8).reshape(12, 9)
@@ -147,7 +147,7 @@ def test_too_many_samples_are_refused_unread(tmp_path, monkeypatch):
 @pytest.mark.parametrize("ending", ["png", "bmp", "tif"])
 def test_claims_are_refused_before_anything_is_allocated(tmp_path, monkeypatch, ending):
     """Also the width of planes one after another, which is not the second side of their array."""
-    monkeypatch.setattr("src.data.pictures.MAX_SIDE", 50)
+    monkeypatch.setattr("src.data.image_reader.MAX_SIDE", 50)
     if ending == "tif":
         tifffile.imwrite(tmp_path / "a.tif", np.zeros((3, 5, 51), np.uint8), photometric="rgb",
                          planarconfig="separate")

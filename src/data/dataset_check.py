@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from src.data.border import unpack
+from src.data.border_weights import unpack
 from src.model_utils.errors import UNetError, some
 from src.model_utils.files import write_atomically
 

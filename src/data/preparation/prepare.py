@@ -2,11 +2,11 @@
 import logging
 import time
 
+from src.data.preparation.coco import coco_tasks
+from src.data.preparation.isbi_slices import IMAGE_MASK, MEMBRANE, slice_tasks, stack_tasks
+from src.data.preparation.nuclei import nuclei_tasks
+from src.data.preparation.task_pool import carry_out
 from src.model_utils.errors import UNetError
-from src.preparation.coco import coco_tasks
-from src.preparation.nuclei import nuclei_tasks
-from src.preparation.slices import IMAGE_MASK, MEMBRANE, slice_tasks, stack_tasks
-from src.preparation.work import carry_out
 
 logger = logging.getLogger("unet")
 

@@ -7,10 +7,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from src.data.folders import IMAGE_FILE, MASK_FILE
-from src.data.pairs import open_image, read_pixels, to_channels
+from src.data.image_mask_pairs import open_image, read_pixels, to_channels
+from src.data.preparation.task_pool import Task
 from src.model_utils.errors import UNetError, some
 from src.model_utils.files import write_atomically
-from src.preparation.work import Task
 
 CLASSES_FILE = "classes.json"
 
@@ -122,7 +122,7 @@ def draw_instances(path, size, instances):
     Returns:
         tuple: ((H, W, 3) uint8 blue, green, red; (H, W) uint8 class numbers), and the number of instances.
     """
-    from src.preparation.segmentation import area  # loads pycocotools, which other data sets do without
+    from src.data.preparation.coco_masks import area  # loads pycocotools, which other data sets do without
 
     if not path.is_file():
         raise UNetError(f"{path} is missing; the annotation file names it")

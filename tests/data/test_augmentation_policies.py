@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.data.border import pack
-from src.data.recipes import RECIPES
+from src.data.augmentation_policies import RECIPES
+from src.data.border_weights import pack
 from src.data.samples import create_samples
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError

@@ -13,12 +13,12 @@ from conftest import PROJECT, SCRIPT_ENVIRONMENT, assert_one_line_error, run
 from PIL import Image
 
 from src.data.folders import list_pairs
-from src.data.pairs import PairReader
+from src.data.image_mask_pairs import PairReader
+from src.data.preparation.nuclei import merge_masks, nuclei_tasks
+from src.data.preparation.prepare import create_tasks
+from src.data.preparation.task_pool import carry_out
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
-from src.preparation.nuclei import merge_masks, nuclei_tasks
-from src.preparation.prepare import create_tasks
-from src.preparation.work import carry_out
 
 COMMAND = ["preprocess_dataset.py", "--config_path", PROJECT / "unet_nested_cell_config.yaml"]
 
@@ -212,6 +212,6 @@ def test_check_looks_at_what_was_prepared(tmp_path):
 
 
 def test_mindspore_is_not_loaded():
-    code = "import src.preparation.prepare, preprocess_dataset, sys; print('mindspore' in sys.modules)"
+    code = "import src.data.preparation.prepare, preprocess_dataset, sys; print('mindspore' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, text=True, capture_output=True, check=True)
     assert result.stdout == "False\n"

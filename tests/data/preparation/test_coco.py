@@ -12,11 +12,11 @@ from PIL import Image
 
 coder = pytest.importorskip("pycocotools.mask")
 
+from src.data.preparation.coco import draw_instances  # noqa: E402
+from src.data.preparation.coco_masks import area  # noqa: E402
+from src.data.preparation.prepare import create_tasks  # noqa: E402
 from src.model_utils.config import parse_options  # noqa: E402
 from src.model_utils.errors import UNetError  # noqa: E402
-from src.preparation.coco import draw_instances  # noqa: E402
-from src.preparation.prepare import create_tasks  # noqa: E402
-from src.preparation.segmentation import area  # noqa: E402
 
 CLASSES = ["background", "cat", "dog"]
 CATEGORIES = [{"id": 90, "name": "cat"}, {"id": 7, "name": "dog"}]     # the ids are not the class numbers

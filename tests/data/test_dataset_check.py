@@ -7,7 +7,7 @@ import pytest
 from conftest import write_pairs
 from PIL import Image
 
-from src.data.check import _spread, check_dataset, table
+from src.data.dataset_check import _spread, check_dataset, table
 from src.data.samples import create_samples
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
@@ -113,14 +113,14 @@ def test_many_classes(check, tmp_path):
 
 def test_classes_that_a_short_look_has_not_met(check, tmp_path, monkeypatch):
     """are not said to be absent."""
-    monkeypatch.setattr("src.data.check.QUICK_SECONDS", 0)
+    monkeypatch.setattr("src.data.dataset_check.QUICK_SECONDS", 0)
     found, log = check(write_pairs(tmp_path / "many", NAMES, classes=12), "--num_classes=13", quick=True)
     assert found["training"]["seen"] == 1 and "no pixel of" not in log
 
 
 def test_quick(check, data, monkeypatch):
     """As many as the time allows, spread over all."""
-    monkeypatch.setattr("src.data.check.QUICK_SECONDS", 0)
+    monkeypatch.setattr("src.data.dataset_check.QUICK_SECONDS", 0)
     found, _ = check(data, quick=True)
     assert found["training"]["seen"] == 1 == found["validation"]["seen"] and found["training"]["samples"] == 8
     found, _ = check(data)
@@ -143,7 +143,7 @@ def test_stacks(sample, tmp_path):
 
 
 def test_table_columns_are_straight(check, data):
-    from src.data.check import look
+    from src.data.dataset_check import look
 
     train, valid = create_samples(parse_options(["--dataset=folders", "--num_channels=3", f"--data_path={data}"], ""))
     lines = table({"training": look(train, None), "validation": look(valid, None)}, [])

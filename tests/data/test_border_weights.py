@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.data.border import border_map, pack, pixel_weights, unpack
+from src.data.border_weights import border_map, pack, pixel_weights, unpack
 from src.data.samples import create_samples
 from src.model_utils.config import parse_options
 
