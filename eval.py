@@ -11,9 +11,9 @@ def main(config):
     from src.data.samples import create_samples
     from src.evaluation import report
     from src.model_utils import runtime
-    from src.networks import build_network, check_sizes
+    from src.networks.inference_network import predictor
+    from src.networks.registry import build_network, check_sizes
     from src.tta import with_tta
-    from src.utils import predictor
 
     place = runtime.start(config)
     _, samples = create_samples(config)

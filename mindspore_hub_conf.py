@@ -36,7 +36,7 @@ def create_network(name, *args, checkpoint_file_path="", **kwargs):
     from src.model_utils.config import parse_options
     from src.model_utils.errors import UNetError
     from src.model_utils.runtime import cap_cpu_instruction_set
-    from src.networks import build_network
+    from src.networks.registry import build_network
 
     if name not in MODELS:
         raise UNetError(f"network {name!r}: known networks are {', '.join(MODELS)}")
@@ -51,7 +51,7 @@ def create_network(name, *args, checkpoint_file_path="", **kwargs):
 def _options(name, config, args, kwargs):
     """What was given, under the options' names."""
     from src.model_utils.errors import UNetError
-    from src.networks import NETWORKS
+    from src.networks.registry import NETWORKS
 
     _, arguments, _ = NETWORKS[config.model_name]
     known = [*(ARGUMENTS.get(argument, argument) for argument in arguments(config)), "weight_init"]

@@ -44,7 +44,7 @@ def main():
     from src.export import export
     from src.model_utils.config import parse_options
     from src.model_utils.runtime import cap_cpu_instruction_set, quiet_mindspore
-    from src.networks import build_network, probabilities
+    from src.networks.registry import build_network, probabilities
 
     quiet_mindspore()
     cap_cpu_instruction_set()

@@ -27,8 +27,8 @@ def mindspore_network(config, checkpoint, precision):
     """The network as eval.py runs it with this cpu_precision."""
     from src.checkpoint import load_weights
     from src.cpu_ops import choose_layers
-    from src.networks import build_network
-    from src.utils import predictor
+    from src.networks.inference_network import predictor
+    from src.networks.registry import build_network
 
     place = runtime.start(config)
     network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode,

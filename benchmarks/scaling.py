@@ -53,7 +53,7 @@ def options(argv):
 @lru_cache
 def gradient_bytes(*argv):
     """Bytes of a step's gradients with these options: one float32 for each trained parameter."""
-    from src.networks import build_network
+    from src.networks.registry import build_network
 
     config = options(argv)
     return BYTES * sum(math.prod(parameter.shape) for parameter in build_network(config).trainable_params())
@@ -85,7 +85,7 @@ def _short(number):
 
 def gradients_table():
     """Parameters and gradients of each network, with the options of its published runs or the defaults."""
-    from src.networks import NETWORKS
+    from src.networks.registry import NETWORKS
 
     sizes = {name: gradient_bytes(*(MEDICAL if name == "unet_medical" else [f"--model_name={name}"]))
              for name in NETWORKS}

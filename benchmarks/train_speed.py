@@ -48,7 +48,7 @@ def mindspore_step(argv, batch, image, side, option):
     from src.loss import build_loss
     from src.model_utils import runtime
     from src.model_utils.config import parse_options
-    from src.networks import build_network
+    from src.networks.registry import build_network
     from src.trainer import build_train_network, compile_step
 
     runtime.quiet_mindspore()

@@ -8,8 +8,8 @@ from src.callbacks import Callback
 from src.evaluation import ScoreOptions, Scores, evaluate
 from src.metrics import METRICS
 from src.model_utils.errors import UNetError
+from src.networks.inference_network import predictor
 from src.report.gallery import Gallery
-from src.utils import predictor
 
 logger = logging.getLogger("unet")
 

@@ -9,15 +9,23 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from src.checkpoint import Contents
-from src.layers import STOCK, Layers
 from src.model_utils import runtime
 from src.model_utils.errors import UNetError
 from src.model_utils.files import replacing, with_ending
 from src.model_utils.runtime import cap_cpu_instruction_set
-from src.networks import build_network, output_channels, output_size, probabilities, reach, smallest_size, upsampling
+from src.networks.inference_network import UnetEval, predictor
+from src.networks.layers import STOCK, Layers
+from src.networks.registry import (
+    build_network,
+    output_channels,
+    output_size,
+    probabilities,
+    receptive_field,
+    smallest_size,
+    upsampling,
+)
 from src.onnx_graph import mend
 from src.onnx_model import OnnxNetwork
-from src.utils import UnetEval, predictor
 
 logger = logging.getLogger("unet")
 
@@ -68,9 +76,9 @@ def write_onnx(config, contents, path, shape):
     """Write an ONNX file for images of ``shape`` (N, C, H, W), or of any batch and size with ``dynamic``."""
     if not hasattr(ms, "onnx"):
         raise UNetError(f"MindSpore {ms.__version__} has no mindspore.onnx.export; install 2.7.2 or newer")
-    around = reach(config)
+    field = receptive_field(config)
     metadata = {"model_name": config.model_name, "num_classes": str(config.num_classes),
-                "context": str(around.context), "grid": str(around.grid)}
+                "context": str(field.context), "grid": str(field.stride)}
     if contents.state and "scale" in contents.state:
         metadata["scale"] = str(contents.state["scale"])
     shapes = [shape]

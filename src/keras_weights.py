@@ -34,7 +34,7 @@ def convert(path, output):
     from mindspore import Tensor
 
     from src import checkpoint
-    from src.unet_keras import UNetKeras
+    from src.networks.unet_keras import UNetKeras
 
     network = UNetKeras(_channels(arrays))
     weights = rearrange(path, arrays, {parameter.name: parameter.shape for parameter in network.get_parameters()})

@@ -98,7 +98,7 @@ def _export(options, paths):
     from src.checkpoint import Contents
     from src.export import write_onnx
     from src.model_utils import runtime
-    from src.networks import probabilities, smallest_size, window_size
+    from src.networks.registry import probabilities, smallest_size, window_size
 
     runtime.quiet_mindspore()
     config = Config(options)

@@ -18,9 +18,10 @@ from src.evaluation import with_both_classes
 from src.fold_results import fold_checkpoints, read_results
 from src.mask_files import MaskWriter
 from src.model_utils.errors import UNetError
+from src.networks.receptive_field import ReceptiveField
 from src.onnx_cache import as_onnx
 from src.onnx_model import OnnxNetwork
-from src.tiling import Reach, Resized, RowResizer, count_windows, mean_of, predict_rows
+from src.tiling import Resized, RowResizer, choose_window, count_windows, mean_of, predict_rows
 from src.tta import with_flips
 
 logger = logging.getLogger("unet")
@@ -39,13 +40,13 @@ class Model:
     Attributes:
         run: (1, C, h, w) float32 -> (1, h', w', classes) float32 probabilities, or
             (1, h', w', 1) of class 1 of two.
-        reach: how it maps input to output.
+        field: how it maps input to output.
         fixed: (height, width) of its input, where it takes no other, or valid convolutions make all windows alike.
         scale: factor by which pictures are resized for it.
         low: lower end of the range of its input, whose upper end is 1.
     """
     run: Callable
-    reach: Reach
+    field: ReceptiveField
     fixed: tuple | None
     scale: float
     low: int
@@ -112,8 +113,8 @@ def _probability_rows(pixels, model, config, note):
     scaled = tuple(max(1, round(side * model.scale)) for side in size)
     source = pixels if scaled == size else Resized(pixels, scaled)
     # Test-time augmentation turns the windows, so they have to be square.
-    window = model.reach.window((max(scaled),) * 2 if config.tta else scaled, config.tile_size or LARGEST_WINDOW,
-                                model.fixed)
+    window = choose_window(model.field, (max(scaled),) * 2 if config.tta else scaled,
+                           config.tile_size or LARGEST_WINDOW, model.fixed)
     if config.tta and window.input[0] != window.input[1]:
         raise UNetError(f"tta turns the windows, which must be square; the ONNX file takes {window.input[1]}x"
                         f"{window.input[0]}")
@@ -168,10 +169,10 @@ def _onnx_model(networks, config):
     first = networks[0]
     fixed = first.input_shape[2:] if None not in first.input_shape[2:] else None
     lost = (fixed[0] - first.output_shape[1]) // 2 if fixed and first.output_shape[1] else 0
-    reach = Reach(lost, int(first.metadata.get("context", CONTEXT)), int(first.metadata.get("grid", GRID)))
+    field = ReceptiveField(lost, int(first.metadata.get("context", CONTEXT)), int(first.metadata.get("grid", GRID)))
     runs = [_one_hot(network, config.num_classes) if network.activate == "Argmax" else network
             for network in networks]
-    return Model(mean_of(runs), reach, fixed, _scale(config, [network.metadata for network in networks]),
+    return Model(mean_of(runs), field, fixed, _scale(config, [network.metadata for network in networks]),
                  input_low(config.input_range))
 
 
@@ -197,8 +198,8 @@ def _mindspore_model(config, paths):
     from src.checkpoint import Contents
     from src.cpu_ops import choose_layers
     from src.model_utils import runtime
-    from src.networks import build_network, probabilities, reach, window_size
-    from src.utils import predictor
+    from src.networks.inference_network import predictor
+    from src.networks.registry import build_network, probabilities, receptive_field, window_size
 
     device = runtime.start(config).device
     size = window_size(config)      # first, as it is the quickest to refuse
@@ -211,7 +212,7 @@ def _mindspore_model(config, paths):
         contents.check_weights(network)
         runs.append(partial(switch.run, contents.weights))
         notes.append(contents.state or {})
-    return Model(mean_of(runs), reach(config), size, _scale(config, notes), input_low(config.input_range))
+    return Model(mean_of(runs), receptive_field(config), size, _scale(config, notes), input_low(config.input_range))
 
 
 class _Switch:

@@ -29,48 +29,37 @@ class Window:
     overlap: int
 
 
-@dataclass(frozen=True)
-class Reach:
-    """How a network maps input to output.
+def choose_window(field, size, largest, fixed=None):
+    """The window for a picture of ``size``.
 
-    Attributes:
-        lost: pixels that valid convolutions take away at each side; 0 for same convolutions.
-        context: pixels around a pixel that its result depends on.
-        grid: the result is the same when the input moves by a multiple of this.
+    Args:
+        field (ReceptiveField): of the network.
+        size (tuple): height and width of the picture.
+        largest (int): side of the largest window.
+        fixed (tuple): height and width that the network takes, where it takes no other.
     """
-    lost: int
-    context: int
-    grid: int
-
-    def window(self, size, largest, fixed=None):
-        """The window for a picture of ``size``.
-
-        Args:
-            size (tuple): height and width of the picture.
-            largest (int): side of the largest window.
-            fixed (tuple): height and width that the network takes, where it takes no other.
-        """
-        if self.lost:
-            sides = fixed or (largest, largest)
-            core = tuple((side - 2 * self.lost) // self.grid * self.grid or side - 2 * self.lost for side in sides)
-            return Window(tuple(sides), core, self.lost, 0, 0)
-        # No window is larger than asked for, but for the smallest that the network can take.
-        largest = max(self.grid, largest // self.grid * self.grid)
-        # Where a window is too small for the whole context, half of it is context, and blending does the rest.
-        smallest = min(fixed or (largest,))
-        margin = self.context if smallest >= 3 * self.context else smallest // 4 // self.grid * self.grid
-        overlap = self.grid if smallest >= 2 * margin + 2 * self.grid else 0
-        core = tuple(side - 2 * margin for side in fixed) if fixed else tuple(
-            _core_side(length, largest - 2 * margin, overlap, self.grid) for length in size)
-        return Window(tuple(side + 2 * margin for side in core), core, margin, margin, overlap)
+    if field.margin_lost:
+        sides = fixed or (largest, largest)
+        kept = [side - 2 * field.margin_lost for side in sides]
+        core = tuple(side // field.stride * field.stride or side for side in kept)
+        return Window(tuple(sides), core, field.margin_lost, 0, 0)
+    # No window is larger than asked for, but for the smallest that the network can take.
+    largest = max(field.stride, largest // field.stride * field.stride)
+    # Where a window is too small for the whole context, half of it is context, and blending does the rest.
+    smallest = min(fixed or (largest,))
+    margin = field.context if smallest >= 3 * field.context else smallest // 4 // field.stride * field.stride
+    overlap = field.stride if smallest >= 2 * margin + 2 * field.stride else 0
+    core = tuple(side - 2 * margin for side in fixed) if fixed else tuple(
+        _core_side(length, largest - 2 * margin, overlap, field.stride) for length in size)
+    return Window(tuple(side + 2 * margin for side in core), core, margin, margin, overlap)
 
 
-def _core_side(length, largest, overlap, grid):
+def _core_side(length, largest, overlap, stride):
     """Smallest core that covers ``length`` with as few windows as the largest core does."""
     if length <= largest:
-        return max(_round_up(length, grid), 2 * overlap)
+        return max(_round_up(length, stride), 2 * overlap)
     count = -(-(length - overlap) // (largest - overlap))
-    return _round_up(-(-(length - overlap) // count) + overlap, grid)
+    return _round_up(-(-(length - overlap) // count) + overlap, stride)
 
 
 def _round_up(number, step):

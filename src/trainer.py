@@ -29,7 +29,7 @@ from src.model_utils.errors import UNetError, some
 from src.model_utils.files import CONFIG, DATASET, SPLITS, remove_leftovers
 from src.model_utils.lock import FolderLock
 from src.model_utils.ranks import Ranks
-from src.networks import build_network, check_sizes
+from src.networks.registry import build_network, check_sizes
 from src.profiling import StepProfiler
 from src.records import HistoryWriter, ProgressPicture, ReportWriter
 from src.tensorboard_log import TensorBoardLog

@@ -61,8 +61,8 @@ def sample(tmp_path_factory):
 @pytest.fixture(scope="module")
 def small_one_channel_networks():
     """unet_bilinear and unet_keras of a quarter of their channels, in this process, while a module's tests run."""
-    from src.unet_bilinear import unet_model as bilinear
-    from src.unet_keras import unet_model as keras
+    from src.networks import unet_bilinear as bilinear
+    from src.networks import unet_keras as keras
 
     with pytest.MonkeyPatch.context() as patch:
         for module in (bilinear, keras):

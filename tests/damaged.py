@@ -27,7 +27,7 @@ from src.data.synthetic import make_stacks
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.model_utils.memory import peak_memory_gb
-from src.unet_nested import UNet
+from src.networks.unet_simple import UNet
 
 SECONDS = 10
 rng = np.random.default_rng(0)

@@ -9,8 +9,9 @@ from mindspore import Parameter, Tensor, nn
 
 from src import checkpoint
 from src.model_utils.errors import UNetError
-from src.unet_nested import NestedUNet, UNet
-from src.utils import UnetEval
+from src.networks.inference_network import UnetEval
+from src.networks.unet_nested import NestedUNet
+from src.networks.unet_simple import UNet
 
 
 def network(seed=0, **options):

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from mindspore import ParameterTuple, Tensor, nn, ops
 
 from src.cpu_ops import build, choose_layers
-from src.layers import STOCK, Layers
 from src.model_utils.errors import UNetError
-from src.unet_keras.unet_model import Up
+from src.networks.layers import STOCK, Layers
+from src.networks.unet_keras import Up
 
 
 @pytest.fixture(scope="module")

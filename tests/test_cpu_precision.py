@@ -5,8 +5,8 @@ from conftest import run as run_script
 
 from src.cpu_ops import choose_layers
 from src.cpu_ops.build import CannotBuild, _cpu_flags, build_library
-from src.layers import STOCK
 from src.model_utils.errors import UNetError
+from src.networks.layers import STOCK
 
 # What rounding to 8 bits makes of a sum of products.
 ROUNDING = 1e-2

@@ -12,7 +12,7 @@ from src import checkpoint
 from src.export import export, largest_difference
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
-from src.networks import build_network
+from src.networks.registry import build_network
 from src.onnx_model import OnnxNetwork, choose_providers
 
 NETWORKS = {

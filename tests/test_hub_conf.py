@@ -11,11 +11,12 @@ from mindspore import Tensor
 from mindspore_hub_conf import MODELS, create_network
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
-from src.networks import NETWORKS, build_network
-from src.unet_bilinear import UNetBilinear
-from src.unet_keras import UNetKeras
-from src.unet_medical import UNetMedical
-from src.unet_nested import NestedUNet, UNet
+from src.networks.registry import NETWORKS, build_network
+from src.networks.unet_bilinear import UNetBilinear
+from src.networks.unet_keras import UNetKeras
+from src.networks.unet_medical import UNetMedical
+from src.networks.unet_nested import NestedUNet
+from src.networks.unet_simple import UNet
 
 
 def shapes(network):

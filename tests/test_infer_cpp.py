@@ -11,7 +11,7 @@ from lite import MODELS, SCRIPTS, as_release, bash, call, write_images
 from src import checkpoint
 from src.export import LARGEST_DIFFERENCE, largest_difference
 from src.model_utils.config import parse_options
-from src.networks import build_network
+from src.networks.registry import build_network
 
 # ---- the program
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from src import checkpoint
 from src.model_utils.config import parse_options
-from src.networks import build_network
+from src.networks.registry import build_network
 from src.onnx_cache import as_onnx
 
 SMALL = ["--model_name=unet_simple", "--weight_init=he_uniform", "--device_target=CPU"]

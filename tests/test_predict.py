@@ -12,9 +12,9 @@ from src.export import export
 from src.fold_results import write_results
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
-from src.networks import build_network
+from src.networks.registry import build_network
 from src.prediction import load_model, predict
-from src.tiling import predict_rows
+from src.tiling import choose_window, predict_rows
 
 SMALL = ["--model_name=unet_simple", "--weight_init=he_uniform"]
 NETWORKS = {"simple": SMALL, "nested": ["--model_name=unet_nested", "--use_deconv=False", "--weight_init=he_uniform"],
@@ -106,7 +106,7 @@ def test_windows_agree_with_the_whole_and_mindspore_with_onnx(checkpoints, name)
         config = parse_options([*argv, f"--backend={backend}", f"--tile_size={side}", "--device_target=CPU"],
                                "")
         model = load_model(config)
-        window = model.reach.window(picture.shape[:2], side, model.fixed)
+        window = choose_window(model.field, picture.shape[:2], side, model.fixed)
         parts = list(predict_rows(picture, window, model.run_on_pixels))
         assert (window.core[1] < 140) == (side == sides[0])
         results.append(np.concatenate(parts))
@@ -128,7 +128,7 @@ def test_one_output_channel(small_one_channel_networks, pictures, tmp_path, name
     results = []
     for options in (exported, argv):
         model = load_model(parse_options(options, ""))
-        window = model.reach.window(picture.shape[:2], 768, model.fixed)
+        window = choose_window(model.field, picture.shape[:2], 768, model.fixed)
         assert (window.core[1] < 300) == (options is exported)
         results.append(np.concatenate(list(predict_rows(picture, window, model.run_on_pixels))))
     assert results[0].shape == (40, 300, 2) and results[0].std() > 1e-3

@@ -94,8 +94,8 @@ def test_a_network_scores_as_in_eval(sample, tmp_path):
     """A checkpoint through eval.py, and the same network over the files."""
     import mindspore as ms
 
-    from src.networks import build_network
-    from src.utils import predictor
+    from src.networks.inference_network import predictor
+    from src.networks.registry import build_network
 
     exchange = Exchange(tmp_path, sample, "--image_size=[32,32]")
     network = build_network(exchange.config)

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.data.transforms import channels_first, to_unit_range
-from src.tiling import Reach, Resized, RowResizer, Window, count_windows, mean_of, predict_rows
+from src.networks.receptive_field import ReceptiveField
+from src.tiling import Resized, RowResizer, Window, choose_window, count_windows, mean_of, predict_rows
 
-VALID = Reach(lost=6, context=0, grid=4)
-SAME = Reach(lost=0, context=8, grid=4)
+VALID = ReceptiveField(margin_lost=6, context=0, stride=4)
+SAME = ReceptiveField(margin_lost=0, context=8, stride=4)
 
 
 def mean_around(image, radius):
@@ -56,7 +57,7 @@ def predict(picture, window, network):
 @given(height=st.integers(1, 70), width=st.integers(1, 70), side=st.sampled_from([16, 20, 28, 44]))
 def test_valid_convolutions(height, width, side):
     picture = picture_of(height, width)
-    window = VALID.window((height, width), side, fixed=(side, side))
+    window = choose_window(VALID, (height, width), side, fixed=(side, side))
     np.testing.assert_allclose(predict(picture, window, valid_network), truth(picture, 6), atol=1e-5)
 
 
@@ -65,23 +66,23 @@ def test_valid_convolutions(height, width, side):
 def test_same_convolutions(height, width, side):
     """The context is as large as what the network sees, so the zeros around a window play no part."""
     picture = picture_of(height, width)
-    window = SAME.window((height, width), side)
+    window = choose_window(SAME, (height, width), side)
     assert max(window.input) <= side and all(value % 4 == 0 for value in window.input)
     np.testing.assert_allclose(predict(picture, window, same_network), truth(picture, 8), atol=1e-5)
 
 
 def test_windows_of_the_size_of_the_picture():
-    assert SAME.window((100, 50), 200) == Window((116, 68), (100, 52), 8, 8, 4)
+    assert choose_window(SAME, (100, 50), 200) == Window((116, 68), (100, 52), 8, 8, 4)
     # 100 rows in cores of at most 48 that overlap by 4: three of 36; and no window is larger than it has to be.
-    window = SAME.window((100, 50), 64)
+    window = choose_window(SAME, (100, 50), 64)
     assert window.core == (36, 28) and count_windows((100, 50), window) == 6
-    assert VALID.window((100, 50), 0, fixed=(44, 44)) == Window((44, 44), (32, 32), 6, 0, 0)
+    assert choose_window(VALID, (100, 50), 0, fixed=(44, 44)) == Window((44, 44), (32, 32), 6, 0, 0)
 
 
 @given(height=st.integers(1, 300), width=st.integers(1, 300), side=st.integers(1, 250))
 def test_no_window_is_larger_than_asked_for(height, width, side):
-    window = SAME.window((height, width), side)
-    assert max(window.input) <= max(side, SAME.grid) and all(value % SAME.grid == 0 for value in window.input)
+    window = choose_window(SAME, (height, width), side)
+    assert max(window.input) <= max(side, SAME.stride) and all(value % SAME.stride == 0 for value in window.input)
 
 
 @given(height=st.integers(1, 60), sides=st.lists(st.sampled_from([28, 32, 44, 60]), min_size=2, max_size=2))
@@ -94,7 +95,8 @@ def test_valid_convolutions_to_the_last_bit(height, sides):
         whole = np.rint((image.astype(np.float64) + 1) * 127.5)
         return mean_around(whole, 6) * 169
 
-    one, other = (predict(picture, VALID.window(picture.shape[:2], 0, fixed=(side, side)), network) for side in sides)
+    windows = [choose_window(VALID, picture.shape[:2], 0, fixed=(side, side)) for side in sides]
+    one, other = (predict(picture, window, network) for window in windows)
     np.testing.assert_array_equal(one, other)
 
 
@@ -102,7 +104,7 @@ def test_valid_convolutions_to_the_last_bit(height, sides):
 def test_windows_smaller_than_the_context(side):
     """They still cover every pixel once, and their seams are blended: a constant stays what it is."""
     picture = np.full((37, 41, 1), 200, np.uint8)
-    window = SAME.window((37, 41), side)
+    window = choose_window(SAME, (37, 41), side)
     result = predict(picture, window, lambda image: image.transpose(0, 2, 3, 1))
     np.testing.assert_allclose(result, np.full((37, 41, 1), 200 / 127.5 - 1), atol=1e-6)
 
@@ -118,7 +120,7 @@ def test_blending_is_linear_over_the_overlap():
 def test_memory_is_that_of_a_band():
     """Of a long picture no more is held than a few bands of its result; the whole would be forty of them."""
     picture = np.zeros((4000, 64, 1), np.uint8)
-    window = SAME.window(picture.shape[:2], 116)
+    window = choose_window(SAME, picture.shape[:2], 116)
     classes = 8
     tracemalloc.start()
     rows = sum(len(part) for part in predict_rows(picture, window, lambda pixels: np.zeros(
@@ -142,7 +144,7 @@ def test_resized_is_what_opencv_resizes(size, target):
 
 def test_rows_come_band_by_band():
     picture = picture_of(100, 30)
-    window = VALID.window((100, 30), 0, fixed=(28, 28))
+    window = choose_window(VALID, (100, 30), 0, fixed=(28, 28))
     shapes = [rows.shape for rows in predict_rows(picture, window, on_pixels(valid_network))]
     assert shapes == [(16, 30, 2)] * 6 + [(4, 30, 2)]
 

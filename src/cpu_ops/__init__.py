@@ -9,9 +9,9 @@ import logging
 import os
 
 from src.cpu_ops.build import CannotBuild, build_library, has_matrix_units
-from src.layers import STOCK
 from src.model_utils.errors import UNetError
 from src.model_utils.runtime import ISA_VARIABLE, cap_cpu_instruction_set
+from src.networks.layers import STOCK
 
 logger = logging.getLogger("unet")
 

@@ -1,9 +1,9 @@
-"""The layers of ``src.layers`` on the compiled operators: NHWC inside, the same parameters."""
+"""The layers of ``src.networks.layers`` on the compiled operators: NHWC inside, the same parameters."""
 from mindspore import Parameter, nn, ops
 from mindspore.common.initializer import initializer
 
 from src.cpu_ops.ops import Operators
-from src.layers import Layers
+from src.networks.layers import Layers
 
 MOMENTUM = 0.9    # of nn.BatchNorm2d
 EPSILON = 1e-5    # also in csrc/elementwise.cc

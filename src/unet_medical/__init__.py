@@ -1,4 +1,4 @@
-"""The U-Net of 2015, with valid convolutions."""
-from src.unet_medical.unet_model import UNetMedical
+"""The model zoo's name for ``src.networks.unet_medical``."""
+from src.networks.unet_medical import UNetMedical
 
 __all__ = ["UNetMedical"]

@@ -1,4 +1,5 @@
-"""UNet++ and a U-Net of the same parts, with same convolutions."""
-from src.unet_nested.unet_model import NestedUNet, UNet
+"""The model zoo's name for ``src.networks.unet_nested`` and ``unet_simple``."""
+from src.networks.unet_nested import NestedUNet
+from src.networks.unet_simple import UNet
 
 __all__ = ["NestedUNet", "UNet"]

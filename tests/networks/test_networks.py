@@ -8,14 +8,22 @@ from conftest import PROJECT
 from mindspore import Tensor
 
 from src.cpu_ops import choose_layers
-from src.layers import STOCK
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
-from src.networks import NETWORKS, build_network, output_channels, output_size, probabilities, reach
-from src.unet_bilinear import UNetBilinear
-from src.unet_keras import UNetKeras
-from src.unet_medical import UNetMedical
-from src.unet_nested import NestedUNet, UNet
+from src.networks.layers import STOCK
+from src.networks.registry import (
+    NETWORKS,
+    build_network,
+    output_channels,
+    output_size,
+    probabilities,
+    receptive_field,
+)
+from src.networks.unet_bilinear import UNetBilinear
+from src.networks.unet_keras import UNetKeras
+from src.networks.unet_medical import UNetMedical
+from src.networks.unet_nested import NestedUNet
+from src.networks.unet_simple import UNet
 
 PINNED = json.loads((PROJECT / "tests" / "fixtures" / "parameter_names.json").read_text())
 
@@ -56,7 +64,7 @@ def layers(request):
 def narrow(monkeypatch):
     """unet_bilinear and unet_keras with few channels."""
     for name in ("unet_bilinear", "unet_keras"):
-        monkeypatch.setattr(f"src.{name}.unet_model.CHANNELS", NARROW)
+        monkeypatch.setattr(f"src.networks.{name}.CHANNELS", NARROW)
 
 
 @pytest.fixture
@@ -123,7 +131,8 @@ def test_compiled_layers_give_the_same_logits(name, argv, compiled):
 def test_context_of_a_pixel(mode, narrow, name, context):
     """What lies farther away than the context changes nothing; what lies a little nearer does."""
     config = parse_options([f"--model_name={name}", "--weight_init=he_uniform"], "")
-    assert (reach(config).context, reach(config).lost, reach(config).grid) == (context, 0, 16)
+    field = receptive_field(config)
+    assert (field.context, field.margin_lost, field.stride) == (context, 0, 16)
     network = build_network(config).set_train(False)
     for parameter in network.trainable_params():
         if parameter.ndim == 4:

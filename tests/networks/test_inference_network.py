@@ -4,7 +4,7 @@ import pytest
 from mindspore import Tensor, nn, ops
 
 from src.model_utils.errors import UNetError
-from src.utils import UnetEval, predictor
+from src.networks.inference_network import UnetEval, predictor
 
 
 class Logits(nn.Cell):

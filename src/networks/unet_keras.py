@@ -2,7 +2,7 @@
 from mindspore import nn
 from mindspore.common.initializer import HeNormal
 
-from src.layers import STOCK, same_output_size
+from src.networks.layers import STOCK, same_output_size
 
 CHANNELS = (64, 128, 256, 512, 1024)
 DROPOUT = 0.5

@@ -1,13 +1,14 @@
 """The one place that knows every network."""
 from mindspore.common.initializer import HeNormal, HeUniform, initializer
 
-from src.layers import LEVELS, STOCK
 from src.model_utils.errors import UNetError
-from src.tiling import Reach
-from src.unet_bilinear import UNetBilinear
-from src.unet_keras import UNetKeras
-from src.unet_medical import UNetMedical
-from src.unet_nested import NestedUNet, UNet
+from src.networks.layers import LEVELS, STOCK
+from src.networks.receptive_field import ReceptiveField
+from src.networks.unet_bilinear import UNetBilinear
+from src.networks.unet_keras import UNetKeras
+from src.networks.unet_medical import UNetMedical
+from src.networks.unet_nested import NestedUNet
+from src.networks.unet_simple import UNet
 
 # model_name -> class, how the options become its arguments, and how it goes up a level: a name in REACH_UP.
 NETWORKS = {
@@ -100,15 +101,15 @@ def check_sizes(config, image_size, label_size):
                         f"{advice}")
 
 
-def reach(config):
+def receptive_field(config):
     """How the network that the options name maps input to output, for prediction in windows.
 
     Returns:
-        Reach.
+        ReceptiveField.
     """
     size = smallest_size(config.model_name)
     lost = (size - output_size(config.model_name, (size, size))[0]) // 2
-    return Reach(lost, 0 if lost else _context(REACH_UP[upsampling(config)]), 2 ** LEVELS)
+    return ReceptiveField(lost, 0 if lost else _context(REACH_UP[upsampling(config)]), 2 ** LEVELS)
 
 
 def _context(up):
@@ -128,7 +129,7 @@ def window_size(config):
     Raises:
         UNetError: the network cannot take windows of tile_size.
     """
-    if not reach(config).lost:
+    if not receptive_field(config).margin_lost:
         return None
     sides = (config.tile_size or max(config.image_size),) * 2
     output_size(config.model_name, sides)
