@@ -12,9 +12,9 @@ POSITIONS = ("config_path", "file_name", "data_path", "device_target")
 def main(config):
     """Score the ONNX file on the validation images."""
     from src.data.samples import create_samples
-    from src.evaluation import report
     from src.model_utils.files import with_ending
     from src.onnx_model import OnnxNetwork
+    from src.report.evaluation import report
     from src.tta import with_tta
 
     network = OnnxNetwork(with_ending(config.file_name, ".onnx"), config.device_target)

@@ -17,7 +17,7 @@ def score(labels_path, probabilities_path, membrane=False):
         UNetError: a stack that cannot be read or is no such stack, two that do not agree, or labels of one class.
     """
     from src.data.stacks import describe, read_classes, read_probabilities  # behind --help, as it takes a second
-    from src.isbi_metrics import BoardMetrics
+    from src.evaluation.isbi_metrics import BoardMetrics
     from src.model_utils.errors import UNetError
 
     labels, probabilities = read_classes(labels_path), read_probabilities(probabilities_path)

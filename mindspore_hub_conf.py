@@ -32,11 +32,11 @@ def create_network(name, *args, checkpoint_file_path="", **kwargs):
             network.
     """
     # MindSpore loads here, not when this file is imported.
-    from src.checkpoint import load_weights
     from src.model_utils.config import parse_options
     from src.model_utils.errors import UNetError
     from src.model_utils.runtime import cap_cpu_instruction_set
     from src.networks.registry import build_network
+    from src.training.checkpoint import load_weights
 
     if name not in MODELS:
         raise UNetError(f"network {name!r}: known networks are {', '.join(MODELS)}")

@@ -8,7 +8,7 @@ def main(config):
     """Score the results in rst_path on the validation images, as eval.py scores a checkpoint."""
     from src.binary_results import result_predictor
     from src.data.samples import create_samples
-    from src.evaluation import report
+    from src.report.evaluation import report
 
     _, samples = create_samples(config)
     predict = result_predictor(config.rst_path, samples, config.dataset == "ISBI", config.eval_activate)

@@ -8,7 +8,7 @@ from src.model_utils.signals import Interruption
 def main(config):
     """Train as the options say; an interrupted run says how to resume it."""
     interruption = Interruption()   # before MindSpore loads and makes threads
-    from src.trainer import train
+    from src.training.run import train
 
     train(config, lambda: interruption.signum)
     return interruption.exit_status

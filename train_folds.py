@@ -6,7 +6,7 @@ from src.model_utils.script import run_script
 
 def main(config):
     """Train and evaluate every fold in turn; what was stopped goes on with the same command."""
-    from src.fold_runner import run_folds
+    from src.training.cross_validation import run_folds
 
     return run_folds(config)
 

@@ -40,11 +40,11 @@ class Differences(logging.Handler):
 
 def main():
     """Print the table, row by row."""
-    from src import checkpoint
     from src.export import export
     from src.model_utils.config import parse_options
     from src.model_utils.runtime import cap_cpu_instruction_set, quiet_mindspore
     from src.networks.registry import build_network, probabilities
+    from src.training import checkpoint
 
     quiet_mindspore()
     cap_cpu_instruction_set()

@@ -25,10 +25,10 @@ from src.onnx_model import OnnxNetwork  # noqa: E402
 
 def mindspore_network(config, checkpoint, precision):
     """The network as eval.py runs it with this cpu_precision."""
-    from src.checkpoint import load_weights
     from src.cpu_ops import choose_layers
     from src.networks.inference_network import predictor
     from src.networks.registry import build_network
+    from src.training.checkpoint import load_weights
 
     place = runtime.start(config)
     network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode,

@@ -45,11 +45,11 @@ def mindspore_step(argv, batch, image, side, option):
     from mindspore import Tensor
 
     from src.cpu_ops import choose_layers
-    from src.loss import build_loss
     from src.model_utils import runtime
     from src.model_utils.config import parse_options
     from src.networks.registry import build_network
-    from src.trainer import build_train_network, compile_step
+    from src.training.losses import build_loss
+    from src.training.run import build_train_network, compile_step
 
     runtime.quiet_mindspore()
     config = parse_options([*argv, "--device_target=CPU", option], "")

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from src.data import transforms
-from src.drawing import png_bytes
 from src.model_utils.errors import UNetError, some
 from src.model_utils.files import remove_leftovers, write_atomically
+from src.report.drawing import png_bytes
 
 logger = logging.getLogger("unet")
 
@@ -117,7 +117,7 @@ def _remove_inputs(folder, names):
 
 
 def result_predictor(folder, samples, is_stack, activate):
-    """A predictor for ``src.evaluation`` that gives the runtime's results, sample by sample in order.
+    """A predictor for ``src.evaluation.evaluate`` that gives the runtime's results, sample by sample in order.
 
     All files are looked for before the first is read.
 

@@ -8,7 +8,6 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from src.checkpoint import Contents
 from src.model_utils import runtime
 from src.model_utils.errors import UNetError
 from src.model_utils.files import replacing, with_ending
@@ -26,6 +25,7 @@ from src.networks.registry import (
 )
 from src.onnx_graph import mend
 from src.onnx_model import OnnxNetwork
+from src.training.checkpoint import Contents
 
 logger = logging.getLogger("unet")
 

@@ -33,8 +33,8 @@ def convert(path, output):
 
     from mindspore import Tensor
 
-    from src import checkpoint
     from src.networks.unet_keras import UNetKeras
+    from src.training import checkpoint
 
     network = UNetKeras(_channels(arrays))
     weights = rearrange(path, arrays, {parameter.name: parameter.shape for parameter in network.get_parameters()})

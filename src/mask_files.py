@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import tifffile
 
-from src.drawing import palette
 from src.model_utils.errors import UNetError
 from src.model_utils.files import replacing, write_atomically
+from src.report.drawing import palette
 
 OPACITY = 0.4           # of the mask over the picture
 TIFF_LIMIT = 4e9        # bytes; beyond it a TIFF has to be a BigTIFF, which fewer programs read

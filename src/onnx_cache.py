@@ -95,10 +95,10 @@ def _ask_mindspore(config, paths):
 
 def _export(options, paths):
     """Export the checkpoints that the cache does not hold yet, unless the device has something faster."""
-    from src.checkpoint import Contents
     from src.export import write_onnx
     from src.model_utils import runtime
     from src.networks.registry import probabilities, smallest_size, window_size
+    from src.training.checkpoint import Contents
 
     runtime.quiet_mindspore()
     config = Config(options)

@@ -14,14 +14,14 @@ from tqdm import tqdm
 from src.data.image_reader import count_pages, list_pictures, read_pages
 from src.data.samples import input_low
 from src.data.transforms import channels_first, to_unit_range
-from src.evaluation import with_both_classes
-from src.fold_results import fold_checkpoints, read_results
+from src.evaluation.evaluate import with_both_classes
 from src.mask_files import MaskWriter
 from src.model_utils.errors import UNetError
 from src.networks.receptive_field import ReceptiveField
 from src.onnx_cache import as_onnx
 from src.onnx_model import OnnxNetwork
 from src.tiling import Resized, RowResizer, choose_window, count_windows, mean_of, predict_rows
+from src.training.fold_results import fold_checkpoints, read_results
 from src.tta import with_flips
 
 logger = logging.getLogger("unet")
@@ -195,11 +195,11 @@ def _scale(config, notes):
 
 
 def _mindspore_model(config, paths):
-    from src.checkpoint import Contents
     from src.cpu_ops import choose_layers
     from src.model_utils import runtime
     from src.networks.inference_network import predictor
     from src.networks.registry import build_network, probabilities, receptive_field, window_size
+    from src.training.checkpoint import Contents
 
     device = runtime.start(config).device
     size = window_size(config)      # first, as it is the quickest to refuse
@@ -230,7 +230,7 @@ class _Switch:
 
     def run(self, weights, image):
         """``predict(image)`` with ``weights`` (name -> Parameter) in the network."""
-        from src.checkpoint import fill
+        from src.training.checkpoint import fill
 
         if self.weights is not weights:
             fill(self.network, weights)

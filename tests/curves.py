@@ -13,13 +13,13 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from src.cpu_ops import choose_layers
-from src.loss import CrossEntropyWithLogits, MultiCrossEntropyWithLogits
 from src.networks import unet_bilinear as bilinear
 from src.networks import unet_keras as keras
 from src.networks.layers import STOCK
 from src.networks.unet_medical import UNetMedical
 from src.networks.unet_nested import NestedUNet
 from src.networks.unet_simple import UNet
+from src.training.losses import CrossEntropyWithLogits, MultiCrossEntropyWithLogits
 
 # name -> the network, images a step, channels, side of the image
 NETWORKS = {

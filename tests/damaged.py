@@ -20,7 +20,6 @@ import tifffile
 from mindspore import nn
 from PIL import Image
 
-from src import checkpoint
 from src.data.image_mask_pairs import Pair, PairReader
 from src.data.stacks import StackReader, fold_indices
 from src.data.synthetic import make_stacks
@@ -28,6 +27,7 @@ from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.model_utils.memory import peak_memory_gb
 from src.networks.unet_simple import UNet
+from src.training import checkpoint
 
 SECONDS = 10
 rng = np.random.default_rng(0)

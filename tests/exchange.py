@@ -7,7 +7,7 @@ from PIL import Image
 
 from src.data.samples import create_samples
 from src.data.transforms import to_unit_range
-from src.evaluation import ScoreOptions, evaluate
+from src.evaluation.evaluate import ScoreOptions, evaluate
 from src.model_utils.config import parse_options
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from conftest import PROJECT, assert_one_line_error, run
 
-from src.checkpoint import load_weights
 from src.keras_weights import read_arrays, rearrange
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.networks.inference_network import predictor
 from src.networks.registry import build_network
+from src.training.checkpoint import load_weights
 
 SCRIPT = "scripts/convert_keras_weights.py"
 WIDTHS = (64, 128, 256, 512, 1024)

@@ -7,14 +7,14 @@ import tifffile
 from conftest import assert_one_line_error
 from PIL import Image
 
-from src import checkpoint
 from src.export import export
-from src.fold_results import write_results
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.networks.registry import build_network
 from src.prediction import load_model, predict
 from src.tiling import choose_window, predict_rows
+from src.training import checkpoint
+from src.training.fold_results import write_results
 
 SMALL = ["--model_name=unet_simple", "--weight_init=he_uniform"]
 NETWORKS = {"simple": SMALL, "nested": ["--model_name=unet_nested", "--use_deconv=False", "--weight_init=he_uniform"],

@@ -13,7 +13,7 @@ from PIL import Image
 from eval import main as evaluate
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
-from src.trainer import train
+from src.training.run import train
 
 SMALL = ["--model_name=unet_simple", "--image_size=[96,96]", "--train_crop=32", "--batch_size=2", "--repeat=2",
          "--epochs=4", "--weight_init=he_uniform", "--lr=0.002"]

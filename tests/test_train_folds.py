@@ -13,10 +13,10 @@ import yaml
 from conftest import PROJECT, SCRIPT_ENVIRONMENT, run, write_pairs
 
 from src.data.splits import read_splits
-from src.fold_results import write_results
-from src.fold_runner import run_folds
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
+from src.training.cross_validation import run_folds
+from src.training.fold_results import write_results
 
 # Two steps of two pictures a fold; without compiling, which would take longer than they do.
 SMALL = ["--model_name=unet_simple", "--dataset=folders", "--num_channels=3", "--image_size=[16,16]", "--batch_size=2",
@@ -84,7 +84,7 @@ def begun(data, tmp_path):
     argv = [*SMALL, f"--data_path={data}", f"--output_path={out}"]
     calls = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("src.fold_runner.Relay.run", lambda _, command: calls.append(command) or 9)
+        patch.setattr("src.training.cross_validation.Relay.run", lambda _, command: calls.append(command) or 9)
         assert run_folds(parse_options(argv, "")) == 9
     assert [os.path.basename(word) for word in calls[0][1:]] == ["train.py", "config.yaml"]
     checkpoints = out / "fold_1" / "checkpoint" / "ckpt_0"
@@ -99,7 +99,8 @@ def begun(data, tmp_path):
 def commands(monkeypatch, argv, *statuses):
     """The commands of a run whose processes end with ``statuses``."""
     calls, left = [], iter(statuses)
-    monkeypatch.setattr("src.fold_runner.Relay.run", lambda _, command: calls.append(command[1:]) or next(left))
+    monkeypatch.setattr("src.training.cross_validation.Relay.run",
+                        lambda _, command: calls.append(command[1:]) or next(left))
     status = run_folds(parse_options(argv, ""))
     return status, [[os.path.basename(words[0]), *words[1:]] for words in calls]
 

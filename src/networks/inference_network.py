@@ -37,7 +37,7 @@ class UnetEval(nn.Cell):
 
 
 def predictor(network, eval_activate):
-    """Wrap a network for ``src.evaluation``: a function from NumPy images to NumPy results.
+    """Wrap a network for ``src.evaluation.evaluate``: a function from NumPy images to NumPy results.
 
     The network is left in evaluation mode.
     """

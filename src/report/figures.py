@@ -6,8 +6,8 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from src.history import STEP, TRAINING, VALIDATION
-from src.metrics import METRICS
+from src.evaluation.metrics import METRICS
+from src.report.history import STEP, TRAINING, VALIDATION
 
 # Of Okabe and Ito's palette; lines differ in their dashes too.
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"

@@ -9,14 +9,14 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from src.history import FILE as HISTORY
-from src.history import STEP, read_history
-from src.metrics import HARD_METRICS
+from src.evaluation.metrics import HARD_METRICS
 from src.model_utils.errors import UNetError
 from src.model_utils.files import DATASET, write_atomically
 from src.report import facts
 from src.report.figures import confusion_svg, curve_svgs
 from src.report.gallery import COLOURS, jpeg_bytes
+from src.report.history import FILE as HISTORY
+from src.report.history import STEP, read_history
 
 logger = logging.getLogger("unet")
 

@@ -4,7 +4,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from src.evaluation import Judged
+from src.evaluation.evaluate import Judged
 from src.report.gallery import COLOURS, Gallery, overlay
 
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from markupsafe import escape
 
-from src.evaluation import ScoreOptions, evaluate
-from src.history import STEP, VALIDATION, History, Row
-from src.isbi_metrics import Best
-from src.metrics import METRICS
+from src.evaluation.evaluate import ScoreOptions, evaluate
+from src.evaluation.isbi_metrics import Best
+from src.evaluation.metrics import METRICS
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.report.gallery import Gallery
+from src.report.history import STEP, VALIDATION, History, Row
 from src.report.page import Subject, write_report
 
 EVIL = "<script>alert('x')</script>"

@@ -3,15 +3,15 @@ import logging
 import sys
 from pathlib import Path
 
-from src.checkpoint_files import checkpoint_folder, final_checkpoint
 from src.data.folds import create_folds
 from src.data.splits import read_splits, write_splits
-from src.fold_results import FILE, NOTES, TABLE, fold_folder, read_result, read_results, table, write_results
 from src.model_utils.config import PROJECT_ROOT, load_schema, read_yaml
 from src.model_utils.errors import UNetError, some
 from src.model_utils.files import CONFIG, METRICS, SPLITS, remove_leftovers
 from src.model_utils.lock import FolderLock
 from src.model_utils.signals import Relay
+from src.training.checkpoint_files import checkpoint_folder, final_checkpoint
+from src.training.fold_results import FILE, NOTES, TABLE, fold_folder, read_result, read_results, table, write_results
 
 logger = logging.getLogger("unet")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from src.profiling import STEPS, WARM_UP, StepProfiler
+from src.training.callbacks.profiler import STEPS, WARM_UP, StepProfiler
 
 
 def go(profiler, steps, work):
@@ -43,6 +43,7 @@ def test_a_run_that_is_too_short(tmp_path, messages):
 
 
 def test_a_profile_that_was_not_written(tmp_path, messages, monkeypatch):
-    monkeypatch.setattr("src.profiling.profile", lambda **_: SimpleNamespace(start=lambda: None, stop=lambda: None))
+    monkeypatch.setattr("src.training.callbacks.profiler.profile",
+                        lambda **_: SimpleNamespace(start=lambda: None, stop=lambda: None))
     go(StepProfiler(tmp_path, "Ascend"), WARM_UP + STEPS, lambda: None)
     assert messages.messages == [f"WARNING: MindSpore wrote no profile into {tmp_path}; GLOG_v=2 shows its log"]

@@ -11,11 +11,12 @@ from conftest import PROJECT, write_pairs
 from PIL import Image
 
 from src.data.samples import Geometry, folder_samples, stack_samples
-from src.drawing import palette
-from src.evaluation import ScoreOptions, evaluate, hard_table, report, to_volume
-from src.isbi_metrics import Best, BoardMetrics
+from src.evaluation.evaluate import ScoreOptions, evaluate, to_volume
+from src.evaluation.isbi_metrics import Best, BoardMetrics
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
+from src.report.drawing import palette
+from src.report.evaluation import hard_table, report
 
 
 class Known:
@@ -230,14 +231,14 @@ def test_palette_goes_on_behind_the_given_colors():
 
 
 def test_table_of_many_classes_is_short():
-    from src.metrics import ClassCounts
+    from src.evaluation.metrics import ClassCounts
 
     assert len(hard_table(ClassCounts(2).summary())) == 5
     assert len(hard_table(ClassCounts(81).summary())) == 3
 
 
 def test_evaluation_runs_without_mindspore():
-    code = ("import sys, src.evaluation, src.data.samples, src.data.synthetic, src.metrics, src.isbi_metrics; "
+    code = ("import sys, src.data.samples, src.data.synthetic, src.evaluation.evaluate, src.evaluation.isbi_metrics; "
             "print('mindspore' in sys.modules)")
     result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"

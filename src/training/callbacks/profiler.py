@@ -3,7 +3,7 @@ import logging
 
 from mindspore.profiler import ProfilerActivity, profile, tensorboard_trace_handler
 
-from src.callbacks import Callback
+from src.training.callbacks.callback import Callback
 
 logger = logging.getLogger("unet")
 

@@ -9,31 +9,32 @@ import numpy as np
 from mindspore import Tensor, amp, nn
 from mindspore.train.loss_scale_manager import FixedLossScaleManager
 
-from src import checkpoint
-from src.accumulation import AccumulatedStep
-from src.callbacks import CheckpointSaver, EpochLossTimeMonitor, StepLossTimeMonitor
-from src.checkpoint_files import checkpoint_folder
 from src.cpu_ops import choose_layers
 from src.data.dataset_check import check_dataset
 from src.data.pipeline import training_pipeline
 from src.data.samples import create_samples, entries
 from src.data.schedule import make_schedule
 from src.data.splits import write_splits
-from src.eval_callback import EvalCallBack
-from src.history import History
-from src.live_line import LiveLine, on_terminal
-from src.loss import build_loss
-from src.lr_schedule import build_learning_rate, learning_rates
 from src.model_utils import memory, runtime
 from src.model_utils.errors import UNetError, some
 from src.model_utils.files import CONFIG, DATASET, SPLITS, remove_leftovers
 from src.model_utils.lock import FolderLock
 from src.model_utils.ranks import Ranks
 from src.networks.registry import build_network, check_sizes
-from src.profiling import StepProfiler
-from src.records import HistoryWriter, ProgressPicture, ReportWriter
-from src.tensorboard_log import TensorBoardLog
-from src.training_loop import Trainer
+from src.report.history import History
+from src.training import checkpoint
+from src.training.callbacks.checkpoint import CheckpointSaver
+from src.training.callbacks.evaluation import EvalCallBack
+from src.training.callbacks.log import EpochLossTimeMonitor, StepLossTimeMonitor
+from src.training.callbacks.profiler import StepProfiler
+from src.training.callbacks.progress_bar import LiveLine, on_terminal
+from src.training.callbacks.records import HistoryWriter, ProgressPicture, ReportWriter
+from src.training.callbacks.tensorboard import TensorBoardLog
+from src.training.checkpoint_files import checkpoint_folder
+from src.training.losses import build_loss
+from src.training.lr_schedule import build_learning_rate, learning_rates
+from src.training.step import AccumulatedStep
+from src.training.trainer import Trainer
 
 logger = logging.getLogger("unet")
 

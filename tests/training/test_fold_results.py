@@ -5,10 +5,10 @@ import statistics
 import pytest
 
 from src.data.folds import Fold
-from src.fold_results import fold_checkpoints, read_result, read_results, summary, table, write_results
-from src.history import STEP, TRAINING, VALIDATION, History, Row
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
+from src.report.history import STEP, TRAINING, VALIDATION, History, Row
+from src.training.fold_results import fold_checkpoints, read_result, read_results, summary, table, write_results
 
 
 def result(number, dice, iou, minutes=1.0):

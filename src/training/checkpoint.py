@@ -16,10 +16,10 @@ import mindspore as ms
 import numpy as np
 from mindspore.train.checkpoint_pb2 import Checkpoint
 
-from src.checkpoint_files import BEST, age, by_age, name_prefix
 from src.model_utils.errors import UNetError, some
 from src.model_utils.files import replacing
 from src.model_utils.runtime import first_line
+from src.training.checkpoint_files import BEST, age, by_age, name_prefix
 
 logger = logging.getLogger("unet")
 

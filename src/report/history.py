@@ -4,7 +4,7 @@ import io
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from src.metrics import METRICS
+from src.evaluation.metrics import METRICS
 from src.model_utils.errors import UNetError
 from src.model_utils.files import write_atomically
 
@@ -25,7 +25,7 @@ class Row:
         seconds: of the step, the wait for data included; of the evaluation.
         images_per_second: of all ranks, the wait for data included.
         waiting: share of the step's time spent waiting for data, 0 to 1.
-        dice_coeff, iou, acc, hard_iou, hard_dice, sens, spec: see ``src.metrics.METRICS``.
+        dice_coeff, iou, acc, hard_iou, hard_dice, sens, spec: see ``src.evaluation.metrics.METRICS``.
     """
     step: int
     epoch: int

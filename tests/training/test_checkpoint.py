@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from mindspore import Parameter, Tensor, nn
 
-from src import checkpoint
 from src.model_utils.errors import UNetError
 from src.networks.inference_network import UnetEval
 from src.networks.unet_nested import NestedUNet
 from src.networks.unet_simple import UNet
+from src.training import checkpoint
 
 
 def network(seed=0, **options):

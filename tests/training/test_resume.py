@@ -11,7 +11,7 @@ import mindspore as ms
 import pytest
 from conftest import PROJECT, SCRIPT_ENVIRONMENT, assert_one_line_error, run
 
-from src.history import read_history
+from src.report.history import read_history
 
 STACKS = ["--model_name=unet_simple", "--image_size=[96,96]", "--train_crop=32", "--batch_size=2", "--repeat=6",
           "--epochs=6", "--weight_init=he_normal", "--lr=0.001", "--lr_schedule=cosine", "--augment_elastic=True",
@@ -196,9 +196,9 @@ def test_same_seed_same_run_whatever_ran_before(nuclei, tmp_path):
 import sys
 sys.path.insert(0, {str(PROJECT)!r})
 import mindspore as ms, numpy as np
-from src.history import read_history
+from src.report.history import read_history
 from src.model_utils.config import parse_options
-from src.trainer import train
+from src.training.run import train
 argv = {FOLDERS!r} + ["--data_path={nuclei}", "--epochs=1"]
 runs = []
 for name, seed in (("a", 1), ("b", 1), ("c", 2)):

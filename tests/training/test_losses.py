@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from mindspore import Tensor, ops
 
-from src.loss import (
+from src.model_utils.config import parse_options
+from src.model_utils.errors import UNetError
+from src.training.losses import (
     CrossEntropyWithLogits,
     DiceLoss,
     FocalLoss,
@@ -14,8 +16,6 @@ from src.loss import (
     build_loss,
     class_weights,
 )
-from src.model_utils.config import parse_options
-from src.model_utils.errors import UNetError
 
 
 def tensor(values):

@@ -12,7 +12,7 @@ from skimage.metrics import variation_of_information
 
 import isbi_score
 from src.data.tiff import read_stack
-from src.isbi_metrics import THRESHOLDS, BoardMetrics, segments, v_rand_info
+from src.evaluation.isbi_metrics import THRESHOLDS, BoardMetrics, segments, v_rand_info
 
 LN2, LN6 = np.log(2), np.log(6)
 

@@ -1,9 +1,9 @@
 """history.csv: rows, kills and resumed runs."""
 import pytest
 
-from src.evaluation import Scores
-from src.history import HEADER, STEP, TRAINING, VALIDATION, History, Row, read_history, scores_row
+from src.evaluation.evaluate import Scores
 from src.model_utils.errors import UNetError
+from src.report.history import HEADER, STEP, TRAINING, VALIDATION, History, Row, read_history, scores_row
 
 
 def step(number, loss=0.5):

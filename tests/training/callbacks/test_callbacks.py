@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from src.callbacks import CheckpointSaver, EpochLossTimeMonitor, StepLossTimeMonitor
 from src.data.schedule import Schedule
-from src.eval_callback import EvalCallBack
-from src.evaluation import Scores
+from src.evaluation.evaluate import Scores
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.model_utils.ranks import Ranks
+from src.training.callbacks.checkpoint import CheckpointSaver
+from src.training.callbacks.evaluation import EvalCallBack
+from src.training.callbacks.log import EpochLossTimeMonitor, StepLossTimeMonitor
 
 
 class Run:
@@ -67,8 +68,8 @@ def saved(monkeypatch):
     def save(train_network, path, state):
         names.append(path.name)
         path.touch()
-    monkeypatch.setattr("src.checkpoint.save", save)
-    monkeypatch.setattr("src.checkpoint.prune", lambda *args: None)
+    monkeypatch.setattr("src.training.checkpoint.save", save)
+    monkeypatch.setattr("src.training.checkpoint.prune", lambda *args: None)
     return names
 
 
@@ -122,8 +123,8 @@ def evaluations(monkeypatch, saved, tmp_path, scores, *argv):
         value = next(remaining)
         return Scores(True, ["x"], [value], [value / 2], {})
 
-    monkeypatch.setattr("src.eval_callback.evaluate", evaluate)
-    monkeypatch.setattr("src.eval_callback.predictor", lambda *args: None)
+    monkeypatch.setattr("src.training.callbacks.evaluation.evaluate", evaluate)
+    monkeypatch.setattr("src.training.callbacks.evaluation.predictor", lambda *args: None)
     callback = EvalCallBack(config, None, Validation(), tmp_path)
     run = Run(Schedule(3, 1, 2, 1), [callback])
     run.go()
@@ -151,10 +152,11 @@ def test_best_is_kept(monkeypatch, saved, tmp_path, messages):
 def test_a_checkpoint_knows_the_evaluation_of_its_step(monkeypatch, tmp_path):
     """Whatever comes first, steps or epochs: what is saved at a step holds the best value that was found there."""
     states = []
-    monkeypatch.setattr("src.checkpoint.save", lambda train_network, path, state: states.append((path.name, state)))
-    monkeypatch.setattr("src.checkpoint.prune", lambda *args: None)
-    monkeypatch.setattr("src.eval_callback.predictor", lambda *args: None)
-    monkeypatch.setattr("src.eval_callback.evaluate", lambda *args: Scores(True, ["x"], [0.75], [0.5], {}))
+    monkeypatch.setattr("src.training.checkpoint.save", lambda _, path, state: states.append((path.name, state)))
+    monkeypatch.setattr("src.training.checkpoint.prune", lambda *args: None)
+    monkeypatch.setattr("src.training.callbacks.evaluation.predictor", lambda *args: None)
+    monkeypatch.setattr("src.training.callbacks.evaluation.evaluate",
+                        lambda *args: Scores(True, ["x"], [0.75], [0.5], {}))
     callback = EvalCallBack(parse_options(["--run_eval=True"], ""), None, Validation(), tmp_path)
     run = Run(Schedule(2, 1, 1, 1), [callback, CheckpointSaver(tmp_path, "x", 2, 9)])
     run.state = lambda: {"step": run.step, **callback.state()}
@@ -186,7 +188,7 @@ def until_it_ends_early(run):
 
 
 def test_an_early_stop_holds_when_resumed_unless_the_patience_is_raised(monkeypatch, tmp_path):
-    monkeypatch.setattr("src.eval_callback.predictor", lambda *args: None)
+    monkeypatch.setattr("src.training.callbacks.evaluation.predictor", lambda *args: None)
     state = {"metric": "dice_coeff", "best": 0.8, "best_epoch": 2, "evaluated_step": 6, "since_best": 3}
     for patience, ends in ((3, True), (4, False), (0, False)):
         callback = EvalCallBack(parse_options([f"--early_stop_patience={patience}"], ""), None, Validation(), tmp_path)
@@ -217,8 +219,8 @@ def test_several_metrics_for_training_and_validation(monkeypatch, saved, tmp_pat
     def evaluate(predict, samples, options, on_image=None):
         asked.append(samples)
         return scores_of(next(answers))
-    monkeypatch.setattr("src.eval_callback.evaluate", evaluate)
-    monkeypatch.setattr("src.eval_callback.predictor", lambda *args: None)
+    monkeypatch.setattr("src.training.callbacks.evaluation.evaluate", evaluate)
+    monkeypatch.setattr("src.training.callbacks.evaluation.predictor", lambda *args: None)
     config = parse_options(["--run_eval=True", "--eval_metrics=[acc,hard_iou,dice_coeff]", "--monitor=hard_iou"], "")
     callback = EvalCallBack(config, None, validation, tmp_path, training)
     Run(Schedule(1, 1, 3, 1), [callback]).go()
@@ -248,7 +250,7 @@ def test_the_first_metric_is_monitored(monkeypatch, saved, tmp_path, messages):
 
 def test_another_monitor_starts_anew(monkeypatch, saved, tmp_path):
     """What was the best by another metric says nothing about this one."""
-    monkeypatch.setattr("src.eval_callback.predictor", lambda *args: None)
+    monkeypatch.setattr("src.training.callbacks.evaluation.predictor", lambda *args: None)
     config = parse_options(["--eval_metrics=acc,hard_iou", "--monitor=hard_iou"], "")
     callback = EvalCallBack(config, None, Validation(), tmp_path)
     callback.restore({"metric": "acc", "best": 0.9, "best_epoch": 3, "evaluated_step": 9})
@@ -264,6 +266,6 @@ def test_another_monitor_starts_anew(monkeypatch, saved, tmp_path):
     (["--eval_metrics=[]"], "eval_metrics is empty; name at least one of dice_coeff, iou, acc, hard_iou"),
 ])
 def test_metrics_that_cannot_be(monkeypatch, tmp_path, argv, words):
-    monkeypatch.setattr("src.eval_callback.predictor", lambda *args: None)
+    monkeypatch.setattr("src.training.callbacks.evaluation.predictor", lambda *args: None)
     with pytest.raises(UNetError, match=re.escape(words)):
         EvalCallBack(parse_options(argv, ""), None, Validation(), tmp_path)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.metrics import HARD_METRICS, METRICS, ClassCounts, foreground_metrics, soft_dice_iou
+from src.evaluation.metrics import HARD_METRICS, METRICS, ClassCounts, foreground_metrics, soft_dice_iou
 from src.model_utils.config import load_schema
 
 

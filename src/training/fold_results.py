@@ -3,11 +3,11 @@ import json
 import statistics
 from pathlib import Path
 
-from src.checkpoint_files import checkpoint_folder, final_checkpoint
-from src.history import FILE as HISTORY
-from src.history import TRAINING, read_history
 from src.model_utils.errors import UNetError
 from src.model_utils.files import METRICS, natural, write_atomically
+from src.report.history import FILE as HISTORY
+from src.report.history import TRAINING, read_history
+from src.training.checkpoint_files import checkpoint_folder, final_checkpoint
 
 FILE, TABLE = "folds.json", "folds.md"
 

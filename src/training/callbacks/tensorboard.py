@@ -1,6 +1,6 @@
 """TensorBoard event files of a run."""
-from src.callbacks import Callback
-from src.history import STEP, TRAINING, VALIDATION
+from src.report.history import STEP, TRAINING, VALIDATION
+from src.training.callbacks.callback import Callback
 
 MOST_PICTURES = 3
 

@@ -6,7 +6,7 @@ import pytest
 from src.model_utils.config import parse_options
 from src.networks.registry import NETWORKS
 from src.networks.unet_simple import UNet
-from src.trainer import train
+from src.training.run import train
 
 ARGV = ["--model_name=unet_simple", "--dataset=folders", "--num_channels=3", "--image_size=[32,16]",
         "--repeat=3", "--epochs=3", "--weight_init=he_normal", "--lr=0.003", "--cpu_ops=off"]

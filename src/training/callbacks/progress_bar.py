@@ -3,7 +3,7 @@ import sys
 
 from tqdm import tqdm
 
-from src.callbacks import Callback
+from src.training.callbacks.callback import Callback
 
 FORMAT = "step {n_fmt}/{total_fmt} {percentage:3.0f}%|{bar}| {remaining} left{postfix}"
 

@@ -3,8 +3,8 @@ import mindspore as ms
 import pytest
 from mindspore import Tensor
 
-from src.lr_schedule import WarmupCosine, build_learning_rate
 from src.model_utils.config import parse_options
+from src.training.lr_schedule import WarmupCosine, build_learning_rate
 
 
 def rate(schedule, step):

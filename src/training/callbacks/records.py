@@ -1,7 +1,7 @@
 """What a run leaves to look at in its output folder: history.csv, progress.png, report.html."""
-from src.callbacks import Callback
-from src.history import STEP, TRAINING, VALIDATION, Row, scores_row
 from src.model_utils.files import write_atomically
+from src.report.history import STEP, TRAINING, VALIDATION, Row, scores_row
+from src.training.callbacks.callback import Callback
 
 PROGRESS = "progress.png"
 

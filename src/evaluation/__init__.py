@@ -1,0 +1,1 @@
+"""Evaluation on NumPy arrays: the metrics, and one evaluation for every way to predict. Without MindSpore."""

@@ -1,0 +1,1 @@
+"""Training: the run, its steps, losses, checkpoints and callbacks, and cross-validation."""
