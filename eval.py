@@ -8,12 +8,12 @@ def main(config):
     """Score the checkpoint on the validation images."""
     from src.cpu_ops import choose_layers
     from src.data.samples import create_samples
+    from src.inference.tta import with_tta
     from src.model_utils import runtime
     from src.networks.inference_network import predictor
     from src.networks.registry import build_network, check_sizes
     from src.report.evaluation import report
     from src.training.checkpoint import load_weights  # MindSpore loads here, after the options are dealt with
-    from src.tta import with_tta
 
     place = runtime.start(config)
     _, samples = create_samples(config)

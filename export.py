@@ -7,7 +7,7 @@ from src.model_utils.script import run_script
 
 def main(config):
     """Export the checkpoint."""
-    from src.export import export  # MindSpore loads here, after the options are dealt with
+    from src.export.export import export  # MindSpore loads here, after the options are dealt with
 
     export(config.replace(file_name=kept(config, config.file_name)))
 

@@ -12,10 +12,10 @@ POSITIONS = ("config_path", "file_name", "data_path", "device_target")
 def main(config):
     """Score the ONNX file on the validation images."""
     from src.data.samples import create_samples
+    from src.export.onnx_model import OnnxNetwork
+    from src.inference.tta import with_tta
     from src.model_utils.files import with_ending
-    from src.onnx_model import OnnxNetwork
     from src.report.evaluation import report
-    from src.tta import with_tta
 
     network = OnnxNetwork(with_ending(config.file_name, ".onnx"), config.device_target)
     network.check(config.num_channels, config.num_classes)

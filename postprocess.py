@@ -6,8 +6,8 @@ from src.model_utils.script import run_script
 
 def main(config):
     """Score the results in rst_path on the validation images, as eval.py scores a checkpoint."""
-    from src.binary_results import result_predictor
     from src.data.samples import create_samples
+    from src.export.runtime_files import result_predictor
     from src.report.evaluation import report
 
     _, samples = create_samples(config)

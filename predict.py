@@ -6,7 +6,7 @@ from src.model_utils.script import run_script
 
 def main(config):
     """Write the masks; the exit status is 1 when some of several files could not be read."""
-    from src.prediction import predict
+    from src.inference.predict import predict
 
     return 1 if predict(config) else 0
 

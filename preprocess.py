@@ -7,8 +7,8 @@ from src.model_utils.script import run_script
 
 def main(config):
     """Write the inputs into result_path."""
-    from src.binary_results import write_inputs
     from src.data.samples import create_samples
+    from src.export.runtime_files import write_inputs
 
     is_stack = config.dataset == "ISBI"
     train, valid = create_samples(config)

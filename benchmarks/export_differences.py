@@ -40,7 +40,7 @@ class Differences(logging.Handler):
 
 def main():
     """Print the table, row by row."""
-    from src.export import export
+    from src.export.export import export
     from src.model_utils.config import parse_options
     from src.model_utils.runtime import cap_cpu_instruction_set, quiet_mindspore
     from src.networks.registry import build_network, probabilities

@@ -17,10 +17,10 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
+from src.export.onnx_model import OnnxNetwork  # noqa: E402
 from src.model_utils import runtime  # noqa: E402
 from src.model_utils.config import parse_options  # noqa: E402
 from src.model_utils.errors import UNetError  # noqa: E402
-from src.onnx_model import OnnxNetwork  # noqa: E402
 
 
 def mindspore_network(config, checkpoint, precision):

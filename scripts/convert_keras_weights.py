@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src.keras_weights import convert  # noqa: E402
+from src.export.keras_weights import convert  # noqa: E402
 from src.model_utils.runtime import quiet_mindspore  # noqa: E402
 from src.model_utils.script import guarded, log_to_stdout  # noqa: E402
 

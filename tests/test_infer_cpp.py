@@ -8,7 +8,7 @@ import pytest
 from conftest import PROJECT, assert_one_line_error, run, write_pairs
 from lite import MODELS, SCRIPTS, as_release, bash, call, write_images
 
-from src.export import LARGEST_DIFFERENCE, largest_difference
+from src.export.export import LARGEST_DIFFERENCE, largest_difference
 from src.model_utils.config import parse_options
 from src.networks.registry import build_network
 from src.training import checkpoint

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.data.transforms import channels_first, to_unit_range
+from src.inference.tiling import Resized, RowResizer, Window, choose_window, count_windows, mean_of, predict_rows
 from src.networks.receptive_field import ReceptiveField
-from src.tiling import Resized, RowResizer, Window, choose_window, count_windows, mean_of, predict_rows
 
 VALID = ReceptiveField(margin_lost=6, context=0, stride=4)
 SAME = ReceptiveField(margin_lost=0, context=8, stride=4)

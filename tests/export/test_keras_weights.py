@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import PROJECT, assert_one_line_error, run
 
-from src.keras_weights import read_arrays, rearrange
+from src.export.keras_weights import read_arrays, rearrange
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.networks.inference_network import predictor

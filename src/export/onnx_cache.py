@@ -1,7 +1,7 @@
 """Checkpoints as ONNX files in the user's cache, exported at their first use.
 
-MindSpore exports in a process of its own (``python -m src.onnx_cache``, options on standard input): it would keep
-more memory than the prediction itself needs.
+MindSpore exports in a process of its own (``python -m src.export.onnx_cache``, options on standard input): it would
+keep more memory than the prediction itself needs.
 """
 import hashlib
 import json
@@ -13,13 +13,12 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
-from src.model_utils.config import Config
+from src.model_utils.config import PROJECT_ROOT, Config
 from src.model_utils.errors import UNetError
 from src.model_utils.files import cache_folder
 
 logger = logging.getLogger("unet")
 
-PROJECT = Path(__file__).resolve().parents[1]
 DONE, REFUSED, NOT_NEEDED = 0, 2, 3     # exit status of the process that exports
 
 # What the drivers of accelerators put into /dev; without any of it there is no need to start MindSpore and ask.
@@ -71,9 +70,8 @@ def _files(config, path):
 
 @lru_cache(maxsize=1)
 def _code():
-    """A hash of the modules that shape an exported file, so that none outlives a change of them."""
-    modules = [PROJECT / "src" / f"{name}.py" for name in ("export", "onnx_graph", "networks", "layers")]
-    modules += sorted((PROJECT / "src").glob("unet_*/*.py"))
+    """A hash of the rooms that shape an exported file, so that none outlives a change of them."""
+    modules = sorted(path for room in ("networks", "export") for path in (PROJECT_ROOT / "src" / room).glob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in modules)).hexdigest()
 
 
@@ -84,9 +82,9 @@ def _cached(config, path):
 def _ask_mindspore(config, paths):
     """Status and message of the process that exports."""
     work = {"options": config.as_dict(), "paths": [str(path) for path in paths]}
-    search = os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    result = subprocess.run([sys.executable, "-m", "src.onnx_cache"], input=json.dumps(work), text=True, check=False,
-                            capture_output=True, env={**os.environ, "PYTHONPATH": search})
+    search = os.pathsep.join([str(PROJECT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    result = subprocess.run([sys.executable, "-m", "src.export.onnx_cache"], input=json.dumps(work), text=True,
+                            check=False, capture_output=True, env={**os.environ, "PYTHONPATH": search})
     if result.returncode in (DONE, NOT_NEEDED):
         return result.returncode, ""
     lines = result.stderr.strip().splitlines()
@@ -95,7 +93,7 @@ def _ask_mindspore(config, paths):
 
 def _export(options, paths):
     """Export the checkpoints that the cache does not hold yet, unless the device has something faster."""
-    from src.export import write_onnx
+    from src.export.export import write_onnx
     from src.model_utils import runtime
     from src.networks.registry import probabilities, smallest_size, window_size
     from src.training.checkpoint import Contents

@@ -2,9 +2,9 @@
 import numpy as np
 import pytest
 
+from src.inference.tta import with_flips, with_tta
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
-from src.tta import with_flips, with_tta
 
 
 def test_flips():

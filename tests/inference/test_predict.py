@@ -7,12 +7,12 @@ import tifffile
 from conftest import assert_one_line_error
 from PIL import Image
 
-from src.export import export
+from src.export.export import export
+from src.inference.predict import load_model, predict
+from src.inference.tiling import choose_window, predict_rows
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.networks.registry import build_network
-from src.prediction import load_model, predict
-from src.tiling import choose_window, predict_rows
 from src.training import checkpoint
 from src.training.fold_results import write_results
 
@@ -162,7 +162,8 @@ def as_folds(folder, paths):
     "--backend=mindspore", "--context_mode=pynative", "--cpu_ops=off"]], ids=["onnx-tta", "mindspore"])
 def test_a_folder_of_folds_is_averaged(checkpoints, tmp_path, argv, caplog, monkeypatch):
     """In windows that overlap: the mean of the single predictions, a, b and a."""
-    monkeypatch.setattr("src.prediction.LARGEST_WINDOW", 64)    # with tile_size there would be other files to export
+    # With tile_size there would be other files to export.
+    monkeypatch.setattr("src.inference.predict.LARGEST_WINDOW", 64)
     caplog.set_level("INFO", "unet")
     paths = [checkpoints / f"{name}.ckpt" for name in ("simple", "other", "simple")]
     folds = as_folds(tmp_path / "folds", paths)

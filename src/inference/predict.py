@@ -15,14 +15,14 @@ from src.data.image_reader import count_pages, list_pictures, read_pages
 from src.data.samples import input_low
 from src.data.transforms import channels_first, to_unit_range
 from src.evaluation.evaluate import with_both_classes
-from src.mask_files import MaskWriter
+from src.export.onnx_cache import as_onnx
+from src.export.onnx_model import OnnxNetwork
+from src.inference.mask_writer import MaskWriter
+from src.inference.tiling import Resized, RowResizer, choose_window, count_windows, mean_of, predict_rows
+from src.inference.tta import with_flips
 from src.model_utils.errors import UNetError
 from src.networks.receptive_field import ReceptiveField
-from src.onnx_cache import as_onnx
-from src.onnx_model import OnnxNetwork
-from src.tiling import Resized, RowResizer, choose_window, count_windows, mean_of, predict_rows
 from src.training.fold_results import fold_checkpoints, read_results
-from src.tta import with_flips
 
 logger = logging.getLogger("unet")
 

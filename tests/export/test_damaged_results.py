@@ -4,7 +4,7 @@ import pytest
 from conftest import assert_one_line_error
 from exchange import Exchange
 
-from src.binary_results import result_predictor
+from src.export.runtime_files import result_predictor
 from src.model_utils.errors import UNetError
 
 

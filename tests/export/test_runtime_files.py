@@ -7,10 +7,10 @@ import pytest
 from conftest import PROJECT, assert_one_line_error, run, write_pairs
 from exchange import Exchange, scores
 
-from src.binary_results import write_inputs
 from src.data.stacks import IMAGE_STACK, LABEL_STACK
 from src.data.tiff import write_stack
 from src.data.transforms import from_unit_range, to_unit_range
+from src.export.runtime_files import write_inputs
 from src.model_utils.errors import UNetError
 
 

@@ -8,11 +8,11 @@ import onnxruntime
 import pytest
 from conftest import assert_one_line_error, run
 
-from src.export import export, largest_difference
+from src.export.export import export, largest_difference
+from src.export.onnx_model import OnnxNetwork, choose_providers
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.networks.registry import build_network
-from src.onnx_model import OnnxNetwork, choose_providers
 from src.training import checkpoint
 
 NETWORKS = {

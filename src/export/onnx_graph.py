@@ -13,7 +13,7 @@ def mend(path, upsampling, dynamic=False, metadata=None):
 
     - A transposed convolution's ``output_shape`` holds four numbers where ONNX wants two; it goes, since
       kernel 2, stride 2 and no padding say the same.
-    - Resize stands for upsampling by 2 (see ``src.export.ExportLayers``); it becomes what ``upsampling`` says,
+    - Resize stands for upsampling by 2 (see ``src.export.export.ExportLayers``); it becomes what ``upsampling`` says,
       bilinear or nearest, for images of any size.
     - With ``dynamic``, batch, height and width of input and output become free.
 

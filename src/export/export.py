@@ -8,6 +8,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from src.export.onnx_graph import mend
+from src.export.onnx_model import OnnxNetwork
 from src.model_utils import runtime
 from src.model_utils.errors import UNetError
 from src.model_utils.files import replacing, with_ending
@@ -23,8 +25,6 @@ from src.networks.registry import (
     smallest_size,
     upsampling,
 )
-from src.onnx_graph import mend
-from src.onnx_model import OnnxNetwork
 from src.training.checkpoint import Contents
 
 logger = logging.getLogger("unet")

@@ -6,9 +6,9 @@ import pytest
 from conftest import assert_one_line_error
 from PIL import Image
 
+from src.export.onnx_cache import as_onnx
 from src.model_utils.config import parse_options
 from src.networks.registry import build_network
-from src.onnx_cache import as_onnx
 from src.training import checkpoint
 
 SMALL = ["--model_name=unet_simple", "--weight_init=he_uniform", "--device_target=CPU"]

@@ -7,7 +7,7 @@ from PIL import Image
 
 from src.data.image_reader import Picture
 from src.data.stacks import read_probabilities
-from src.mask_files import OPACITY, STRIP, MaskWriter
+from src.inference.mask_writer import OPACITY, STRIP, MaskWriter
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 

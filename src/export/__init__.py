@@ -1,0 +1,1 @@
+"""A checkpoint for other programs: exported files, their repair, cache and runtime, and Keras weights."""
