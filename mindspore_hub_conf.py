@@ -19,9 +19,9 @@ def create_network(name, *args, checkpoint_file_path="", **kwargs):
             unet_bilinear, unet_keras.
         args: num_channels and num_classes.
         checkpoint_file_path (str): checkpoint to load the weights from; none if empty.
-        kwargs: the network's options as in default_config.yaml (num_channels, num_classes, weight_init; for
+        kwargs: the network's options as in configs/default_config.yaml (num_channels, num_classes, weight_init; for
             unet_nested also use_deconv, use_bn, use_ds), or under the model zoo's names n_channels, n_classes,
-            in_channel, n_class. The defaults are those of default_config.yaml.
+            in_channel, n_class. The defaults are those of configs/default_config.yaml.
 
     Returns:
         nn.Cell: (N, num_channels, H, W) float32 -> logits (N, num_classes, h, w) float32; of

@@ -3,7 +3,7 @@
 # the runtime and a converter. Nothing is installed, and nothing is done when it is there already.
 # Usage: bash scripts/get_mindspore_lite.sh [DIR]    DIR is .mindspore_lite beside README.md unless given
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/mindspore_lite.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/lib/mindspore_lite.sh"
 
 version=2.0.0
 

@@ -3,7 +3,7 @@
 # Usage: bash scripts/onnx_to_mindir.sh [ONNX] [MINDIR]
 # It needs CPython 3.7, for which the wheel is built: PYTHON37, or python3.7 on the PATH, or one of pyenv's.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/mindspore_lite.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/lib/mindspore_lite.sh"
 
 if [ $# -ne 2 ] || [[ "$1" == -* ]]; then
   echo "Usage: bash scripts/onnx_to_mindir.sh [ONNX] [MINDIR]" >&2
@@ -34,7 +34,7 @@ done
 mkdir -p "$(dirname "$mindir")"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-if ! PYTHONPATH="$MS_LITE_HOME" "$python37" "$PROJECT_DIR/scripts/onnx_to_mindir.py" "$onnx" "$mindir" >"$log" 2>&1; then
+if ! PYTHONPATH="$MS_LITE_HOME" "$python37" "$PROJECT_DIR/scripts/lib/onnx_to_mindir.py" "$onnx" "$mindir" >"$log" 2>&1; then
   grep -F '[ERROR]' "$log" | head -n 3 >&2 || true
   fail 1 "$(tail -n 1 "$log")"
 fi

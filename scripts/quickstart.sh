@@ -2,14 +2,14 @@
 # Sets everything up and does the main job: makes a sample data set, trains on it, evaluates.
 # Usage: bash scripts/quickstart.sh [--key=value ...]    further options go to train.py and eval.py; where to, is fixed
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/lib/environment.sh"
 
 use_environment requirements.txt
 
 started=$SECONDS
 data="$PROJECT_DIR/sample_data"
 output="$PROJECT_DIR/output/quickstart"
-common=(--config_path="$PROJECT_DIR/unet_quickstart_config.yaml" --data_path="$data" --output_path="$output")
+common=(--config_path="$PROJECT_DIR/configs/unet_quickstart_config.yaml" --data_path="$data" --output_path="$output")
 
 cd "$PROJECT_DIR"
 python -m src.data.synthetic --output="$data"

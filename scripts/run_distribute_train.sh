@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains on the Ascend cards of a rank table; on each of its servers this starts the ranks of that server.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/lib/launch.sh"
 
 USAGE="Usage: bash scripts/run_distribute_train.sh [RANK_TABLE_FILE] [DATASET] [CONFIG_PATH] [--key=value ...]
   RANK_TABLE_FILE  JSON file of Ascend (version 1.0): servers, their cards, the ranks
@@ -12,9 +12,9 @@ From the environment: SERVER_ID names this server in the table where its address
 read_arguments 3 3 "$@"
 table=$(existing_file RANK_TABLE_FILE "${ARGUMENTS[0]}")
 dataset=$(existing_folder DATASET "${ARGUMENTS[1]}")
-config=$(existing_file CONFIG_PATH "${ARGUMENTS[2]}")
+config=$(config_file CONFIG_PATH "${ARGUMENTS[2]}")
 find_python
-found=$("$PYTHON" "$PROJECT_DIR/scripts/rank_table.py" "$table")
+found=$("$PYTHON" "$PROJECT_DIR/scripts/lib/rank_table.py" "$table")
 mapfile -t places <<<"$found"     # "RANK_SIZE", then "RANK_ID DEVICE_ID" of each rank of this server
 
 make_run_folder train_distributed

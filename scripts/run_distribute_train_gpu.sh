@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains on the GPUs of this machine, one rank each, through mpirun.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/lib/launch.sh"
 
 USAGE="Usage: bash scripts/run_distribute_train_gpu.sh [RANKSIZE] [DATASET] [CONFIG_PATH] [CUDA_VISIBLE_DEVICES] \
 [--key=value ...]
@@ -15,7 +15,7 @@ read_arguments 3 4 "$@"
 size=$(whole_number RANKSIZE "${ARGUMENTS[0]}")
 [ "$size" -ge 1 ] || fail 2 "RANKSIZE: expected at least 1, found 0"
 dataset=$(existing_folder DATASET "${ARGUMENTS[1]}")
-config=$(existing_file CONFIG_PATH "${ARGUMENTS[2]}")
+config=$(config_file CONFIG_PATH "${ARGUMENTS[2]}")
 cards=${ARGUMENTS[3]:-$(seq -s , 0 $((size - 1)))}
 [[ "$cards" =~ ^[0-9]+(,[0-9]+)*$ ]] || fail 2 "CUDA_VISIBLE_DEVICES: expected numbers like 0,1,2,3, found '$cards'"
 commas=${cards//[^,]/}

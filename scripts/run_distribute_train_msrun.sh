@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains on several devices through msrun, MindSpore's own launcher; on several servers this is called on each.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/lib/launch.sh"
 
 USAGE="Usage: bash scripts/run_distribute_train_msrun.sh [WORKER_NUM] [DATASET] [CONFIG_PATH] [DEVICE_TARGET] \
 [--key=value ...]
@@ -16,7 +16,7 @@ read_arguments 4 4 "$@"
 workers=$(whole_number WORKER_NUM "${ARGUMENTS[0]}")
 [ "$workers" -ge 1 ] || fail 2 "WORKER_NUM: expected at least 1, found 0"
 dataset=$(existing_folder DATASET "${ARGUMENTS[1]}")
-config=$(existing_file CONFIG_PATH "${ARGUMENTS[2]}")
+config=$(config_file CONFIG_PATH "${ARGUMENTS[2]}")
 device=${ARGUMENTS[3]}
 [[ "$device" =~ ^(Ascend|GPU|CPU)$ ]] || fail 2 "DEVICE_TARGET: expected Ascend, GPU or CPU, found '$device'"
 if [ -n "${MASTER_ADDR:-}" ]; then

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Evaluates an ONNX file, without MindSpore.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/lib/launch.sh"
 
 USAGE="Usage: bash scripts/run_eval_onnx.sh [DATASET_PATH] [ONNX_MODEL] [DEVICE_TARGET] [CONFIG_PATH] [--key=value ...]
   DATASET_PATH   folder of the data set
@@ -14,7 +14,7 @@ dataset=$(existing_folder DATASET_PATH "${ARGUMENTS[0]}")
 model=$(existing_file ONNX_MODEL "${ARGUMENTS[1]}")
 device=${ARGUMENTS[2]}
 [[ "$device" =~ ^(GPU|CPU)$ ]] || fail 2 "DEVICE_TARGET: expected GPU or CPU, found '$device'"
-config=$(existing_file CONFIG_PATH "${ARGUMENTS[3]}")
+config=$(config_file CONFIG_PATH "${ARGUMENTS[3]}")
 find_python
 
 make_run_folder eval_onnx

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # C++ inference on the validation images, and its score: preprocess, build, infer, postprocess.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/mindspore_lite.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/lib/mindspore_lite.sh"
 
 usage() {
   cat <<'END'

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Evaluates a checkpoint on one Ascend card, or where device_target says; without arguments it says how it is used.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/lib/launch.sh"
 
 standalone eval Ascend "$@"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains unet_keras in full on one card, then evaluates it; without arguments it says how it is used.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/train_1p.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/lib/train_1p.sh"
 
 prepare train_full_1p "$@"
 run_here train.py "${GIVEN[@]}"

@@ -12,10 +12,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import mindspore as ms  # noqa: E402
 import numpy as np  # noqa: E402
 
-from src import checkpoint, trainer  # noqa: E402
 from src.model_utils import ranks, runtime  # noqa: E402
 from src.model_utils.config import parse_options  # noqa: E402
 from src.model_utils.errors import UNetError  # noqa: E402
+from src.training import checkpoint, run, trainer  # noqa: E402
 from src.training.callbacks.callback import Callback  # noqa: E402
 
 # 8 training samples, twice: 8 steps of 2 images; without batch norm, whose statistics are those of a batch.
@@ -63,7 +63,7 @@ def train(argv, at_step=lambda run: None, stop=lambda run: False):
 
     trainer.Trainer.run, trainer.Trainer._next_batch = run_with_notes, staticmethod(next_batch)
     try:
-        done = trainer.train(parse_options(argv, ""), lambda: stop(current[0]))
+        done = run.train(parse_options(argv, ""), lambda: stop(current[0]))
     except UNetError as error:
         if "has lost the other ranks" in str(error):
             raise
@@ -89,7 +89,7 @@ def main(folder, sample, nuclei, damaged):
 
     tell("curve", *CURVE, "--batch_size=3", "--distribute_batchsize=1", "--distribute_epochs=2")
 
-    trainer.build_network = lambda config, layers: TinyNetwork(config.num_channels)
+    run.build_network = lambda config, layers: TinyNetwork(config.num_channels)
     ranks.HEARTBEAT = 0     # a message at each image that rank 0 evaluates
     tell("whole", *TINY, "--batch_size=2", "--run_eval=True", "--eval_steps=2")
     # One rank alone sees a signal behind its third step.

@@ -103,7 +103,7 @@ def test_files_that_the_image_gets():
     """All is left out but what .dockerignore names; what it names is there."""
     kept = [line[1:] for line in (PROJECT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
     assert (PROJECT / ".dockerignore").read_text().splitlines()[1] == "*"
-    assert {"src", "scripts", "*.py", "default_config.yaml", "requirements.lock"} <= set(kept)
+    assert {"src", "scripts", "*.py", "configs", "requirements.lock"} <= set(kept)
     for pattern in kept:
         assert list(PROJECT.glob(pattern)), pattern
 

@@ -52,7 +52,7 @@ def launch(tmp_path):
 
 
 def shared(launch, run, *more):
-    return [f"--config_path={SCRIPTS.parent / 'unet_keras_config.yaml'}", *more,
+    return [f"--config_path={SCRIPTS.parent / 'configs' / 'unet_keras_config.yaml'}", *more,
             f"--data_path={launch.folder / 'my data'}", f"--output_path={launch.folder / run / 'output'}"]
 
 

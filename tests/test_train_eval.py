@@ -95,7 +95,7 @@ def test_argmax_gives_the_pixel_accuracy(trained, sample, tmp_path):
 @pytest.mark.parametrize("argv", [
     ["--config_path={p}/unet_nested_cell_config.yaml", "--image_size=[48,32]", "--batch_size=4",
      "--train_augment=True"],
-    ["--config_path={p}/unet_nested_config.yaml", "--dataset=folders", "--num_channels=3", "--image_size=[32,32]",
+    ["--config_path=unet_nested_config.yaml", "--dataset=folders", "--num_channels=3", "--image_size=[32,32]",
      "--batch_size=4", "--eval_resize=True", "--include_background=False"],
     ["--config_path={p}/unet_medical_config.yaml", "--dataset=folders", "--num_channels=3", "--image_size=[188,188]",
      "--crop=[4,4]", "--batch_size=2"],
@@ -125,7 +125,7 @@ def test_case_study(tmp_path, small_one_channel_networks, caplog):
             (data / part / kind).mkdir(parents=True)
             for k in range(count):
                 (pairs / str(k) / f"{kind}.png").rename(data / part / kind / f"{k}.png")
-    argv = [f"--config_path={PROJECT / 'unet_bilinear_config.yaml'}", f"--data_path={data}", "--image_size=[32,32]",
+    argv = ["--config_path=unet_bilinear_config.yaml", f"--data_path={data}", "--image_size=[32,32]",
             f"--output_path={tmp_path / 'out'}", "--cpu_ops=off"]
     train(parse_options([*argv, "--epochs=2", "--repeat=1", "--batch_size=2"], ""))
     value = r"(\d\.\d{4})"
@@ -149,7 +149,7 @@ def test_case_study(tmp_path, small_one_channel_networks, caplog):
 def test_many_classes(tmp_path):
     data = write_pairs(tmp_path / "data" / "train", [str(k) for k in range(4)], classes=12).parent
     write_pairs(data / "val", ["x", "y"], classes=12)
-    argv = [f"--config_path={PROJECT / 'unet_simple_coco_config.yaml'}", f"--data_path={data}", "--num_classes=12",
+    argv = ["--config_path=unet_simple_coco_config.yaml", f"--data_path={data}", "--num_classes=12",
             "--image_size=[48,32]", "--batch_size=2", f"--output_path={tmp_path / 'out'}"]
     result = run("train.py", *argv, "--epochs=1", cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr

@@ -1,10 +1,11 @@
-"""Options: default_config.yaml, then a YAML file, then the command line -> a checked, frozen Config.
+"""Options: configs/default_config.yaml, then a YAML file, then the command line -> a checked, frozen Config.
 
 ``default_config.yaml`` is the schema: each key with its default, help, choices and bounds. An experiment's
 YAML file lists what it changes; the files of the model zoo (two or three documents: values, help, choices)
 are read as they are.
 """
 import argparse
+import logging
 import reprlib
 from pathlib import Path
 
@@ -15,11 +16,14 @@ from src.model_utils.files import write_atomically
 from src.model_utils.options import Option, nearest
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
-DEFAULT_CONFIG = PROJECT_ROOT / "default_config.yaml"
+CONFIGS = PROJECT_ROOT / "configs"
+DEFAULT_CONFIG = CONFIGS / "default_config.yaml"
 
 # Flags of older releases, and the option each one sets.
 ALIASES = {"output": "output_path", "ckpt_path": "checkpoint_file_path"}
 SHORT = {"-d": "--data_path"}
+
+logger = logging.getLogger("unet")
 
 MAX_YAML_BYTES = 10**6
 MAX_YAML_BRACKETS = 2000
@@ -93,6 +97,16 @@ def _load_documents(path):
     return documents or [{}]
 
 
+def find_yaml(path):
+    """Return ``path``, or where there is no such file, the project's own YAML file of that name if it has one.
+
+    The model zoo's users name its files without a folder, or with that of another checkout.
+    """
+    if path.exists():
+        return path
+    return next((place for place in (CONFIGS / path.name, PROJECT_ROOT / path.name) if place.is_file()), path)
+
+
 def read_yaml(path, schema, below=()):
     """Return the checked values of a YAML file and of the files it names as ``base_config``.
 
@@ -113,10 +127,7 @@ def read_yaml(path, schema, below=()):
     if base is not None:
         if not isinstance(base, str) or "\0" in base:
             raise UNetError(f"{path}: base_config: expected the name of a YAML file, found {reprlib.repr(base)}")
-        base_path = path.parent / base
-        if not base_path.exists():
-            base_path = PROJECT_ROOT / base
-        values = read_yaml(base_path, schema, below + (path,))
+        values = read_yaml(find_yaml(path.parent / base), schema, below + (path,))
     for key, value in given.items():
         values[key] = schema[_known(key, schema, path)].convert(value, path)
     _check_own_choices(path, values, documents[2] if len(documents) > 2 else {})
@@ -179,7 +190,10 @@ def parse_options(argv, description):
         names = ["--config_path", *(f"--{key}" for key in [*schema, *ALIASES])]
         raise UNetError(f"command line: unknown option {name}{nearest(name, names)}")
     given = vars(known)
-    config_path = Path(given.pop("config_path"))
+    named = Path(given.pop("config_path"))
+    config_path = find_yaml(named)
+    if config_path != named and named.parent != Path():
+        logger.warning("WARNING: no such file: %s; taking %s", named, config_path)
     values = {name: option.default for name, option in schema.items()}
     from_file = read_yaml(config_path, schema)
     values.update(from_file)

@@ -10,10 +10,10 @@ from conftest import PROJECT, run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.model_utils.config import DEFAULT_CONFIG, load_schema, parse_options
+from src.model_utils.config import CONFIGS, DEFAULT_CONFIG, load_schema, parse_options
 from src.model_utils.errors import UNetError
 
-YAML_FILES = sorted(path.name for path in PROJECT.glob("unet_*_config.yaml"))
+YAML_FILES = sorted(path for path in [*PROJECT.glob("*.yaml"), *CONFIGS.glob("unet_*.yaml")])
 
 
 def options(*argv):
@@ -47,12 +47,12 @@ def test_every_key_stands_once_in_default_config():
     assert len(keys) == len(set(keys)) == len(load_schema())
 
 
-@pytest.mark.parametrize("name", YAML_FILES)
-def test_yaml_files_list_only_what_they_change(name):
-    values = yaml.safe_load((PROJECT / name).read_text())
+@pytest.mark.parametrize("path", YAML_FILES, ids=lambda path: path.name)
+def test_yaml_files_list_only_what_they_change(path):
+    values = yaml.safe_load(path.read_text())
     base = values.pop("base_config")
-    below = options(f"--config_path={PROJECT / base}").as_dict()
-    resolved = options(f"--config_path={PROJECT / name}").as_dict()
+    below = options(f"--config_path={base}").as_dict()
+    resolved = options(f"--config_path={path}").as_dict()
     # The network is named even where it is the default one: it is what the file is about.
     assert {key for key in values if resolved[key] == below[key]} <= {"model_name"}
 
@@ -85,7 +85,7 @@ def test_yaml_files_list_only_what_they_change(name):
         distribute_epochs=120, num_classes=81, use_ds=True, use_bn=True, use_deconv=True)),
 ])
 def test_values_of_the_model_zoo(name, expected):
-    config = options(f"--config_path={PROJECT / name}").as_dict()
+    config = options(f"--config_path={name}").as_dict()
     assert {key: config[key] for key in expected} == expected
     if name.endswith("coco_config.yaml"):
         assert len(config["coco_classes"]) == 81
@@ -112,6 +112,19 @@ def test_options_load_nothing_heavy():
 
 
 # ---- reading
+
+
+def test_the_projects_files_are_found_by_their_names(caplog, tmp_path, monkeypatch):
+    """Also with the folder of another checkout in front; a file that is there comes first."""
+    monkeypatch.chdir(tmp_path)
+    named = [options(f"--config_path={path}unet_nested_config.yaml") for path in ("", "/no/such/folder/")]
+    assert named[0].as_dict() == named[1].as_dict() and named[0].model_name == "unet_nested"
+    assert caplog.messages == [f"WARNING: no such file: /no/such/folder/unet_nested_config.yaml; taking "
+                               f"{CONFIGS / 'unet_nested_config.yaml'}"]
+    assert options("--config_path=unet_simple_config.yaml").distribute_epochs == 2400
+    write(tmp_path, "model_name: unet_keras", "unet_nested_config.yaml")
+    assert options("--config_path=unet_nested_config.yaml").model_name == "unet_keras"
+    assert "no such configuration file: x/none.yaml" in refused("--config_path=x/none.yaml")
 
 
 def test_later_sources_win(tmp_path):

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from conftest import PROJECT, assert_one_line_error
+from conftest import assert_one_line_error
 from conftest import run as run_script
 from hypothesis import given
 from hypothesis import strategies as st
@@ -206,7 +206,7 @@ def test_the_small_real_data_set(real_data, tmp_path):
     files = [f"--{part}anno_json={coco}/annotations/instances_{split}2017.json" for part, split in
                (("", "train"), ("val_", "val"))]
     files += [f"--{part}coco_dir={coco}/images/{split}2017" for part, split in (("", "train"), ("val_", "val"))]
-    yaml = f"--config_path={PROJECT / 'unet_nested_coco_config.yaml'}"
+    yaml = "--config_path=unet_nested_coco_config.yaml"
     result = run_script("preprocess_dataset.py", yaml, *files, "-d", tmp_path)
     assert result.returncode == 0, result.stderr
     assert "100 items: 100 made (of 852 parts)" in result.stdout

@@ -12,7 +12,7 @@ prepare() {
   --key=value  options of train.py; on a machine without an Ascend card --device_target=CPU
 ASCEND_DEVICE_ID is the number of the card, 0 unless set. Results go to ${name}_N/ in the current folder."
   read_arguments 0 0 "$@"
-  GIVEN=("--config_path=$PROJECT_DIR/unet_keras_config.yaml")
+  GIVEN=("--config_path=$PROJECT_DIR/configs/unet_keras_config.yaml")
   for option in "${OPTIONS[@]}"; do
     case "$option" in
       --data_path=*) data=${option#*=} ;;

@@ -46,6 +46,18 @@ existing_file() {
   realpath -- "$2"
 }
 
+# config_file NAME PATH: the absolute path of a YAML file; one that is not there is looked for in the project by its name.
+config_file() {
+  local place
+  for place in "$2" "$PROJECT_DIR/configs/${2##*/}" "$PROJECT_DIR/${2##*/}"; do
+    if [ -f "$place" ]; then
+      realpath -- "$place"
+      return
+    fi
+  done
+  fail 2 "$1: no such file: $2"
+}
+
 whole_number() {
   [[ "$2" =~ ^[0-9]{1,9}$ ]] || fail 2 "$1: expected a number, found '$2'"
   echo "$((10#$2))"
@@ -77,7 +89,7 @@ note_cards() {
 rank_command() {
   local log=$1 script=$2
   shift 2
-  RANK=("$PYTHON" "$PROJECT_DIR/scripts/rank.py" "$RUN/$log" "$PYTHON" "$PROJECT_DIR/$script" "$@")
+  RANK=("$PYTHON" "$PROJECT_DIR/scripts/lib/rank.py" "$RUN/$log" "$PYTHON" "$PROJECT_DIR/$script" "$@")
 }
 
 # start NAME LOG COMMAND...: starts a process whose last words are in LOG of RUN, in a session of its own: Ctrl-C
@@ -248,7 +260,7 @@ Log and results go to ${run}_N/ in the current folder. FOREGROUND=1 waits and gi
     given+=("--checkpoint_file_path=$(existing_file CHECKPOINT "${ARGUMENTS[1]}")") || exit
     ARGUMENTS=("${ARGUMENTS[0]}" "${ARGUMENTS[@]:2}")
   fi
-  given+=("--config_path=$(existing_file CONFIG_PATH "${ARGUMENTS[1]}")") || exit
+  given+=("--config_path=$(config_file CONFIG_PATH "${ARGUMENTS[1]}")") || exit
   DEVICE_ID=$(whole_number DEVICE_ID "${ARGUMENTS[2]:-0}") || exit
   if [ "$device" = GPU ]; then
     export CUDA_VISIBLE_DEVICES=$DEVICE_ID

@@ -1,14 +1,14 @@
 """Images per second and step time of a run of train.py; see train_performance_1p.sh.
 
-Usage: python scripts/step_rate.py passes STEPS OPTION...    passes over the training images that make so many steps
-       python scripts/step_rate.py rate LOG OPTION...        two lines, of the log of a run with these options
+Usage: python scripts/lib/step_rate.py passes STEPS OPTION...    passes over the training images that make so many steps
+       python scripts/lib/step_rate.py rate LOG OPTION...        two lines, of the log of a run with these options
 """
 import re
 import statistics
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from src.data.samples import create_samples  # noqa: E402
 from src.model_utils.config import parse_options  # noqa: E402

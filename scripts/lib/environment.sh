@@ -2,7 +2,7 @@
 # PROJECT_DIR/.venv.
 # shellcheck shell=bash
 
-PROJECT_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+PROJECT_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 # fail STATUS MESSAGE...
 fail() {
