@@ -7,6 +7,7 @@ are read as they are.
 import argparse
 import logging
 import reprlib
+from functools import lru_cache
 from pathlib import Path
 
 import yaml
@@ -67,6 +68,7 @@ def _known(key, schema, source):
     return key
 
 
+@lru_cache(maxsize=1)
 def load_schema():
     """Return name -> Option, in the order of default_config.yaml."""
     return {name: Option(name, entry) for name, entry in _load_documents(DEFAULT_CONFIG)[0].items()}

@@ -124,7 +124,7 @@ def test_the_projects_files_are_found_by_their_names(caplog, tmp_path, monkeypat
     assert options("--config_path=unet_simple_config.yaml").distribute_epochs == 2400
     write(tmp_path, "model_name: unet_keras", "unet_nested_config.yaml")
     assert options("--config_path=unet_nested_config.yaml").model_name == "unet_keras"
-    assert "no such configuration file: x/none.yaml" in refused("--config_path=x/none.yaml")
+    assert f"no such configuration file: {tmp_path}/x/none.yaml" in refused("--config_path=x/none.yaml")
 
 
 def test_later_sources_win(tmp_path):
