@@ -161,7 +161,7 @@ def steps_table():
             steps = images * repeat // batch * epochs
             rows.append((name, devices, f"{batch:,}", _short(batch / images), f"{steps:,}" if steps else "none",
                          _short(rate * math.sqrt(devices)), _short(rate * devices)))
-    return table(["run", "devices", "batch", "times each picture is in a batch", "steps", "rate, square root",
+    return table(["run", "devices", "batch", "times each image is in a batch", "steps", "rate, square root",
                   "rate, linear"], rows)
 
 
