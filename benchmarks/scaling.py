@@ -1,8 +1,8 @@
-"""The tables of docs/scaling.md: what data-parallel training would cost on many devices, on paper.
+"""The tables of docs/design/scaling.md: what data-parallel training would cost on many devices, on paper.
 
-``python benchmarks/scaling.py`` prints them, ``--update`` writes them into docs/scaling.md. Parameters are counted in
-the project's own networks; step times and link speeds are published ones. ``--isbi=DIR --nuclei=DIR`` also measures
-the processor time that this machine needs for a training sample.
+``python benchmarks/scaling.py`` prints them, ``--update`` writes them into docs/design/scaling.md. Parameters are
+counted in the project's own networks; step times and link speeds are published ones. ``--isbi=DIR --nuclei=DIR`` also
+measures the processor time that this machine needs for a training sample.
 """
 import argparse
 import math
@@ -19,7 +19,7 @@ from src.model_utils.config import parse_options  # noqa: E402
 from src.model_utils.files import write_atomically  # noqa: E402
 
 BYTES = 4       # float32, with mixed precision too: the weights and their gradients stay float32
-# One direction of one link, bytes a second; the sources are in docs/scaling.md.
+# One direction of one link, bytes a second; the sources are in docs/design/scaling.md.
 LINKS = {"HCCS": 240e9 / 8, "PCIe": 16e9 * 16 / 8 * 128 / 130, "100 Gb/s": 100e9 / 8}
 HOP_SECONDS = 5e-6
 DEVICES = (8, 64, 1024)
@@ -161,7 +161,7 @@ def steps_table():
             steps = images * repeat // batch * epochs
             rows.append((name, devices, f"{batch:,}", _short(batch / images), f"{steps:,}" if steps else "none",
                          _short(rate * math.sqrt(devices)), _short(rate * devices)))
-    return table(["run", "devices", "batch", "times each picture is in a batch", "steps", "rate, square root",
+    return table(["run", "devices", "batch", "times each image is in a batch", "steps", "rate, square root",
                   "rate, linear"], rows)
 
 
@@ -183,7 +183,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--isbi", metavar="DIR", help="measure on these stacks")
     parser.add_argument("--nuclei", metavar="DIR", help="measure on this folder data set")
-    parser.add_argument("--update", action="store_true", help="write docs/scaling.md")
+    parser.add_argument("--update", action="store_true", help="write docs/design/scaling.md")
     given = parser.parse_args(argv)
     measured = {}
     for name, run, folder in (("unet_medical 572x572", MEDICAL, given.isbi),
@@ -197,7 +197,7 @@ def main(argv=None):
     tables = {"gradients": gradients, "ring": ring_table(sizes), "batch": batch_table(), "data": data_table(measured),
               "steps": steps_table()}
     if given.update:
-        update(PROJECT / "docs" / "scaling.md", tables)
+        update(PROJECT / "docs" / "design" / "scaling.md", tables)
     else:
         print("\n\n".join(tables.values()))
 
