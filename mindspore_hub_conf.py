@@ -1,9 +1,7 @@
 """Entry point of MindSpore Hub: networks by name."""
 
-# Name -> model_name of the options.
-MODELS = {"unet2d": "unet_medical", "unet_medical": "unet_medical", "unet_simple": "unet_simple",
-          "unet_nested": "unet_nested", "unetplusplus": "unet_nested", "unet_bilinear": "unet_bilinear",
-          "unet_keras": "unet_keras"}
+# The hub's other names of networks; their own names are those of the option model_name.
+ALIASES = {"unet2d": "unet_medical", "unetplusplus": "unet_nested"}
 
 # The networks' own arguments, as the model zoo names them, and the options they stand for.
 ARGUMENTS = {"n_channels": "num_channels", "in_channel": "num_channels",
@@ -35,26 +33,27 @@ def create_network(name, *args, checkpoint_file_path="", **kwargs):
     from src.model_utils.config import parse_options
     from src.model_utils.errors import UNetError
     from src.model_utils.runtime import cap_cpu_instruction_set
-    from src.networks.registry import build_network
+    from src.networks.registry import NetworkSpec, build_network, names
     from src.training.checkpoint import load_weights
 
-    if name not in MODELS:
-        raise UNetError(f"network {name!r}: known networks are {', '.join(MODELS)}")
+    model_name = ALIASES.get(name, name)
+    if model_name not in names():
+        raise UNetError(f"network {name!r}: known networks are {', '.join([*ALIASES, *names()])}")
     cap_cpu_instruction_set()       # these networks run on MindSpore's own kernels
-    config = parse_options([], "").replace(model_name=MODELS[name])
-    network = build_network(config.replace(**_options(name, config, args, kwargs)))
+    config = parse_options([], "").replace(model_name=model_name)
+    config = config.replace(**_options(name, model_name, args, kwargs))
+    network = build_network(NetworkSpec.from_config(config))
     if checkpoint_file_path:
         load_weights(network, checkpoint_file_path)
     return network
 
 
-def _options(name, config, args, kwargs):
+def _options(name, model_name, args, kwargs):
     """What was given, under the options' names."""
     from src.model_utils.errors import UNetError
-    from src.networks.registry import NETWORKS
+    from src.networks.registry import entry
 
-    _, arguments, _ = NETWORKS[config.model_name]
-    known = [*(ARGUMENTS.get(argument, argument) for argument in arguments(config)), "weight_init"]
+    known = [*entry(model_name).arguments.values(), "weight_init"]
     if len(args) > len(POSITIONAL):
         raise UNetError(f"{name}: {len(args)} positional arguments found, expected at most {', '.join(POSITIONAL)}")
     options = {}

@@ -43,7 +43,7 @@ def main():
     from src.export.export import export
     from src.model_utils.config import parse_options
     from src.model_utils.runtime import cap_cpu_instruction_set, quiet_mindspore
-    from src.networks.registry import build_network, probabilities
+    from src.networks.registry import NetworkSpec, build_network, probabilities
     from src.training import checkpoint
 
     quiet_mindspore()
@@ -56,9 +56,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for name, network in NETWORKS.items():
             path = Path(folder) / "net.ckpt"
-            options = parse_options([*network, "--weight_init=he_uniform"], "")
-            checkpoint.save(build_network(options), path, {"step": 1})
-            for activate in ("Sigmoid",) if probabilities(options) == "Sigmoid" else ("Softmax", "Argmax"):
+            spec = NetworkSpec.from_config(parse_options([*network, "--weight_init=he_uniform"], ""))
+            checkpoint.save(build_network(spec), path, {"step": 1})
+            for activate in ("Sigmoid",) if probabilities(spec) == "Sigmoid" else ("Softmax", "Argmax"):
                 cells = []
                 for column in COLUMNS.values():
                     if "unet_medical" in name and "--dynamic=True" in column:

@@ -25,16 +25,11 @@ from src.model_utils.errors import UNetError  # noqa: E402
 
 def mindspore_network(config, checkpoint, precision):
     """The network as eval.py runs it with this cpu_precision."""
-    from src.cpu_ops import choose_layers
+    from src.inference.assemble import assemble_network
     from src.networks.inference_network import predictor
-    from src.networks.registry import build_network
-    from src.training.checkpoint import load_weights
 
-    place = runtime.start(config)
-    network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode,
-                                                  precision=precision))
-    load_weights(network, checkpoint)
-    return predictor(network, "Softmax")
+    device = runtime.start(config).device
+    return predictor(assemble_network(config.replace(cpu_precision=precision), device, checkpoint), "Softmax")
 
 
 def timed(predict, images):

@@ -53,10 +53,10 @@ def options(argv):
 @lru_cache
 def gradient_bytes(*argv):
     """Bytes of a step's gradients with these options: one float32 for each trained parameter."""
-    from src.networks.registry import build_network
+    from src.networks.registry import NetworkSpec, build_network
 
-    config = options(argv)
-    return BYTES * sum(math.prod(parameter.shape) for parameter in build_network(config).trainable_params())
+    network = build_network(NetworkSpec.from_config(options(argv)))
+    return BYTES * sum(math.prod(parameter.shape) for parameter in network.trainable_params())
 
 
 def ring_seconds(size, devices, bandwidth, hop=0.0):
@@ -85,10 +85,10 @@ def _short(number):
 
 def gradients_table():
     """Parameters and gradients of each network, with the options of its published runs or the defaults."""
-    from src.networks.registry import NETWORKS
+    from src.networks.registry import names
 
     sizes = {name: gradient_bytes(*(MEDICAL if name == "unet_medical" else [f"--model_name={name}"]))
-             for name in NETWORKS}
+             for name in names()}
     rows = [*sizes.items(), ("unet_nested of the nuclei run", gradient_bytes(*NESTED_CELL))]
     return table(["network", "trained parameters", "gradients a step"],
                  [(name, f"{size // BYTES:,}", f"{size / 1e6:.1f} MB") for name, size in rows]), sizes

@@ -44,17 +44,17 @@ def mindspore_step(argv, batch, image, side, option):
     """One training step as train.py makes it, as a function."""
     from mindspore import Tensor
 
-    from src.cpu_ops import choose_layers
+    from src.cpu_ops import choose_backend
     from src.model_utils import runtime
     from src.model_utils.config import parse_options
-    from src.networks.registry import build_network
+    from src.networks.registry import NetworkSpec, build_network
     from src.training.losses import build_loss
     from src.training.run import build_train_network, compile_step
 
     runtime.quiet_mindspore()
     config = parse_options([*argv, "--device_target=CPU", option], "")
     runtime.start(config)
-    network = build_network(config, choose_layers(config.cpu_ops, "CPU", "graph", precision=config.cpu_precision))
+    network = build_network(NetworkSpec.from_config(config), choose_backend(config, "CPU"))
     train_network = build_train_network(config, network, build_loss(config), total_steps=1000, amp_level="O0")
     images, labels = map(Tensor, random_batch(batch, image, side))
     compile_step(train_network, images, labels)

@@ -11,11 +11,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
+from support.networks import backend_of
 
-from src.cpu_ops import choose_layers
 from src.networks import unet_bilinear as bilinear
 from src.networks import unet_keras as keras
-from src.networks.layers import STOCK
+from src.networks.layers import MINDSPORE
 from src.networks.unet_medical import UNetMedical
 from src.networks.unet_nested import NestedUNet
 from src.networks.unet_simple import UNet
@@ -65,12 +65,12 @@ def curve(layers, steps, make, batch, channels, size):
 def main(option, steps):
     ms.set_device("CPU")
     ms.set_context(mode=ms.GRAPH_MODE)
-    layers = choose_layers("auto" if option == "on" else "off", "CPU", "graph")
+    layers = backend_of(f"--cpu_ops={'auto' if option == 'on' else 'off'}")
     keras.DROPOUT = 0.0      # what it drops depends on the layout inside
     for module in (bilinear, keras):
         module.CHANNELS = tuple(channels // 4 for channels in module.CHANNELS)
     curves = {name: curve(layers, steps, *network) for name, network in NETWORKS.items()}
-    print(json.dumps({"compiled": layers is not STOCK, **curves}))
+    print(json.dumps({"compiled": layers is not MINDSPORE, **curves}))
 
 
 if __name__ == "__main__":

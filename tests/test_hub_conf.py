@@ -8,10 +8,10 @@ import pytest
 from conftest import PROJECT
 from mindspore import Tensor
 
-from mindspore_hub_conf import MODELS, create_network
+from mindspore_hub_conf import ALIASES, create_network
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
-from src.networks.registry import NETWORKS, build_network
+from src.networks.registry import NetworkSpec, build_network, entry, names
 from src.networks.unet_bilinear import UNetBilinear
 from src.networks.unet_keras import UNetKeras
 from src.networks.unet_medical import UNetMedical
@@ -39,12 +39,14 @@ def test_names(name, network_class, options):
     words = {"n_channels": "num_channels", "in_channel": "num_channels", "n_classes": "num_classes",
              "n_class": "num_classes"}
     argv = [f"--{words.get(key, key)}={value}" for key, value in options.items()]
-    model_name = {cls: key for key, (cls, *_) in NETWORKS.items()}[network_class]
-    assert shapes(network) == shapes(build_network(parse_options([f"--model_name={model_name}", *argv], "")))
+    model_name = next(key for key in names() if entry(key).network_class is network_class)
+    config = parse_options([f"--model_name={model_name}", *argv], "")
+    assert shapes(network) == shapes(build_network(NetworkSpec.from_config(config)))
 
 
 def test_every_network_has_a_name():
-    assert set(MODELS.values()) == set(NETWORKS) <= set(MODELS)
+    assert set(ALIASES.values()) <= set(names())
+    assert {type(create_network(name)) for name in names()} == {entry(name).network_class for name in names()}
 
 
 def test_positional_channels_and_classes():
@@ -63,7 +65,7 @@ def test_checkpoint(tmp_path):
 
 
 @pytest.mark.parametrize("args, options, parts", [
-    (["resnet"], {}, ["'resnet'", "unet2d, unet_medical, unet_simple, unet_nested, unetplusplus"]),
+    (["resnet"], {}, ["'resnet'", "unet2d, unetplusplus, unet_bilinear, unet_keras, unet_medical, unet_nested"]),
     ([None], {}, ["None", "unet2d"]),
     (["unet_simple"], {"classes": 2}, ["'classes'", "num_channels, num_classes, weight_init", "n_class"]),
     (["unet_nested"], {"lr": 0.1}, ["'lr'", "use_deconv, use_bn, use_ds, weight_init"]),

@@ -10,7 +10,7 @@ from lite import MODELS, SCRIPTS, as_release, bash, call, write_images
 
 from src.export.export import LARGEST_DIFFERENCE, largest_difference
 from src.model_utils.config import parse_options
-from src.networks.registry import build_network
+from src.networks.registry import NetworkSpec, build_network
 from src.training import checkpoint
 
 # ---- the program
@@ -186,7 +186,7 @@ def test_end_to_end(program, converter, sample, tmp_path, case):
     data = sample if case == "unet" else write_pairs(tmp_path / "data", [f"n.{number}" for number in range(12)])
     argv = [*CONFIGS[case], f"--data_path={data}", f"--output_path={tmp_path / 'eval'}"]
     config = parse_options([*argv, "--weight_init=he_uniform"], "")
-    checkpoint.save(build_network(config), tmp_path / "x.ckpt", {"step": 1})
+    checkpoint.save(build_network(NetworkSpec.from_config(config)), tmp_path / "x.ckpt", {"step": 1})
     by_eval = run("eval.py", *argv, f"--ckpt_path={tmp_path / 'x.ckpt'}", cwd=tmp_path)
     width, height = config.image_size
     result = run("export.py", *argv, f"--ckpt_path={tmp_path / 'x.ckpt'}", "--file_format=ONNX", "--batch_size=2",

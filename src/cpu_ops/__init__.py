@@ -7,38 +7,35 @@ compiled on the user's machine, at first use.
 """
 import logging
 import os
+from typing import Any
 
 from src.cpu_ops.build import CannotBuild, build_library, has_matrix_units
 from src.model_utils.errors import UNetError
 from src.model_utils.runtime import ISA_VARIABLE, cap_cpu_instruction_set
-from src.networks.layers import STOCK
+from src.networks.layers import MINDSPORE, Layers
 
 logger = logging.getLogger("unet")
 
 
-def choose_layers(option, device, context_mode, amp_level="O0", precision="float32"):
-    """The layer set to build a network from; says which one and why in the log.
+def choose_backend(config: Any, device: str, amp_level: str = "O0") -> Layers:
+    """Choose the layer set to build a network from; say which one and why in the log.
 
     Args:
-        option (str): auto takes the compiled operators where they can be had, on insists, off leaves them.
-        device (str): Ascend, GPU or CPU.
-        context_mode (str): graph or pynative.
-        amp_level (str): precision of the training step; the compiled operators take float32 tensors alone.
-        precision (str): float32, or bfloat16 for the products of the compiled convolutions. Only a CPU has them.
-
-    Returns:
-        Layers.
+        config (Config): ``cpu_ops`` (auto takes the compiled operators where they can be had, on insists, off leaves
+            them), ``cpu_precision`` and ``context_mode``.
+        device: Ascend, GPU or CPU.
+        amp_level: mixed precision of the training step; the compiled operators take only float32 tensors.
 
     Raises:
-        UNetError: ``option`` is on or ``precision`` bfloat16, and the operators cannot be had; or the processor has no
-            units for bfloat16.
+        UNetError: ``cpu_ops`` is on or ``cpu_precision`` bfloat16, and the operators cannot be had; or the processor
+            has no units for bfloat16.
     """
     library, reason = None, None
     if device != "CPU":
         reason = f"the device is {device}"
-    elif option == "off":
+    elif config.cpu_ops == "off":
         reason = "cpu_ops is off"
-    elif context_mode != "graph":
+    elif config.context_mode != "graph":
         reason = "they need graph mode"
     elif amp_level != "O0":
         reason = f"they take float32 tensors, and amp_level is {amp_level}"
@@ -47,8 +44,8 @@ def choose_layers(option, device, context_mode, amp_level="O0", precision="float
             library = build_library()
         except CannotBuild as error:
             reason = str(error)
-    rounded = device == "CPU" and precision == "bfloat16"
-    if library is None and (option == "on" or rounded):
+    rounded = device == "CPU" and config.cpu_precision == "bfloat16"
+    if library is None and (config.cpu_ops == "on" or rounded):
         raise UNetError(f"{'cpu_precision is bfloat16' if rounded else 'cpu_ops is on'}, but the compiled operators "
                         f"cannot be used: {reason}")
     if rounded and not has_matrix_units(library):
@@ -59,8 +56,8 @@ def choose_layers(option, device, context_mode, amp_level="O0", precision="float
         from src.cpu_ops.layers import FastLayers
 
         logger.info("convolutions: compiled CPU operators%s (%s)", " in bfloat16" if rounded else "", library)
-        return FastLayers(library, precision)
+        return FastLayers(library, config.cpu_precision)
     if device == "CPU":
         logger.info("convolutions: MindSpore's own kernels; the faster compiled ones are not used because %s", reason)
         cap_cpu_instruction_set()
-    return STOCK
+    return MINDSPORE

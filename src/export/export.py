@@ -2,7 +2,9 @@
 import logging
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mindspore as ms
 import numpy as np
@@ -15,15 +17,16 @@ from src.model_utils.errors import UNetError
 from src.model_utils.files import replacing, with_ending
 from src.model_utils.runtime import cap_cpu_instruction_set
 from src.networks.inference_network import UnetEval, predictor
-from src.networks.layers import STOCK, Layers
+from src.networks.layers import MINDSPORE, Layers
 from src.networks.registry import (
+    NetworkSpec,
     build_network,
+    entry,
     output_channels,
     output_size,
     probabilities,
     receptive_field,
     smallest_size,
-    upsampling,
 )
 from src.training.checkpoint import Contents
 
@@ -32,7 +35,27 @@ logger = logging.getLogger("unet")
 LARGEST_DIFFERENCE = 1e-4
 
 
-def export(config):
+@dataclass(frozen=True)
+class ExportJob:
+    """A checkpoint, and the file that it becomes.
+
+    Attributes:
+        spec: the network.
+        contents: the checkpoint.
+        path: the file.
+        shape: (N, C, H, W) of the images.
+        activate: Softmax, Argmax or Sigmoid.
+        is_dynamic: ONNX: batch, height and width are free.
+    """
+    spec: NetworkSpec
+    contents: Contents
+    path: Path
+    shape: tuple[int, int, int, int]
+    activate: str
+    is_dynamic: bool = False
+
+
+def export(config: Any) -> None:
     """Write the file that the options ask for; it appears when it computes what the network computes.
 
     Args:
@@ -43,58 +66,61 @@ def export(config):
         UNetError: options that do not fit together, a checkpoint that cannot be read, or a file that computes
             something else than the network.
     """
-    # MindSpore writes files from compiled graphs alone.
-    place = runtime.start(config.replace(context_mode="graph"))
-    size = (config.height, config.width)
-    if config.file_format == "AIR" and place.device != "Ascend":
-        raise UNetError(f"file_format AIR needs device_target Ascend, this is {place.device}; export MINDIR or ONNX, "
+    # MindSpore writes files only from compiled graphs.
+    device = runtime.start(config.replace(context_mode="graph")).device
+    spec, size = NetworkSpec.from_config(config), (config.height, config.width)
+    if config.file_format == "AIR" and device != "Ascend":
+        raise UNetError(f"file_format AIR needs device_target Ascend, this is {device}; export MINDIR or ONNX, "
                         f"or run export.py where the Ascend card is")
-    result_size = output_size(config.model_name, size)
+    result_size = output_size(spec.model_name, size)
     if config.dynamic and (config.file_format != "ONNX" or result_size != size):
         raise UNetError(f"dynamic is for ONNX files of networks of same convolutions; this is {config.file_format} of "
-                        f"{config.model_name}")
+                        f"{spec.model_name}")
     path = with_ending(config.file_name, f".{config.file_format.lower()}")
-    shape = (config.batch_size, config.num_channels, *size)
-    write = {"MINDIR": write_mindir, "ONNX": write_onnx, "AIR": write_air}[config.file_format]
-    write(config, Contents(config.checkpoint_file_path), path, shape)
+    job = ExportJob(spec, Contents(config.checkpoint_file_path), path, (config.batch_size, spec.num_channels, *size),
+                    config.eval_activate, config.dynamic)
+    WRITERS[config.file_format](job)
     is_argmax = config.eval_activate == "Argmax"
-    result_shape = (shape[0], *result_size, *(() if is_argmax else (output_channels(config),)))
+    result_shape = (config.batch_size, *result_size, *(() if is_argmax else (output_channels(spec),)))
     logger.info("exported: %s, %.1f MB; input %s float32, output %s %s%s", path.resolve(), path.stat().st_size / 1e6,
-                shape, result_shape, "int32" if is_argmax else "float32",
+                job.shape, result_shape, "int32" if is_argmax else "float32",
                 "; batch, height and width are free" if config.dynamic else "")
 
 
-def write_mindir(config, contents, path, shape):
-    """Write a MINDIR file for images of ``shape`` (N, C, H, W)."""
-    with replacing(path) as temporary:
-        _write(_cell(config, contents), shape, temporary, "MINDIR")
+def write_mindir(job: ExportJob) -> None:
+    """Write a MINDIR file."""
+    with replacing(job.path) as temporary:
+        _write(_cell(job, MINDSPORE), job.shape, temporary, "MINDIR")
         cell = nn.GraphCell(ms.load(str(temporary)))
-        _compare(lambda images: cell(Tensor(images)).asnumpy(), config, contents, [shape])
+        _compare(lambda images: cell(Tensor(images)).asnumpy(), job, [job.shape])
 
 
-def write_onnx(config, contents, path, shape):
-    """Write an ONNX file for images of ``shape`` (N, C, H, W), or of any batch and size with ``dynamic``."""
+def write_onnx(job: ExportJob) -> None:
+    """Write an ONNX file."""
     if not hasattr(ms, "onnx"):
         raise UNetError(f"MindSpore {ms.__version__} has no mindspore.onnx.export; install 2.7.2 or newer")
-    field = receptive_field(config)
-    metadata = {"model_name": config.model_name, "num_classes": str(config.num_classes),
-                "context": str(field.context), "grid": str(field.stride)}
-    if contents.state and "scale" in contents.state:
-        metadata["scale"] = str(contents.state["scale"])
-    shapes = [shape]
-    if config.dynamic:
-        step = smallest_size(config.model_name)
-        shapes += [(shape[0] + 1, shape[1], 2 * step, 5 * step), (1, shape[1], 7 * step, 4 * step)]
-    with replacing(path) as temporary:
-        _write(_cell(config, contents, ExportLayers()), shape, temporary, "ONNX")
-        mend(temporary, upsampling(config), config.dynamic, metadata)
-        _compare(OnnxNetwork(temporary), config, contents, shapes)
+    spec, field = job.spec, receptive_field(job.spec)
+    metadata = {"model_name": spec.model_name, "num_classes": str(spec.num_classes), "context": str(field.context),
+                "grid": str(field.stride)}
+    if job.contents.state and "scale" in job.contents.state:
+        metadata["scale"] = str(job.contents.state["scale"])
+    shapes = [job.shape]
+    if job.is_dynamic:
+        batch, channels, step = job.shape[0], job.shape[1], smallest_size(spec.model_name)
+        shapes += [(batch + 1, channels, 2 * step, 5 * step), (1, channels, 7 * step, 4 * step)]
+    with replacing(job.path) as temporary:
+        _write(_cell(job, ExportLayers()), job.shape, temporary, "ONNX")
+        mend(temporary, entry(spec.model_name).upsampling(spec), job.is_dynamic, metadata)
+        _compare(OnnxNetwork(temporary), job, shapes)
 
 
-def write_air(config, contents, path, shape):
-    """Write an AIR file for images of ``shape`` (N, C, H, W); what it computes shows on an Ascend card alone."""
-    with replacing(path) as temporary:
-        _write(_cell(config, contents), shape, temporary, "AIR")
+def write_air(job: ExportJob) -> None:
+    """Write an AIR file; what it computes shows only on an Ascend card."""
+    with replacing(job.path) as temporary:
+        _write(_cell(job, MINDSPORE), job.shape, temporary, "AIR")
+
+
+WRITERS = {"MINDIR": write_mindir, "ONNX": write_onnx, "AIR": write_air}
 
 
 def _write(cell, shape, path, file_format):
@@ -109,10 +135,10 @@ def _write(cell, shape, path, file_format):
 
 
 class ExportLayers(Layers):
-    """The stock layers, but for what MindSpore cannot write to ONNX."""
+    """MindSpore's layers, but for what it cannot write to ONNX."""
 
     def upsample(self, mode="bilinear"):
-        """Nearest neighbour in the place of either; ``mend`` makes the right one of it."""
+        """Nearest neighbour instead of either; ``mend`` makes the right one of it."""
         return _NearestUpsample()
 
 
@@ -123,29 +149,29 @@ class _NearestUpsample(nn.Cell):
         return ops.ResizeNearestNeighbor((2 * x.shape[2], 2 * x.shape[3]))(x)
 
 
-def _network(config, contents, layers):
-    network = build_network(config, layers)
-    contents.load_into(network)
+def _network(job, layers):
+    network = build_network(job.spec, layers)
+    job.contents.load_into(network)
     return network
 
 
-def _cell(config, contents, layers=STOCK):
-    """A cell of its own for each export: MindSpore can export one to ONNX once."""
-    return UnetEval(_network(config, contents, layers), config.eval_activate).set_train(False)
+def _cell(job, layers):
+    """A new cell for each export: MindSpore can export one to ONNX only once."""
+    return UnetEval(_network(job, layers), job.activate).set_train(False)
 
 
 def _zeros(shape):
     return Tensor(np.zeros(shape, np.float32))
 
 
-def _compare(run, config, contents, shapes):
+def _compare(run, job, shapes):
     """Run the exported file and the network on random images of each shape, and log the largest difference.
 
     Raises:
         UNetError: it is larger than LARGEST_DIFFERENCE.
     """
     cap_cpu_instruction_set()       # the network runs on MindSpore's own kernels here
-    reference = predictor(_network(config, contents, STOCK), probabilities(config))
+    reference = predictor(_network(job, MINDSPORE), probabilities(job.spec))
     rng = np.random.default_rng(0)
     differences = []
     for shape in shapes:
@@ -154,7 +180,7 @@ def _compare(run, config, contents, shapes):
     logger.info("largest difference to the network: %.1e (%s)", max(differences),
                 ", ".join("x".join(map(str, shape)) for shape in shapes))
     if not max(differences) <= LARGEST_DIFFERENCE:     # not-a-number fails too
-        raise UNetError(f"{config.checkpoint_file_path}: the exported file differs from the network by "
+        raise UNetError(f"{job.contents.path}: the exported file differs from the network by "
                         f"{max(differences):.1e}, more than {LARGEST_DIFFERENCE:.0e}; no file was written")
 
 

@@ -9,6 +9,7 @@ import logging
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 from src.model_utils.config import PROJECT_ROOT, Config
 from src.model_utils.errors import UNetError
 from src.model_utils.files import cache_folder
+from src.networks.registry import NetworkSpec, probabilities, smallest_size, window_size
 
 logger = logging.getLogger("unet")
 
@@ -60,10 +62,8 @@ def _has_card():
 
 def _files(config, path):
     """Where the cache keeps a checkpoint: as a file for windows of any size, and as one for windows of this size."""
-    options = {key: getattr(config, key) for key in ("model_name", "num_channels", "num_classes", "use_deconv",
-                                                     "use_bn")}
-    options["mindspore"], options["code"] = metadata.version("mindspore"), _code()
-    key = hashlib.sha256(Path(path).read_bytes() + json.dumps(options).encode()).hexdigest()[:24]
+    about = {**asdict(NetworkSpec.from_config(config)), "mindspore": metadata.version("mindspore"), "code": _code()}
+    key = hashlib.sha256(Path(path).read_bytes() + json.dumps(about).encode()).hexdigest()[:24]
     side = config.tile_size or max(config.image_size)
     return cache_folder() / "onnx" / f"{key}.onnx", cache_folder() / "onnx" / f"{key}-{side}.onnx"
 
@@ -93,22 +93,22 @@ def _ask_mindspore(config, paths):
 
 def _export(options, paths):
     """Export the checkpoints that the cache does not hold yet, unless the device has something faster."""
-    from src.export.export import write_onnx
+    from src.export.export import ExportJob, write_onnx
     from src.model_utils import runtime
-    from src.networks.registry import probabilities, smallest_size, window_size
     from src.training.checkpoint import Contents
 
     runtime.quiet_mindspore()
     config = Config(options)
     if runtime.start(config.replace(context_mode="graph")).device != "CPU" and config.backend == "auto":
         return NOT_NEEDED
-    size = window_size(config)
-    shape = (1, config.num_channels, *(size or (smallest_size(config.model_name),) * 2))
+    spec = NetworkSpec.from_config(config)
+    size = window_size(spec, config.tile_size or max(config.image_size))
+    shape = (1, spec.num_channels, *(size or (smallest_size(spec.model_name),) * 2))
     for path in paths:
         if not _cached(config, path):
             any_size, one_size = _files(config, path)
-            write_onnx(config.replace(dynamic=size is None, eval_activate=probabilities(config),
-                                      checkpoint_file_path=path), Contents(path), one_size if size else any_size, shape)
+            write_onnx(ExportJob(spec, Contents(path), one_size if size else any_size, shape, probabilities(spec),
+                                 is_dynamic=size is None))
     return DONE
 
 

@@ -195,24 +195,24 @@ def _scale(config, notes):
 
 
 def _mindspore_model(config, paths):
-    from src.cpu_ops import choose_layers
+    from src.inference.assemble import assemble_network
     from src.model_utils import runtime
     from src.networks.inference_network import predictor
-    from src.networks.registry import build_network, probabilities, receptive_field, window_size
+    from src.networks.registry import NetworkSpec, probabilities, receptive_field, window_size
     from src.training.checkpoint import Contents
 
     device = runtime.start(config).device
-    size = window_size(config)      # first, as it is the quickest to refuse
-    network = build_network(config, choose_layers(config.cpu_ops, device, config.context_mode,
-                                                  precision=config.cpu_precision))
-    switch = _Switch(network, predictor(network, probabilities(config)))
+    spec = NetworkSpec.from_config(config)
+    size = window_size(spec, config.tile_size or max(config.image_size))    # first, as it is the quickest to refuse
+    network = assemble_network(config, device)
+    switch = _Switch(network, predictor(network, probabilities(spec)))
     runs, notes = [], []
     for path in paths:
         contents = Contents(path)
         contents.check_weights(network)
         runs.append(partial(switch.run, contents.weights))
         notes.append(contents.state or {})
-    return Model(mean_of(runs), receptive_field(config), size, _scale(config, notes), input_low(config.input_range))
+    return Model(mean_of(runs), receptive_field(spec), size, _scale(config, notes), input_low(config.input_range))
 
 
 class _Switch:

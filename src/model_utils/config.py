@@ -71,7 +71,16 @@ def _known(key, schema, source):
 @lru_cache(maxsize=1)
 def load_schema():
     """Return name -> Option, in the order of default_config.yaml."""
-    return {name: Option(name, entry) for name, entry in _load_documents(DEFAULT_CONFIG)[0].items()}
+    entries = _load_documents(DEFAULT_CONFIG)[0]
+    for entry in entries.values():
+        if isinstance(entry.get("choices"), str):
+            entry["choices"] = sorted(path.stem for path in PROJECT_ROOT.glob(entry["choices"]))
+    return {name: Option(name, entry) for name, entry in entries.items()}
+
+
+def options_to_resume_with():
+    """Names of the options that a resumed run must have as it began (``resume: same``)."""
+    return [name for name, option in load_schema().items() if option.resume_same]
 
 
 def _load_documents(path):

@@ -23,7 +23,7 @@ class UnetEval(nn.Cell):
         super().__init__(auto_prefix=False)
         self.net = net
         self.activate = eval_activate.lower()
-        if (self.activate == "sigmoid") != (getattr(net, "output_channels", None) == 1):
+        if (self.activate == "sigmoid") != (getattr(net, "output", "softmax") == "sigmoid"):
             right = "Softmax or Argmax" if self.activate == "sigmoid" else "Sigmoid"
             raise UNetError(f"eval_activate {eval_activate} does not fit {type(net).__name__}; set it to {right}")
 

@@ -5,20 +5,23 @@ A network is written once, against a layer set: it passes its input through ``en
 of cells that takes the places of those layers in an ``nn.SequentialCell``, so that parameters keep their names.
 """
 from mindspore import nn, ops
+from mindspore.common.initializer import HeNormal, HeUniform, initializer
 
-LEVELS = 4      # of all networks here: poolings on the way down
+# Gain of ReLU, after He et al. 2015, arXiv:1502.01852.
+INITIALIZERS = {"he_normal": HeNormal, "he_uniform": HeUniform}
 
 
-def same_output_size(size):
-    """Height (or width) of the logits of same convolutions for an input of height (or width) ``size``.
-
-    None where the network cannot take it: poolings would drop a row, and the skips would not fit.
-    """
-    return size if size > 0 and size % 2 ** LEVELS == 0 else None
+def initialize(network: nn.Cell, weight_init: str) -> None:
+    """Draw the convolutions' weights anew, as the option ``weight_init`` says; ``default`` leaves the network's own."""
+    if weight_init == "default":
+        return
+    for parameter in network.trainable_params():
+        if parameter.ndim == 4:
+            parameter.set_data(initializer(INITIALIZERS[weight_init](), parameter.shape, parameter.dtype))
 
 
 class Layers:
-    """The stock set: MindSpore's own layers, NCHW inside.
+    """The layer set of MindSpore: its own layers, NCHW inside.
 
     Convolutions have stride 1, "same" or "valid" padding, and weights of (out, in, k, k).
     """
@@ -91,4 +94,4 @@ class Concat(nn.Cell):
         return ops.concat(parts, axis=1)
 
 
-STOCK = Layers()
+MINDSPORE = Layers()

@@ -1,41 +1,92 @@
-"""The one place that knows every network."""
-from mindspore.common.initializer import HeNormal, HeUniform, initializer
+"""The networks by their names, and what can be asked of one before it is built.
+
+A network of the name ``unet_x`` is the class that ``src/networks/unet_x.py`` registers under that name. MindSpore loads
+when a network is asked for, not when this module is imported.
+"""
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
 
 from src.model_utils.errors import UNetError
-from src.networks.layers import LEVELS, STOCK
-from src.networks.receptive_field import ReceptiveField
-from src.networks.unet_bilinear import UNetBilinear
-from src.networks.unet_keras import UNetKeras
-from src.networks.unet_medical import UNetMedical
-from src.networks.unet_nested import NestedUNet
-from src.networks.unet_simple import UNet
-
-# model_name -> class, how the options become its arguments, and how it goes up a level: a name in REACH_UP.
-NETWORKS = {
-    "unet_medical": (UNetMedical, lambda c: {"n_channels": c.num_channels, "n_classes": c.num_classes},
-                     lambda c: "deconv"),
-    "unet_simple": (UNet, lambda c: {"in_channel": c.num_channels, "n_class": c.num_classes}, lambda c: "deconv"),
-    "unet_nested": (NestedUNet, lambda c: {"in_channel": c.num_channels, "n_class": c.num_classes,
-                                           "use_deconv": c.use_deconv, "use_bn": c.use_bn, "use_ds": c.use_ds},
-                    lambda c: "deconv" if c.use_deconv else "bilinear"),
-    "unet_bilinear": (UNetBilinear, lambda c: {"in_channel": c.num_channels}, lambda c: "bilinear"),
-    "unet_keras": (UNetKeras, lambda c: {"in_channel": c.num_channels}, lambda c: "nearest"),
-}
-
-# How far a step up a level reaches, in pixels of the upper level: bilinear upsampling to the next pixel of the lower
-# one, the 2x2 convolution behind nearest upsampling to one neighbour.
-REACH_UP = {"deconv": 0, "bilinear": 2, "nearest": 1}
-
-# Gain of ReLU, after He et al. 2015, arXiv:1502.01852.
-INITIALIZERS = {"he_normal": HeNormal, "he_uniform": HeUniform}
+from src.networks.receptive_field import ReceptiveField, same_field, valid_field
 
 
-def build_network(config, layers=STOCK):
-    """Build the network that the options name, with fresh weights.
+@dataclass(frozen=True)
+class NetworkSpec:
+    """What makes a network: its name and the options that change its parameters. The options' help says more."""
+    model_name: str
+    num_channels: int
+    num_classes: int
+    use_deconv: bool
+    use_bn: bool
+    use_ds: bool
+    weight_init: str
+
+    @classmethod
+    def from_config(cls, config: Any) -> "NetworkSpec":
+        """Take the options of these names."""
+        return cls(**{field.name: getattr(config, field.name) for field in fields(cls)})
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a network's class says of itself with ``register``.
+
+    Attributes:
+        network_class: the class. Its ``output_size(size)`` gives the height (or width) of the logits for an input of
+            height (or width) ``size``, None where the network cannot take it.
+        arguments: argument of the class -> field of NetworkSpec.
+        output: softmax, a channel a class; or sigmoid, one channel for class 1 of two.
+        upsampling: NetworkSpec -> how it goes up a level: deconv, bilinear or nearest.
+        heads: NetworkSpec -> how many heads it stacks in training, (heads, N, C, H, W); 1 means (N, C, H, W).
+    """
+    network_class: type
+    arguments: dict[str, str]
+    output: str
+    upsampling: Callable[[NetworkSpec], str]
+    heads: Callable[[NetworkSpec], int]
+
+
+_ENTRIES: dict[str, Entry] = {}
+
+
+def register(model_name: str, arguments: dict[str, str], upsampling: str | Callable[[NetworkSpec], str],
+             output: str = "softmax", heads: Callable[[NetworkSpec], int] = lambda spec: 1) -> Callable[[type], type]:
+    """Register the decorated class as a network; see ``Entry``."""
+    def add(network_class: type) -> type:
+        by_spec = upsampling if callable(upsampling) else lambda spec: upsampling
+        network_class.output = output       # a network knows it too, for ``UnetEval``
+        _ENTRIES[model_name] = Entry(network_class, arguments, output, by_spec, heads)
+        return network_class
+
+    return add
+
+
+def names() -> list[str]:
+    """Names of all networks, which are those of the files of this folder."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("unet_*.py"))
+
+
+def entry(model_name: str) -> Entry:
+    """What the network of a name says of itself.
+
+    Raises:
+        UNetError: there is no such network.
+    """
+    if model_name not in names():
+        raise UNetError(f"model_name {model_name!r}: known networks are {', '.join(names())}")
+    importlib.import_module(f"src.networks.{model_name}")
+    return _ENTRIES[model_name]
+
+
+def build_network(spec: NetworkSpec, layers: Any = None) -> Any:
+    """Build a network with fresh weights.
 
     Args:
-        config (Config): model_name and the network's own options.
-        layers (Layers): the layer set to build from.
+        spec: which one.
+        layers (Layers): the layer set to build from; MindSpore's own unless given.
 
     Returns:
         nn.Cell: (N, num_channels, H, W) float32 -> logits (N, output_channels, h, w); see the class.
@@ -43,40 +94,35 @@ def build_network(config, layers=STOCK):
     Raises:
         UNetError: more classes than a network of one output channel can tell apart.
     """
-    network_class, arguments, _ = _entry(config.model_name)
-    if output_channels(config) == 1 and config.num_classes != 2:
-        raise UNetError(f"{config.model_name} has one output channel, for class 1 of two; num_classes is "
-                        f"{config.num_classes}: set it to 2, or take another network")
-    network = network_class(**arguments(config), layers=layers)
-    if config.weight_init != "default":
-        for parameter in network.trainable_params():
-            if parameter.ndim == 4:
-                parameter.set_data(initializer(INITIALIZERS[config.weight_init](), parameter.shape, parameter.dtype))
+    from src.networks.layers import MINDSPORE, initialize
+
+    found = entry(spec.model_name)
+    if found.output == "sigmoid" and spec.num_classes != 2:
+        raise UNetError(f"{spec.model_name} has one output channel, for class 1 of two; num_classes is "
+                        f"{spec.num_classes}: set it to 2, or take another network")
+    arguments = {name: getattr(spec, field) for name, field in found.arguments.items()}
+    network = found.network_class(**arguments, layers=layers or MINDSPORE)
+    initialize(network, spec.weight_init)
     return network
 
 
-def output_channels(config):
+def output_channels(spec: NetworkSpec) -> int:
     """Channels of the logits: one for a network that ends in a sigmoid, else one a class."""
-    return getattr(_entry(config.model_name)[0], "output_channels", config.num_classes)
+    return 1 if entry(spec.model_name).output == "sigmoid" else spec.num_classes
 
 
-def probabilities(config):
+def probabilities(spec: NetworkSpec) -> str:
     """The ``eval_activate`` that makes probabilities of the logits: Sigmoid for one output channel, else Softmax."""
-    return "Sigmoid" if output_channels(config) == 1 else "Softmax"
+    return entry(spec.model_name).output.capitalize()
 
 
-def upsampling(config):
-    """How the network goes up a level: deconv, bilinear or nearest."""
-    return _entry(config.model_name)[2](config)
-
-
-def output_size(model_name, size):
+def output_size(model_name: str, size: tuple[int, int]) -> tuple[int, int]:
     """Size of the logits for an input of ``size``, both (height, width).
 
     Raises:
         UNetError: the network cannot take that size; the message names the nearest that it can.
     """
-    rule = _entry(model_name)[0].output_size
+    rule = entry(model_name).network_class.output_size
     result = tuple(rule(side) for side in size)
     if None in result:
         nearest = [_nearest_valid(rule, side) for side in size]
@@ -85,60 +131,55 @@ def output_size(model_name, size):
     return result
 
 
-def check_sizes(config, image_size, label_size):
+def check_sizes(model_name: str, image_size: tuple[int, int], label_size: tuple[int, int],
+                image_option: list[int]) -> None:
     """Hold the sizes (height, width) of images and labels against the network.
+
+    Args:
+        model_name: the network.
+        image_size: of its input.
+        label_size: of the labels.
+        image_option: the option ``image_size``, whose order the advice follows.
 
     Raises:
         UNetError: the network cannot take the image, or gives logits of another size than the label.
     """
-    logits_size = output_size(config.model_name, image_size)
+    logits_size = output_size(model_name, image_size)
     if logits_size != tuple(label_size):
         margins = [size - result for size, result in zip(image_size, logits_size)]
-        crop = [side - margin for side, margin in zip(config.image_size, margins)]
+        crop = [side - margin for side, margin in zip(image_option, margins)]
         advice = f"set crop to {crop}" if any(margins) else "set crop to None"
-        raise UNetError(f"{config.model_name} makes {logits_size[0]}x{logits_size[1]} logits of {image_size[0]}x"
+        raise UNetError(f"{model_name} makes {logits_size[0]}x{logits_size[1]} logits of {image_size[0]}x"
                         f"{image_size[1]} images (height x width), but the labels are {label_size[0]}x{label_size[1]}; "
                         f"{advice}")
 
 
-def receptive_field(config):
-    """How the network that the options name maps input to output, for prediction in windows.
-
-    Returns:
-        ReceptiveField.
-    """
-    size = smallest_size(config.model_name)
-    lost = (size - output_size(config.model_name, (size, size))[0]) // 2
-    return ReceptiveField(lost, 0 if lost else _context(REACH_UP[upsampling(config)]), 2 ** LEVELS)
+def receptive_field(spec: NetworkSpec) -> ReceptiveField:
+    """How a network maps input to output, for prediction in windows."""
+    size = smallest_size(spec.model_name)
+    margin_lost = (size - output_size(spec.model_name, (size, size))[0]) // 2
+    return valid_field(margin_lost) if margin_lost else same_field(entry(spec.model_name).upsampling(spec))
 
 
-def _context(up):
-    """Pixels around a pixel that its logits depend on, up to a whole number of the coarsest level's pixels.
-
-    A pixel of level l is 2**l wide. The two 3x3 convolutions of a level reach 2 of its pixels to each side, on the way
-    down and on the way up, and a step up to it ``up`` more; a last convolution may reach one more at level 0.
-    """
-    reach_of_all = 1 + sum(2 * 2 ** level for level in range(LEVELS + 1)) + sum(
-        (2 + up) * 2 ** level for level in range(LEVELS))
-    return -(-reach_of_all // 2 ** LEVELS) * 2 ** LEVELS
-
-
-def window_size(config):
+def window_size(spec: NetworkSpec, side: int) -> tuple[int, int] | None:
     """(height, width) of all prediction windows of a network of valid convolutions; None for one of same convolutions.
 
+    Args:
+        spec: the network.
+        side: of the windows that are asked for.
+
     Raises:
-        UNetError: the network cannot take windows of tile_size.
+        UNetError: the network cannot take windows of that size.
     """
-    if not receptive_field(config).margin_lost:
+    if not receptive_field(spec).margin_lost:
         return None
-    sides = (config.tile_size or max(config.image_size),) * 2
-    output_size(config.model_name, sides)
-    return sides
+    output_size(spec.model_name, (side, side))
+    return side, side
 
 
-def smallest_size(model_name):
+def smallest_size(model_name: str) -> int:
     """Smallest height (or width) that the network can take."""
-    return _nearest_valid(_entry(model_name)[0].output_size, 1)[1]
+    return _nearest_valid(entry(model_name).network_class.output_size, 1)[1]
 
 
 def _nearest_valid(rule, size):
@@ -146,9 +187,3 @@ def _nearest_valid(rule, size):
     above = next(side for side in range(max(size, 1), size + 10**4) if rule(side))
     below = next((side for side in range(size, 0, -1) if rule(side)), above)
     return below, above
-
-
-def _entry(model_name):
-    if model_name not in NETWORKS:
-        raise UNetError(f"model_name {model_name!r}: known networks are {', '.join(NETWORKS)}")
-    return NETWORKS[model_name]

@@ -2,7 +2,9 @@
 from mindspore import nn
 from mindspore.common.initializer import HeUniform
 
-from src.networks.layers import STOCK, same_output_size
+from src.networks.layers import MINDSPORE
+from src.networks.receptive_field import same_output_size
+from src.networks.registry import register
 
 CHANNELS = (64, 128, 256, 512, 1024)
 
@@ -20,6 +22,7 @@ class DoubleConv(nn.Cell):
         return self.convs(x)
 
 
+@register("unet_bilinear", {"in_channel": "num_channels"}, upsampling="bilinear", output="sigmoid")
 class UNetBilinear(nn.Cell):
     """U-Net with bilinear upsampling: (N, in_channel, H, W) -> one logit a pixel (N, 1, H, W), both float32.
 
@@ -29,10 +32,9 @@ class UNetBilinear(nn.Cell):
         in_channel (int): channels of the image.
         layers (Layers): the layer set to build from.
     """
-    output_channels = 1
     output_size = staticmethod(same_output_size)
 
-    def __init__(self, in_channel=3, layers=STOCK):
+    def __init__(self, in_channel=3, layers=MINDSPORE):
         super().__init__()
         self.enter, self.leave = layers.enter(), layers.leave()
         self.maxpool, self.upsample, self.concat = layers.max_pool(), layers.upsample(), layers.concat(2)

@@ -2,7 +2,9 @@
 from mindspore import nn
 from mindspore.common.initializer import HeNormal
 
-from src.networks.layers import STOCK, same_output_size
+from src.networks.layers import MINDSPORE
+from src.networks.receptive_field import same_output_size
+from src.networks.registry import register
 
 CHANNELS = (64, 128, 256, 512, 1024)
 DROPOUT = 0.5
@@ -43,6 +45,7 @@ class Up(nn.Cell):
         return self.conv(self.concat(skip, x))
 
 
+@register("unet_keras", {"in_channel": "num_channels"}, upsampling="nearest", output="sigmoid")
 class UNetKeras(nn.Cell):
     """The Keras U-Net: (N, in_channel, H, W) -> one logit a pixel (N, 1, H, W), both float32.
 
@@ -52,10 +55,9 @@ class UNetKeras(nn.Cell):
         in_channel (int): channels of the image.
         layers (Layers): the layer set to build from.
     """
-    output_channels = 1
     output_size = staticmethod(same_output_size)
 
-    def __init__(self, in_channel=1, layers=STOCK):
+    def __init__(self, in_channel=1, layers=MINDSPORE):
         super().__init__()
         self.enter, self.leave = layers.enter(), layers.leave()
         self.maxpool, self.dropout = layers.max_pool(), nn.Dropout(p=DROPOUT)

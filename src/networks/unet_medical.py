@@ -3,7 +3,9 @@ Image Segmentation", MICCAI 2015, arXiv:1505.04597."""
 from mindspore import nn
 from mindspore.common.initializer import TruncatedNormal
 
-from src.networks.layers import LEVELS, STOCK
+from src.networks.layers import MINDSPORE
+from src.networks.receptive_field import POOLINGS
+from src.networks.registry import register
 
 SIGMA = 0.06   # of all initial weights
 
@@ -64,6 +66,7 @@ class OutConv(nn.Cell):
         return self.conv(x)
 
 
+@register("unet_medical", {"n_channels": "num_channels", "n_classes": "num_classes"}, upsampling="deconv")
 class UNetMedical(nn.Cell):
     """The U-Net of 2015: (N, channels, H, W) -> logits (N, classes, h, w), both float32.
 
@@ -75,7 +78,7 @@ class UNetMedical(nn.Cell):
         layers (Layers): the layer set to build from.
     """
 
-    def __init__(self, n_channels, n_classes, layers=STOCK):
+    def __init__(self, n_channels, n_classes, layers=MINDSPORE):
         super().__init__()
         self.enter, self.leave = layers.enter(), layers.leave()
         self.inc = DoubleConv(layers, n_channels, 64)
@@ -104,12 +107,12 @@ class UNetMedical(nn.Cell):
     @staticmethod
     def output_size(size):
         """Height (or width) of the logits for an input of height (or width) ``size``; None if it cannot be."""
-        for _ in range(LEVELS):
+        for _ in range(POOLINGS):
             size -= 4             # two valid 3x3 convolutions
             if size <= 0 or size % 2:
                 return None       # pooling would drop a row, and the skip would not fit
             size //= 2
-        for _ in range(LEVELS + 1):
+        for _ in range(POOLINGS + 1):
             size -= 4
             if size <= 0:
                 return None

@@ -2,10 +2,16 @@
 Features in Image Segmentation", IEEE TMI 39(6), 2020, arXiv:1912.05074."""
 from mindspore import nn, ops
 
-from src.networks.layers import STOCK, same_output_size
+from src.networks.layers import MINDSPORE
+from src.networks.receptive_field import same_output_size
+from src.networks.registry import register
 from src.networks.unet_simple import UnetConv2d, UnetUp, filters, final_conv
 
 
+@register("unet_nested", {"in_channel": "num_channels", "n_class": "num_classes", "use_deconv": "use_deconv",
+                          "use_bn": "use_bn", "use_ds": "use_ds"},
+          upsampling=lambda spec: "deconv" if spec.use_deconv else "bilinear",
+          heads=lambda spec: 4 if spec.use_ds else 1)
 class NestedUNet(nn.Cell):
     """UNet++: (N, in_channel, H, W) -> logits (N, n_class, H, W), both float32; H and W multiples of 16.
 
@@ -24,7 +30,7 @@ class NestedUNet(nn.Cell):
     output_size = staticmethod(same_output_size)
 
     def __init__(self, in_channel, n_class=2, feature_scale=2, use_deconv=True, use_bn=True, use_ds=True,
-                 layers=STOCK):
+                 layers=MINDSPORE):
         super().__init__()
         self.enter, self.leave = layers.enter(), layers.leave()
         self.use_ds = use_ds

@@ -1,7 +1,9 @@
 """U-Net with same convolutions, and the parts that it shares with UNet++, on any layer set."""
 from mindspore import nn
 
-from src.networks.layers import STOCK, same_output_size
+from src.networks.layers import MINDSPORE
+from src.networks.receptive_field import same_output_size
+from src.networks.registry import register
 
 _CONV = {"pad_mode": "same", "weight_init": "normal"}
 
@@ -57,6 +59,7 @@ def filters(feature_scale):
     return [channels // feature_scale for channels in (64, 128, 256, 512, 1024)]
 
 
+@register("unet_simple", {"in_channel": "num_channels", "n_class": "num_classes"}, upsampling="deconv")
 class UNet(nn.Cell):
     """U-Net with same convolutions: (N, in_channel, H, W) -> logits (N, n_class, H, W), both float32.
 
@@ -72,7 +75,7 @@ class UNet(nn.Cell):
     """
     output_size = staticmethod(same_output_size)
 
-    def __init__(self, in_channel, n_class=2, feature_scale=2, use_deconv=True, use_bn=True, layers=STOCK):
+    def __init__(self, in_channel, n_class=2, feature_scale=2, use_deconv=True, use_bn=True, layers=MINDSPORE):
         super().__init__()
         self.enter, self.leave = layers.enter(), layers.leave()
         f = filters(feature_scale)

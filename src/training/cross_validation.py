@@ -5,7 +5,7 @@ from pathlib import Path
 
 from src.data.folds import create_folds
 from src.data.splits import read_splits, write_splits
-from src.model_utils.config import PROJECT_ROOT, load_schema, read_yaml
+from src.model_utils.config import PROJECT_ROOT, load_schema, options_to_resume_with, read_yaml
 from src.model_utils.errors import UNetError, some
 from src.model_utils.files import CONFIG, METRICS, SPLITS, remove_leftovers
 from src.model_utils.lock import FolderLock
@@ -14,14 +14,6 @@ from src.training.checkpoint_files import checkpoint_folder, final_checkpoint
 from src.training.fold_results import FILE, NOTES, TABLE, fold_folder, read_result, read_results, table, write_results
 
 logger = logging.getLogger("unet")
-
-# Options that may change when a run of folds goes on: where things are, how a run is watched and saved, and what
-# resuming itself sets. All others have to be those that the folds began with, or the mean would be over runs of
-# different kinds.
-MAY_CHANGE = {"data_path", "data_url", "output_path", "splits", "device_id", "cache_mb", "num_parallel_workers",
-              "log_interval", "tensorboard", "save_checkpoint_steps", "keep_checkpoint_max", "report", "show_eval",
-              "check_dataset", "resume", "resume_ckpt", "transfer_training", "enable_modelarts", "debug"}
-
 
 def run_folds(config):
     """Train and evaluate the folds that are not finished, and write the table of all.
@@ -112,8 +104,9 @@ class _Work:
             return      # nothing of it is kept
         if (self.folder / CONFIG).is_file():
             begun, now = read_yaml(self.folder / CONFIG, load_schema()), self.config.as_dict()
-            changed = [f"{name} {begun[name]} and not {value}" for name, value in now.items()
-                       if name not in MAY_CHANGE and begun.get(name, value) != value]
+            # Of other samples, the names below tell; the path of splits changes with the folder.
+            changed = [f"{name} {begun[name]} and not {now[name]}" for name in options_to_resume_with()
+                       if name != "splits" and begun.get(name, now[name]) != now[name]]
             if changed:
                 raise UNetError(f"{self.folder / CONFIG}: this fold was begun with {some(changed)}; give the same "
                                 f"options to go on, or another --output_path")

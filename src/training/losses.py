@@ -10,6 +10,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from src.model_utils.errors import UNetError
+from src.networks.registry import NetworkSpec, entry
 
 FOCUS = 2.0         # gamma of the focal loss, the value of its paper
 SMOOTH = 1e-6       # keeps the Dice of a class that is nowhere from dividing by zero
@@ -122,7 +123,6 @@ class MultiCrossEntropyWithLogits(nn.Cell):
 
 
 LOSSES = {"cross_entropy": CrossEntropyWithLogits, "dice": DiceLoss, "focal": FocalLoss}
-HEADS = 4       # of UNet++ with deep supervision
 
 
 def build_loss(config, count_classes=None):
@@ -143,9 +143,10 @@ def build_loss(config, count_classes=None):
                             f"sums such as cross_entropy+dice")
         losses.append(LOSSES[name.strip()](weights))
     loss = losses[0] if len(losses) == 1 else SumOfLosses(losses)
-    if config.model_name == "unet_nested" and config.use_ds:
-        if len(config.ds_weights) not in (0, HEADS):
-            raise UNetError(f"ds_weights {config.ds_weights}: expected a weight for each of the {HEADS} heads, or none")
+    heads = entry(config.model_name).heads(NetworkSpec.from_config(config))
+    if heads > 1:
+        if len(config.ds_weights) not in (0, heads):
+            raise UNetError(f"ds_weights {config.ds_weights}: expected a weight for each of the {heads} heads, or none")
         return MultiCrossEntropyWithLogits(loss, config.ds_weights or None)
     return loss
 

@@ -9,18 +9,19 @@ import numpy as np
 from mindspore import Tensor, amp, nn
 from mindspore.train.loss_scale_manager import FixedLossScaleManager
 
-from src.cpu_ops import choose_layers
+from src.cpu_ops import choose_backend
 from src.data.dataset_check import check_dataset
 from src.data.pipeline import training_pipeline
 from src.data.samples import create_samples, entries
 from src.data.schedule import make_schedule
 from src.data.splits import write_splits
 from src.model_utils import memory, runtime
+from src.model_utils.config import options_to_resume_with
 from src.model_utils.errors import UNetError, some
 from src.model_utils.files import CONFIG, DATASET, SPLITS, remove_leftovers
 from src.model_utils.lock import FolderLock
 from src.model_utils.ranks import Ranks
-from src.networks.registry import build_network, check_sizes
+from src.networks.registry import NetworkSpec, build_network, check_sizes
 from src.report.history import History
 from src.training import checkpoint
 from src.training.callbacks.checkpoint import CheckpointSaver
@@ -38,11 +39,8 @@ from src.training.trainer import Trainer
 
 logger = logging.getLogger("unet")
 
-# Options that make another run of a run, beside its steps.
-WHAT_COUNTS = ("model_name", "seed", "dataset", "image_size", "crop", "cross_valid_ind", "split", "splits",
-               "train_augment", "augmentation", "input_range", "train_crop", "augment_flip", "augment_rot90",
-               "augment_elastic", "augment_gray", "lr", "lr_schedule", "warmup_steps", "min_lr", "weight_decay",
-               "accumulate_steps", "loss", "class_weights", "border_weight", "border_w0", "ds_weights")
+# What the schedule says better: the steps that come of them.
+SCHEDULE_OPTIONS = {"epochs", "distribute_epochs", "distribute_batchsize"}
 
 
 def train(config, interrupted=lambda: False):
@@ -82,12 +80,11 @@ def build(config, place, ranks):
     """Everything that a run needs: (network, Trainer, TrainingSamples, ValidationSamples)."""
     samples, validation = create_samples(config)
     schedule = make_schedule(config, len(samples), place.group_size)
-    check_sizes(config, samples.image_shape[1:], samples.label_shape[1:])
+    check_sizes(config.model_name, samples.image_shape[1:], samples.label_shape[1:], config.image_size)
     if config.run_eval and len(validation) == 0:
         raise UNetError("run_eval is True, but there is no validation image; lower split, or put images into val/")
     amp_level = resolve_amp_level(config.amp_level, place.device)
-    network = build_network(config, choose_layers(config.cpu_ops, place.device, config.context_mode, amp_level,
-                                                  config.cpu_precision))
+    network = build_network(NetworkSpec.from_config(config), choose_backend(config, place.device, amp_level))
     loss = build_loss(config, samples.class_counts)
     train_network = build_train_network(config, network, loss, schedule.total_steps, amp_level)
     folder = checkpoint_folder(config, 0 if config.is_save_on_master else place.rank)
@@ -117,7 +114,8 @@ def check_same_step(trainer):
 
 def describe(config, schedule, scale):
     """What makes two runs the same run, for the checkpoints; prediction takes ``scale`` from there too."""
-    return {**{key: getattr(config, key) for key in WHAT_COUNTS}, "samples": schedule.samples,
+    options = {name: getattr(config, name) for name in options_to_resume_with() if name not in SCHEDULE_OPTIONS}
+    return {**options, "samples": schedule.samples,
             "repeat": schedule.repeat, "batch_size": schedule.batch_size, "group_size": schedule.group_size,
             "total_steps": schedule.total_steps, "scale": scale}
 

@@ -11,18 +11,19 @@ from conftest import PROJECT, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mindspore import ParameterTuple, Tensor, nn, ops
+from support.networks import backend_of
 
-from src.cpu_ops import build, choose_layers
+from src.cpu_ops import build
 from src.model_utils.errors import UNetError
-from src.networks.layers import STOCK, Layers
+from src.networks.layers import MINDSPORE, Layers
 from src.networks.unet_keras import Up
 
 
 @pytest.fixture(scope="module")
 def fast():
     ms.set_context(mode=ms.GRAPH_MODE)
-    layers = choose_layers("auto", "CPU", "graph")
-    if layers is STOCK:
+    layers = backend_of()
+    if layers is MINDSPORE:
         pytest.skip("the CPU operators cannot be compiled here")
     return layers
 
@@ -85,7 +86,7 @@ def values_and_gradients(layers, make, shapes, draw=normal, draw_weights=normal)
 
 
 def agree(fast, make, shapes, draw=normal):
-    for mine, stock in zip(*(values_and_gradients(layers, make, shapes, draw) for layers in (fast, STOCK))):
+    for mine, stock in zip(*(values_and_gradients(layers, make, shapes, draw) for layers in (fast, MINDSPORE))):
         assert mine.shape == stock.shape
         np.testing.assert_allclose(mine, stock, rtol=1e-5, atol=1e-5 * np.abs(stock).max())
 
@@ -125,7 +126,7 @@ import os, sys
 os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
 import numpy as np
 import test_cpu_ops
-np.savez(sys.argv[1], *test_cpu_ops.results_of_a_step(test_cpu_ops.choose_layers("on", "CPU", "graph")))
+np.savez(sys.argv[1], *test_cpu_ops.results_of_a_step(test_cpu_ops.backend_of("--cpu_ops=on")))
 """
 
 
@@ -178,7 +179,7 @@ def test_upsampling_by_hand(fast):
 @pytest.mark.parametrize("of", ["stock", "compiled"])
 def test_even_kernel_is_padded_at_the_right_and_the_bottom(fast, of):
     """As Keras does it: the last row and column have nothing behind them, the first ones miss nothing."""
-    layers = fast if of == "compiled" else STOCK
+    layers = fast if of == "compiled" else MINDSPORE
     part = Between(layers, layers.conv(1, 1, 2, "same", False, "zeros"))
     part.part.weight.set_data(Tensor(np.array([[[[1, 2], [3, 4]]]], np.float32)))
     result = part(Tensor(np.ones((1, 1, 3, 3), np.float32))).asnumpy()[0, 0]
@@ -197,7 +198,7 @@ def test_equal_values_in_a_pooling_window(fast):
     def gradient(layers):
         part = Between(layers, layers.max_pool())
         return ops.GradOperation()(part)(Tensor(np.zeros((1, 2, 4, 4), np.float32))).asnumpy()
-    np.testing.assert_array_equal(gradient(fast), gradient(STOCK))
+    np.testing.assert_array_equal(gradient(fast), gradient(MINDSPORE))
 
 
 def test_batch_norm_keeps_its_digits_at_a_large_mean(fast):
@@ -241,7 +242,7 @@ def test_networks_train_alike(curves, name):
 def test_stock_layers_with_a_reason(option, device, mode, level, reason, caplog, monkeypatch):
     monkeypatch.setattr("src.cpu_ops.cap_cpu_instruction_set", lambda: None)
     caplog.set_level("INFO", "unet")
-    assert choose_layers(option, device, mode, level) is STOCK
+    assert backend_of(f"--cpu_ops={option}", f"--context_mode={mode}", device=device, amp_level=level) is MINDSPORE
     assert reason is None or reason in caplog.text
 
 
@@ -249,10 +250,10 @@ def test_no_compiler(monkeypatch, caplog, fast):
     monkeypatch.setattr("src.cpu_ops.cap_cpu_instruction_set", lambda: None)
     monkeypatch.setenv("CXX", "no-such-compiler")
     caplog.set_level("INFO", "unet")
-    assert choose_layers("auto", "CPU", "graph") is STOCK
+    assert backend_of() is MINDSPORE
     assert "no C++ compiler was found (no-such-compiler)" in caplog.text
     with pytest.raises(UNetError, match="cpu_ops is on, but .* no C"):
-        choose_layers("on", "CPU", "graph")
+        backend_of("--cpu_ops=on")
 
 
 def test_compiler_that_fails(monkeypatch, tmp_path, fast):

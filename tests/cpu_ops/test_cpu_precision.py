@@ -2,11 +2,11 @@
 import pytest
 from conftest import assert_one_line_error
 from conftest import run as run_script
+from support.networks import backend_of
 
-from src.cpu_ops import choose_layers
 from src.cpu_ops.build import CannotBuild, _cpu_flags, build_library
 from src.model_utils.errors import UNetError
-from src.networks.layers import STOCK
+from src.networks.layers import MINDSPORE
 
 # What rounding to 8 bits makes of a sum of products.
 ROUNDING = 1e-2
@@ -79,8 +79,8 @@ def test_a_processor_without_matrix_units(compiled, run, sample):
     ("off", "graph", "cpu_ops is off"), ("auto", "pynative", "graph mode")])
 def test_without_the_compiled_operators(option, mode, reason):
     with pytest.raises(UNetError, match=f"cpu_precision is bfloat16, but the compiled operators .*: .*{reason}"):
-        choose_layers(option, "CPU", mode, precision="bfloat16")
+        backend_of(f"--cpu_ops={option}", f"--context_mode={mode}", "--cpu_precision=bfloat16")
 
 
 def test_other_devices_have_their_own_precision():
-    assert choose_layers("auto", "Ascend", "graph", precision="bfloat16") is STOCK
+    assert backend_of("--cpu_precision=bfloat16", device="Ascend") is MINDSPORE

@@ -7,12 +7,12 @@ import onnx
 import onnxruntime
 import pytest
 from conftest import assert_one_line_error, run
+from support.networks import network_of
 
 from src.export.export import export, largest_difference
 from src.export.onnx_model import OnnxNetwork, choose_providers
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
-from src.networks.registry import build_network
 from src.training import checkpoint
 
 NETWORKS = {
@@ -35,7 +35,7 @@ def checkpoints(tmp_path_factory, small_one_channel_networks):
     """name -> checkpoint of each network, as training writes it, with weights that keep the logits small."""
     folder = tmp_path_factory.mktemp("checkpoints")
     for name, argv in NETWORKS.items():
-        network = build_network(parse_options([*argv, "--weight_init=he_uniform"], ""))
+        network = network_of([*argv, "--weight_init=he_uniform"])
         checkpoint.save(network, folder / f"{name}.ckpt", {"step": 1, "scale": 0.5})
     return folder
 

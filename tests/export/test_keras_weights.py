@@ -7,12 +7,11 @@ import h5py
 import numpy as np
 import pytest
 from conftest import PROJECT, assert_one_line_error, run
+from support.networks import network_of
 
 from src.export.keras_weights import read_arrays, rearrange
-from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.networks.inference_network import predictor
-from src.networks.registry import build_network
 from src.training.checkpoint import load_weights
 
 SCRIPT = "scripts/convert_keras_weights.py"
@@ -72,7 +71,7 @@ def test_forward_pass(tmp_path):
     path = tmp_path / "out" / "net.ckpt"
     assert result.stdout.strip() == f"converted: 48 arrays, 31031685 values, num_channels 1: {path}"
     assert result.stderr == "" and os.listdir(path.parent) == ["net.ckpt"]
-    own = build_network(parse_options(["--model_name=unet_keras"], ""))
+    own = network_of(["--model_name=unet_keras"])
     load_weights(own, path)
     images = rng.uniform(0, 1, (2, 16, 32, 1)).astype(np.float32)
     expected = network(images, arrays)

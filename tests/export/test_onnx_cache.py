@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from conftest import assert_one_line_error
 from PIL import Image
+from support.networks import network_of
 
 from src.export.onnx_cache import as_onnx
 from src.model_utils.config import parse_options
-from src.networks.registry import build_network
 from src.training import checkpoint
 
 SMALL = ["--model_name=unet_simple", "--weight_init=he_uniform", "--device_target=CPU"]
@@ -17,7 +17,7 @@ SMALL = ["--model_name=unet_simple", "--weight_init=he_uniform", "--device_targe
 @pytest.fixture
 def argv(tmp_path):
     """Options to predict the mask of one picture with a checkpoint of random weights."""
-    checkpoint.save(build_network(parse_options(SMALL, "")), tmp_path / "simple.ckpt", {"step": 1, "scale": 1.0})
+    checkpoint.save(network_of(SMALL), tmp_path / "simple.ckpt", {"step": 1, "scale": 1.0})
     Image.fromarray(np.full((20, 30), 9, np.uint8)).save(tmp_path / "one.png")
     return [*SMALL, f"--checkpoint_file_path={tmp_path / 'simple.ckpt'}", f"--data_path={tmp_path / 'one.png'}",
             f"--output_path={tmp_path / 'out'}"]
@@ -32,7 +32,7 @@ def test_one_file_serves_windows_of_any_size(argv, tmp_path, monkeypatch):
         return as_onnx(config, [tmp_path / f"{config.model_name[5:]}.ckpt"])
     assert files([*argv, "--tile_size=288"]) == files([*argv, "--tile_size=768", "--image_size=[64,64]"])
     medical = ["--model_name=unet_medical", "--weight_init=he_uniform", "--device_target=CPU"]
-    checkpoint.save(build_network(parse_options(medical, "")), tmp_path / "medical.ckpt", {"step": 1, "scale": 1.0})
+    checkpoint.save(network_of(medical), tmp_path / "medical.ckpt", {"step": 1, "scale": 1.0})
     assert files([*medical, "--tile_size=188"])[0].name.endswith("-188.onnx")
     assert len(os.listdir(tmp_path / "cache" / "unet_mindspore" / "onnx")) == 2
 

@@ -95,10 +95,10 @@ def test_a_network_scores_as_in_eval(sample, tmp_path):
     import mindspore as ms
 
     from src.networks.inference_network import predictor
-    from src.networks.registry import build_network
+    from src.networks.registry import NetworkSpec, build_network
 
     exchange = Exchange(tmp_path, sample, "--image_size=[32,32]")
-    network = build_network(exchange.config)
+    network = build_network(NetworkSpec.from_config(exchange.config))
     ms.save_checkpoint(network, str(tmp_path / "x.ckpt"))
     by_eval = run("eval.py", *exchange.argv, f"--checkpoint_file_path={tmp_path / 'x.ckpt'}", cwd=tmp_path)
     assert exchange.preprocess().returncode == 0

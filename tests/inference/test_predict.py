@@ -6,13 +6,13 @@ import pytest
 import tifffile
 from conftest import assert_one_line_error
 from PIL import Image
+from support.networks import network_of
 
 from src.export.export import export
 from src.inference.predict import load_model, predict
 from src.inference.tiling import choose_window, predict_rows
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
-from src.networks.registry import build_network
 from src.training import checkpoint
 from src.training.fold_results import write_results
 
@@ -33,7 +33,7 @@ def checkpoints(tmp_path_factory):
     """Checkpoints with random weights; the second of unet_simple with other ones."""
     folder = tmp_path_factory.mktemp("checkpoints")
     for name, argv in [*NETWORKS.items(), ("other", SMALL)]:
-        checkpoint.save(build_network(parse_options(argv, "")), folder / f"{name}.ckpt", {"step": 1, "scale": 1.0})
+        checkpoint.save(network_of(argv), folder / f"{name}.ckpt", {"step": 1, "scale": 1.0})
     return folder
 
 
@@ -120,7 +120,7 @@ def test_one_output_channel(small_one_channel_networks, pictures, tmp_path, name
     """Both classes by ONNX in several windows and by MindSpore in one; masks where class 1 is the more probable."""
     argv = [f"--model_name={name}", "--device_target=CPU", "--cpu_ops=off", "--backend=mindspore",
             f"--checkpoint_file_path={tmp_path / 'net.ckpt'}"]
-    checkpoint.save(build_network(parse_options(argv, "")), tmp_path / "net.ckpt", {"step": 1, "scale": 1.0})
+    checkpoint.save(network_of(argv), tmp_path / "net.ckpt", {"step": 1, "scale": 1.0})
     exported = [*argv, f"--file_name={tmp_path / 'net.onnx'}"]
     export(parse_options([*exported, "--file_format=ONNX", "--eval_activate=Sigmoid", "--batch_size=1",
                           f"--height={side}", f"--width={side}"], ""))
@@ -296,7 +296,7 @@ def test_sixteen_bits_are_the_upper_eight(checkpoints, pictures, tmp_path):
 
 
 def test_models_of_different_scales_are_not_averaged(checkpoints, pictures, tmp_path):
-    network = build_network(parse_options(SMALL, ""))
+    network = network_of(SMALL)
     other = checkpoint.save(network, tmp_path / "half.ckpt", {"step": 1, "scale": 0.5})
     argv = [*SMALL, f"--data_path={pictures / '2.png'}", "--backend=mindspore", "--cpu_ops=off",
             f"--checkpoint_file_path={checkpoints / 'simple.ckpt'},{other}", f"--output_path={tmp_path / 'out'}"]

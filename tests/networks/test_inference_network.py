@@ -15,7 +15,7 @@ class Logits(nn.Cell):
 
 
 class OneLogit(Logits):
-    output_channels = 1
+    output = "sigmoid"
 
 
 def test_sigmoid_of_one_channel():

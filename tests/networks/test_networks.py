@@ -6,19 +6,11 @@ import numpy as np
 import pytest
 from conftest import PROJECT
 from mindspore import Tensor
+from support.networks import backend_of, network_of, spec_of
 
-from src.cpu_ops import choose_layers
-from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
-from src.networks.layers import STOCK
-from src.networks.registry import (
-    NETWORKS,
-    build_network,
-    output_channels,
-    output_size,
-    probabilities,
-    receptive_field,
-)
+from src.networks.layers import MINDSPORE
+from src.networks.registry import names, output_channels, output_size, probabilities, receptive_field
 from src.networks.unet_bilinear import UNetBilinear
 from src.networks.unet_keras import UNetKeras
 from src.networks.unet_medical import UNetMedical
@@ -43,21 +35,17 @@ TRAINABLE = {"unet_bilinear": 31_384_832, "unet_keras": 31_031_685}
 NARROW = (4, 6, 8, 10, 12)      # channels in the place of 64 to 1024, where the test is of the geometry
 
 
-def build(argv, layers=STOCK):
-    return build_network(parse_options(argv, ""), layers)
-
-
 @pytest.fixture
 def compiled():
-    chosen = choose_layers("auto", "CPU", "graph")
-    if chosen is STOCK:
+    chosen = backend_of()
+    if chosen is MINDSPORE:
         pytest.skip("the CPU operators cannot be compiled here")
     return chosen
 
 
 @pytest.fixture(params=["stock", "compiled"])
 def layers(request):
-    return STOCK if request.param == "stock" else request.getfixturevalue("compiled")
+    return MINDSPORE if request.param == "stock" else request.getfixturevalue("compiled")
 
 
 @pytest.fixture
@@ -81,15 +69,14 @@ without_compiling = pytest.mark.parametrize("mode", [ms.PYNATIVE_MODE], indirect
 
 
 def test_every_network_is_pinned():
-    pinned = {parse_options(argv, "").model_name for argv, _ in PUBLISHED.values()}
-    assert pinned == set(NETWORKS)
+    assert {spec_of(argv).model_name for argv, _ in PUBLISHED.values()} == set(names())
     assert set(PUBLISHED) == set(PINNED)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_names_shapes_and_counts(name, layers):
     argv, count = PUBLISHED[name]
-    network = build(argv, layers)
+    network = network_of(argv, layers)
     parameters = {parameter.name: list(parameter.shape) for parameter in network.get_parameters()}
     assert parameters == PINNED[name]
     assert sum(int(np.prod(shape)) for shape in parameters.values()) == count
@@ -118,9 +105,10 @@ def test_output_shapes(mode, network, shape, expected):
 @pytest.mark.parametrize("name, argv", [("unet_bilinear", ["--num_channels=3"]), ("unet_keras", [])])
 def test_compiled_layers_give_the_same_logits(name, argv, compiled):
     """Full width, 16x16: one pixel is left at the coarsest level."""
-    networks = [build([f"--model_name={name}", *argv], layers).set_train(False) for layers in (STOCK, compiled)]
+    argv = [f"--model_name={name}", *argv]
+    networks = [network_of(argv, layers).set_train(False) for layers in (MINDSPORE, compiled)]
     ms.load_param_into_net(networks[1], networks[0].parameters_dict())
-    image = Tensor(np.random.default_rng(0).normal(size=(2, len(argv) * 2 + 1, 16, 16)).astype(np.float32))
+    image = Tensor(np.random.default_rng(0).normal(size=(2, len(argv) * 2 - 1, 16, 16)).astype(np.float32))
     stock, fast = (network(image).asnumpy() for network in networks)
     assert fast.shape == (2, 1, 16, 16) and stock.std() > 1e-3
     np.testing.assert_allclose(fast, stock, atol=1e-4 * np.abs(stock).max())
@@ -130,10 +118,10 @@ def test_compiled_layers_give_the_same_logits(name, argv, compiled):
 @pytest.mark.parametrize("name, context", [("unet_bilinear", 128), ("unet_keras", 112)])
 def test_context_of_a_pixel(mode, narrow, name, context):
     """What lies farther away than the context changes nothing; what lies a little nearer does."""
-    config = parse_options([f"--model_name={name}", "--weight_init=he_uniform"], "")
-    field = receptive_field(config)
+    argv = [f"--model_name={name}", "--weight_init=he_uniform"]
+    field = receptive_field(spec_of(argv))
     assert (field.context, field.margin_lost, field.stride) == (context, 0, 16)
-    network = build_network(config).set_train(False)
+    network = network_of(argv).set_train(False)
     for parameter in network.trainable_params():
         if parameter.ndim == 4:
             parameter.set_data(parameter.abs())     # no ReLU stops what comes from afar
@@ -156,7 +144,7 @@ def test_context_of_a_pixel(mode, narrow, name, context):
 @without_compiling
 def test_dropout_of_the_keras_network(mode, narrow):
     """It works in training alone, at the two deepest levels."""
-    network = build(["--model_name=unet_keras"])
+    network = network_of(["--model_name=unet_keras"])
     image = Tensor(np.random.default_rng(0).normal(size=(1, 1, 16, 16)).astype(np.float32))
     network.set_train(True)
     assert np.abs(network(image).asnumpy() - network(image).asnumpy()).max() > 0
@@ -166,13 +154,13 @@ def test_dropout_of_the_keras_network(mode, narrow):
 
 
 def test_networks_of_one_output_channel():
-    for name in NETWORKS:
-        config = parse_options([f"--model_name={name}", "--num_classes=2"], "")
+    for name in names():
+        spec = spec_of([f"--model_name={name}", "--num_classes=2"])
         one = name in TRAINABLE
-        assert (output_channels(config), probabilities(config)) == ((1, "Sigmoid") if one else (2, "Softmax"))
+        assert (output_channels(spec), probabilities(spec)) == ((1, "Sigmoid") if one else (2, "Softmax"))
         if one:
             with pytest.raises(UNetError, match=f"{name} has one output channel.* num_classes is 3: set it to 2"):
-                build_network(config.replace(num_classes=3))
+                network_of([f"--model_name={name}", "--num_classes=3"])
 
 
 @both_modes
@@ -216,7 +204,7 @@ def test_skips_are_cut_out_of_the_centre():
 
 
 def test_initial_weights_of_the_medical_network():
-    for parameter in build(["--model_name=unet_medical"]).trainable_params():
+    for parameter in network_of(["--model_name=unet_medical"]).trainable_params():
         values = parameter.asnumpy()
         if parameter.ndim == 4:
             assert values.std() == pytest.approx(0.06, rel=0.15 if values.size < 2000 else 0.03), parameter.name
@@ -227,7 +215,7 @@ def test_initial_weights_of_the_medical_network():
 @pytest.mark.parametrize("init, std", [("default", 0.01), ("he_normal", (2 / 288) ** 0.5),
                                        ("he_uniform", (2 / 288) ** 0.5)])
 def test_weight_init(init, std):
-    parameter = build([f"--weight_init={init}"]).conv0.convs[1][0].weight    # 32 channels of 3x3
+    parameter = network_of([f"--weight_init={init}"]).conv0.convs[1][0].weight    # 32 channels of 3x3
     assert parameter.asnumpy().std() == pytest.approx(std, rel=0.05)
 
 
@@ -248,5 +236,5 @@ def test_sizes_that_cannot_be(model, size, words):
 
 
 def test_unknown_network():
-    with pytest.raises(UNetError, match=f"known networks are {', '.join(NETWORKS)}"):
+    with pytest.raises(UNetError, match=f"known networks are {', '.join(names())}"):
         output_size("resnet", (16, 16))

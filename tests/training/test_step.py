@@ -4,7 +4,6 @@ import re
 import pytest
 
 from src.model_utils.config import parse_options
-from src.networks.registry import NETWORKS
 from src.networks.unet_simple import UNet
 from src.training.run import train
 
@@ -15,8 +14,8 @@ ARGV = ["--model_name=unet_simple", "--dataset=folders", "--num_channels=3", "--
 @pytest.fixture
 def losses_of(nuclei, tmp_path, caplog, monkeypatch):
     """Trains a narrow U-Net without batch norm, at most ``steps`` steps, and gives the trainer and the losses."""
-    arguments = {"in_channel": 3, "n_class": 2, "feature_scale": 16, "use_bn": False}
-    monkeypatch.setitem(NETWORKS, "unet_simple", (UNet, lambda config: arguments, lambda config: "deconv"))
+    monkeypatch.setattr("src.training.run.build_network",
+                        lambda spec, layers: UNet(3, 2, feature_scale=16, use_bn=False))
 
     def run(name, *argv, steps=100):
         caplog.clear()

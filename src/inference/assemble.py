@@ -1,0 +1,27 @@
+"""A network put together for use: chosen, built on its backend, with the weights of a checkpoint."""
+from pathlib import Path
+from typing import Any
+
+from src.cpu_ops import choose_backend
+from src.networks.registry import NetworkSpec, build_network
+from src.training.checkpoint import load_weights
+
+
+def assemble_network(config: Any, device: str, checkpoint: str | Path | None = None) -> Any:
+    """Build the network that the options name, in float32.
+
+    Args:
+        config (Config): the network's options and those of the backend.
+        device: Ascend, GPU or CPU.
+        checkpoint: file whose weights it gets; fresh ones without it.
+
+    Returns:
+        nn.Cell: see ``build_network``.
+
+    Raises:
+        UNetError: options that do not fit together, or a checkpoint that is missing, damaged or of another network.
+    """
+    network = build_network(NetworkSpec.from_config(config), choose_backend(config, device))
+    if checkpoint is not None:
+        load_weights(network, checkpoint)
+    return network
