@@ -14,7 +14,7 @@ from src import __version__
 from src.model_utils.config import CONFIGS, DEFAULT_CONFIG, load_schema, parse_options
 from src.model_utils.errors import UNetError
 
-YAML_FILES = sorted(path for path in [*PROJECT.glob("*.yaml"), *CONFIGS.glob("unet_*.yaml")])
+YAML_FILES = sorted(path for path in [*PROJECT.glob("unet_*.yaml"), *CONFIGS.glob("unet_*.yaml")])
 
 
 def options(*argv):
