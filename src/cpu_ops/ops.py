@@ -81,7 +81,7 @@ class Operators:
                 dx, dw = gradients(x, w, dy)
                 return dx, dw, bias_backward(dy)
         else:
-            def bprop(x, w, out, dout):
+            def bprop(x, w, out, dout):  # type: ignore[misc]    # its arguments are those of the operator
                 return gradients(x, w, relu_backward(out, dout) if relu else dout)
 
         operator = self._aot(f"conv{'_relu' if relu else ''}{suffix}", out_shape, bprop=bprop, variant=variant)

@@ -88,13 +88,15 @@ def _add_organelles(image, border, rng):
     size = len(image)
     cells = size * size / CELL_AREA
     for _ in range(rng.poisson(VESICLES_PER_CELL * cells)):
-        y, x, r = *rng.integers(0, size, 2), rng.uniform(2, 4.5)
+        y, x = rng.integers(0, size, 2)
+        r = rng.uniform(2, 4.5)
         if border[y, x] > r + 4:
             window, distance = _ellipse(size, y, x, r, r, 0.0)
             ring = np.exp(-((distance - 1) * r / 1.3) ** 2)
             image[window] += (GRAY["vesicle"] - image[window]) * ring
     for _ in range(rng.poisson(MITOCHONDRIA_PER_CELL * cells)):
-        y, x, angle = *rng.integers(0, size, 2), rng.uniform(0, np.pi)
+        y, x = rng.integers(0, size, 2)
+        angle = rng.uniform(0, np.pi)
         short = rng.uniform(6, 14)
         if border[y, x] > short + 3:
             window, distance = _ellipse(size, y, x, short, short * rng.uniform(1.2, 1.9), angle)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from src import __version__
 from src.model_utils.errors import UNetError
 from src.model_utils.files import write_atomically
 from src.model_utils.options import Option, nearest
@@ -167,6 +168,7 @@ def _build_parser(schema, description):
     parser = _Parser(description=description, allow_abbrev=False, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--config_path", metavar="FILE", default=str(DEFAULT_CONFIG),
                         help="YAML file of the experiment")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     for option in schema.values():
         notes = [f"default: {option.default}"]
         if option.choices:

@@ -30,18 +30,18 @@ class Row:
     step: int
     epoch: int
     kind: str
-    loss: float = None
-    learning_rate: float = None
-    seconds: float = None
-    images_per_second: float = None
-    waiting: float = None
-    dice_coeff: float = None
-    iou: float = None
-    acc: float = None
-    hard_iou: float = None
-    hard_dice: float = None
-    sens: float = None
-    spec: float = None
+    loss: float | None = None
+    learning_rate: float | None = None
+    seconds: float | None = None
+    images_per_second: float | None = None
+    waiting: float | None = None
+    dice_coeff: float | None = None
+    iou: float | None = None
+    acc: float | None = None
+    hard_iou: float | None = None
+    hard_dice: float | None = None
+    sens: float | None = None
+    spec: float | None = None
 
 
 HEADER = [field.name for field in fields(Row)]

@@ -10,10 +10,11 @@ from conftest import PROJECT, run
 from hypothesis import given
 from hypothesis import strategies as st
 
+from src import __version__
 from src.model_utils.config import CONFIGS, DEFAULT_CONFIG, load_schema, parse_options
 from src.model_utils.errors import UNetError
 
-YAML_FILES = sorted(path for path in [*PROJECT.glob("*.yaml"), *CONFIGS.glob("unet_*.yaml")])
+YAML_FILES = sorted(path for path in [*PROJECT.glob("unet_*.yaml"), *CONFIGS.glob("unet_*.yaml")])
 
 
 def options(*argv):
@@ -91,17 +92,31 @@ def test_values_of_the_model_zoo(name, expected):
         assert len(config["coco_classes"]) == 81
 
 
-def test_help_lists_every_option_in_under_a_second():
+def answer_in_under_a_second(*argv):
     times = []
     for _ in range(3):      # other tests may keep the machine busy for one of them
         started = time.perf_counter()
-        result = run("train.py", "--help")
+        result = run(*argv)
         times.append(time.perf_counter() - started)
     assert result.returncode == 0
-    for name in load_schema():
-        assert f"--{name} " in result.stdout
-    assert "--config_path" in result.stdout
     assert min(times) < 1
+    return result.stdout
+
+
+def test_help_lists_every_option_in_under_a_second():
+    text = answer_in_under_a_second("train.py", "--help")
+    for name in load_schema():
+        assert f"--{name} " in text
+    assert "--config_path" in text
+
+
+def test_version_in_under_a_second():
+    assert answer_in_under_a_second("train.py", "--version") == f"train.py {__version__}\n"
+
+
+def test_changelog_begins_with_this_version():
+    headings = re.findall(r"^## \[(\d.*?)\]", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == __version__
 
 
 def test_options_load_nothing_heavy():
