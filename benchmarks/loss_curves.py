@@ -15,7 +15,8 @@ PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
 from src.model_utils.runtime import ISA_VARIABLE  # noqa: E402
-from src.report.history import FILE, STEP, read_history  # noqa: E402
+from src.model_utils.files import HISTORY_CSV  # noqa: E402
+from src.report.history import STEP, read_history  # noqa: E402
 
 # YAML file -> options; 24 of the 30 slices train, so that 5 passes of 2 images are 60 steps.
 RUNS = {
@@ -42,7 +43,7 @@ def losses(config, data, kernels):
         subprocess.run([sys.executable, PROJECT / "train.py", f"--config_path={PROJECT / config}", *COMMON,
                         *RUNS[config], f"--data_path={data}", f"--output_path={output}", f"--cpu_ops={cpu_ops}"],
                        env=environment, check=True, stdout=subprocess.DEVNULL)
-        return [row.loss for row in read_history(Path(output) / FILE) if row.kind == STEP]
+        return [row.loss for row in read_history(Path(output) / HISTORY_CSV) if row.kind == STEP]
 
 
 def difference(one, other):

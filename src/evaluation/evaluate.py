@@ -48,7 +48,7 @@ class Scores:
         return float(np.mean(self.iou))
 
     def metric(self, name):
-        """The mean over images of one of ``src.evaluation.metrics.METRICS``."""
+        """The mean over images of one of ``src.evaluation.metrics.METRIC_NAMES``."""
         return float(np.mean({"dice_coeff": self.dice, "iou": self.iou, **self.hard_per_image}[name]))
 
     def line(self, names):

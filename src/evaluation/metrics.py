@@ -11,7 +11,7 @@ import numpy as np
 HARD_METRICS = ("Acc", "IoU", "Dice", "Sens", "Spec")
 
 # The names that eval_metrics takes, means over images all of them, and what log lines for readers call them.
-METRICS = {"dice_coeff": "soft Dice", "iou": "soft IoU", "acc": "Acc", "hard_iou": "IoU", "hard_dice": "Dice",
+METRIC_NAMES = {"dice_coeff": "soft Dice", "iou": "soft IoU", "acc": "Acc", "hard_iou": "IoU", "hard_dice": "Dice",
            "sens": "Sens", "spec": "Spec"}
 
 SMOOTH = 1e-5       # of the case study, in the denominators

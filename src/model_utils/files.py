@@ -6,8 +6,11 @@ from pathlib import Path
 
 from src.model_utils.errors import UNetError
 
-# In the output folder of a run, where several modules meet them.
-CONFIG, SPLITS, DATASET, METRICS = "config.yaml", "splits.json", "dataset.json", "metrics.json"
+# What the output folders of train.py, eval.py and train_folds.py hold.
+CONFIG_YAML, SPLITS_JSON, DATASET_JSON = "config.yaml", "splits.json", "dataset.json"
+HISTORY_CSV, PROGRESS_PNG, REPORT_HTML = "history.csv", "progress.png", "report.html"
+METRICS_JSON, DRAW_EVAL = "metrics.json", "draw_eval"
+FOLDS_JSON, FOLDS_MD = "folds.json", "folds.md"
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from src.data.transforms import resize_image
 from src.evaluation.evaluate import ScoreOptions, evaluate
 from src.evaluation.metrics import HARD_METRICS
 from src.model_utils.errors import UNetError
-from src.model_utils.files import METRICS, write_atomically
+from src.model_utils.files import DRAW_EVAL, METRICS_JSON, write_atomically
 from src.report.drawing import ClassDrawer
 from src.report.gallery import Gallery
 
@@ -30,7 +30,7 @@ def report(predict, samples, config, model, script, device):
         Scores.
     """
     output = Path(config.output_path)
-    drawer = ClassDrawer(output / "draw_eval", config.color, config.num_classes) if config.show_eval else None
+    drawer = ClassDrawer(output / DRAW_EVAL, config.color, config.num_classes) if config.show_eval else None
     gallery = Gallery(samples) if config.report else None
     board = _board_metrics(config)
 
@@ -61,8 +61,8 @@ def report(predict, samples, config, model, script, device):
     logger.info("============== Cross valid IOU is: %s", scores.mean_iou)
     about = {"model": str(model), "model_name": config.model_name, "dataset": config.dataset,
              "data_path": config.data_path, "eval_activate": config.eval_activate, "tta": config.tta}
-    write_atomically(output / METRICS, json.dumps({**about, **scores.as_dict()}, indent=2).encode())
-    logger.info("metrics: %s", output / METRICS)
+    write_atomically(output / METRICS_JSON, json.dumps({**about, **scores.as_dict()}, indent=2).encode())
+    logger.info("metrics: %s", output / METRICS_JSON)
     if drawer:
         drawer.remove_beyond(len(scores.dice))
         logger.info("pictures: %s", drawer.folder)

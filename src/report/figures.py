@@ -6,7 +6,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from src.evaluation.metrics import METRICS
+from src.evaluation.metrics import METRIC_NAMES
 from src.report.history import STEP, TRAINING, VALIDATION
 
 # Of Okabe and Ito's palette; lines differ in their dashes too.
@@ -98,10 +98,10 @@ def _panel(axes, name, rows, title=True):
 _LINES = {
     "loss": [("loss", STEP, "of the steps", BLUE, "-", "")],
     "learning_rate": [("learning_rate", STEP, "learning rate", BLUE, "-", "")],
-    "dice": [("dice_coeff", VALIDATION, METRICS["dice_coeff"], BLUE, "-", "o"),
+    "dice": [("dice_coeff", VALIDATION, METRIC_NAMES["dice_coeff"], BLUE, "-", "o"),
              ("hard_dice", VALIDATION, "hard Dice of the foreground", VERMILION, "--", "s"),
              ("hard_dice", TRAINING, "the same on the training images", GREEN, ":", "^")],
-    "iou": [("iou", VALIDATION, METRICS["iou"], BLUE, "-", "o"),
+    "iou": [("iou", VALIDATION, METRIC_NAMES["iou"], BLUE, "-", "o"),
             ("hard_iou", VALIDATION, "hard IoU of the foreground", VERMILION, "--", "s"),
             ("hard_iou", TRAINING, "the same on the training images", GREEN, ":", "^")],
 }

@@ -4,11 +4,10 @@ import io
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from src.evaluation.metrics import METRICS
+from src.evaluation.metrics import METRIC_NAMES
 from src.model_utils.errors import UNetError
-from src.model_utils.files import write_atomically
+from src.model_utils.files import HISTORY_CSV, write_atomically
 
-FILE = "history.csv"
 STEP, VALIDATION, TRAINING = "step", "validation", "training"
 
 
@@ -25,7 +24,7 @@ class Row:
         seconds: of the step, the wait for data included; of the evaluation.
         images_per_second: of all ranks, the wait for data included.
         waiting: share of the step's time spent waiting for data, 0 to 1.
-        dice_coeff, iou, acc, hard_iou, hard_dice, sens, spec: see ``src.evaluation.metrics.METRICS``.
+        dice_coeff, iou, acc, hard_iou, hard_dice, sens, spec: see ``src.evaluation.metrics.METRIC_NAMES``.
     """
     step: int
     epoch: int
@@ -85,7 +84,7 @@ class History:
     """
 
     def __init__(self, folder):
-        self.path = Path(folder) / FILE
+        self.path = Path(folder) / HISTORY_CSV
         self.rows = []
 
     def start(self, step):
@@ -113,4 +112,4 @@ def _cells(row):
 
 def scores_row(step, epoch, kind, scores, seconds):
     """The row of an evaluation's ``Scores``."""
-    return Row(step, epoch, kind, seconds=seconds, **{name: scores.metric(name) for name in METRICS})
+    return Row(step, epoch, kind, seconds=seconds, **{name: scores.metric(name) for name in METRIC_NAMES})

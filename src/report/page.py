@@ -11,16 +11,14 @@ from markupsafe import Markup
 
 from src.evaluation.metrics import HARD_METRICS
 from src.model_utils.errors import UNetError
-from src.model_utils.files import DATASET, write_atomically
+from src.model_utils.files import DATASET_JSON, HISTORY_CSV, REPORT_HTML, write_atomically
 from src.report import facts
 from src.report.figures import confusion_svg, curve_svgs
 from src.report.gallery import COLOURS, jpeg_bytes
-from src.report.history import FILE as HISTORY
 from src.report.history import STEP, read_history
 
 logger = logging.getLogger("unet")
 
-FILE = "report.html"
 MOST_CLASSES = 100      # that the table lists one by one
 
 
@@ -53,7 +51,7 @@ def write_report(config, subject):
         Path: the file.
     """
     output = Path(config.output_path)
-    rows = read_history(output / HISTORY)
+    rows = read_history(output / HISTORY_CSV)
     names = class_names(config)
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -66,12 +64,12 @@ def write_report(config, subject):
                                           if name != "another class" or len(names) > 2},
         confusion=Markup(confusion_svg(subject.scores.confusion, names)),
         curves={title: Markup(svg) for title, svg in curve_svgs(rows).items()}, training=_training(rows),
-        dataset=_dataset(output / DATASET), command=facts.command(subject.script, config),
+        dataset=_dataset(output / DATASET_JSON), command=facts.command(subject.script, config),
         changed=facts.changed_options(config), options=config.as_dict(), versions=facts.versions(),
         machine=facts.machine())
-    write_atomically(output / FILE, page.encode())
-    logger.info("report: %s", output / FILE)
-    return output / FILE
+    write_atomically(output / REPORT_HTML, page.encode())
+    logger.info("report: %s", output / REPORT_HTML)
+    return output / REPORT_HTML
 
 
 def class_names(config):

@@ -7,11 +7,11 @@ from src.data.folds import create_folds
 from src.data.splits import read_splits, write_splits
 from src.model_utils.config import PROJECT_ROOT, load_schema, options_to_resume_with, read_yaml
 from src.model_utils.errors import UNetError, some
-from src.model_utils.files import CONFIG, METRICS, SPLITS, remove_leftovers
+from src.model_utils.files import CONFIG_YAML, FOLDS_JSON, FOLDS_MD, METRICS_JSON, SPLITS_JSON, remove_leftovers
 from src.model_utils.lock import FolderLock
 from src.model_utils.signals import Relay
 from src.training.checkpoint_files import checkpoint_folder, final_checkpoint
-from src.training.fold_results import FILE, NOTES, TABLE, fold_folder, read_result, read_results, table, write_results
+from src.training.fold_results import NOTES, fold_folder, read_result, read_results, table, write_results
 
 logger = logging.getLogger("unet")
 
@@ -52,7 +52,7 @@ def run_folds(config):
     logger.info("============== Folds ==============")
     for line in [*table(results, len(folds)), *NOTES]:
         logger.info("%s", line)
-    logger.info("table: %s, %s", output / TABLE, output / FILE)
+    logger.info("table: %s, %s", output / FOLDS_MD, output / FOLDS_JSON)
     return 0
 
 
@@ -62,7 +62,7 @@ def _finished(output, works):
     for work in works:
         work.check_as_before()
     return {work.fold.number: results[work.fold.number] for work in works
-            if work.fold.number in results and (work.folder / METRICS).is_file()}
+            if work.fold.number in results and (work.folder / METRICS_JSON).is_file()}
 
 
 def _check(config):
@@ -85,7 +85,7 @@ class _Work:
     def __init__(self, config, fold, folds):
         self.fold = fold
         self.folder = fold_folder(config.output_path, fold.number)
-        options = fold.options or {"splits": str(self.folder / SPLITS)}
+        options = fold.options or {"splits": str(self.folder / SPLITS_JSON)}
         # Data are where they are by now; the processes of the folds do not copy them once more.
         self.config = config.replace(output_path=str(self.folder), folds=folds, enable_modelarts=False, data_url="",
                                      **options)
@@ -100,20 +100,20 @@ class _Work:
 
     def check_as_before(self):
         """Raise UNetError where the fold was begun with other options, or on other samples."""
-        if not any(self.folder.glob("**/*.ckpt")) and not (self.folder / METRICS).is_file():
+        if not any(self.folder.glob("**/*.ckpt")) and not (self.folder / METRICS_JSON).is_file():
             return      # nothing of it is kept
-        if (self.folder / CONFIG).is_file():
-            begun, now = read_yaml(self.folder / CONFIG, load_schema()), self.config.as_dict()
+        if (self.folder / CONFIG_YAML).is_file():
+            begun, now = read_yaml(self.folder / CONFIG_YAML, load_schema()), self.config.as_dict()
             # Of other samples, the names below tell; the path of splits changes with the folder.
             changed = [f"{name} {begun[name]} and not {now[name]}" for name in options_to_resume_with()
                        if name != "splits" and begun.get(name, now[name]) != now[name]]
             if changed:
-                raise UNetError(f"{self.folder / CONFIG}: this fold was begun with {some(changed)}; give the same "
+                raise UNetError(f"{self.folder / CONFIG_YAML}: this fold was begun with {some(changed)}; give the same "
                                 f"options to go on, or another --output_path")
-        if (self.folder / SPLITS).is_file():
-            train, validation = read_splits(self.folder / SPLITS)
+        if (self.folder / SPLITS_JSON).is_file():
+            train, validation = read_splits(self.folder / SPLITS_JSON)
             if set(train) != set(self.fold.train) or set(validation) != set(self.fold.validation):
-                raise UNetError(f"{self.folder / SPLITS}: this fold was begun on other samples than "
+                raise UNetError(f"{self.folder / SPLITS_JSON}: this fold was begun on other samples than "
                                 f"{self.config.data_path} gives now; give the same data to go on, or another "
                                 f"--output_path")
 
@@ -121,10 +121,10 @@ class _Work:
         """Train, or go on training, and evaluate; returns the exit status of what failed, or 0."""
         logger.info("%d images train, %d validate: %s", len(self.fold.train), len(self.fold.validation),
                     some(self.fold.validation, 6))
-        config_path = f"--config_path={self.folder / CONFIG}"
+        config_path = f"--config_path={self.folder / CONFIG_YAML}"
         going_on = ["--transfer_training=False", "--resume=True", "--resume_ckpt=auto"] if self.checkpoint else []
-        self.config.save(self.folder / CONFIG)
-        write_splits(self.folder / SPLITS, self.fold.train, self.fold.validation)
+        self.config.save(self.folder / CONFIG_YAML)
+        write_splits(self.folder / SPLITS_JSON, self.fold.train, self.fold.validation)
         return (relay.run([sys.executable, str(PROJECT_ROOT / "train.py"), config_path, *going_on])
                 or relay.run([sys.executable, str(PROJECT_ROOT / "eval.py"), config_path, "--report=True",
                               f"--checkpoint_file_path={self.checkpoint}"]))

@@ -4,12 +4,17 @@ import statistics
 from pathlib import Path
 
 from src.model_utils.errors import UNetError
-from src.model_utils.files import METRICS, natural, write_atomically
-from src.report.history import FILE as HISTORY
+from src.model_utils.files import (
+    CONFIG_YAML,
+    FOLDS_JSON,
+    FOLDS_MD,
+    HISTORY_CSV,
+    METRICS_JSON,
+    natural,
+    write_atomically,
+)
 from src.report.history import TRAINING, read_history
 from src.training.checkpoint_files import checkpoint_folder, final_checkpoint
-
-FILE, TABLE = "folds.json", "folds.md"
 
 # Column of the table -> where metrics.json has it; those that it does not have are left out.
 SCORES = {"soft Dice": ("soft", "dice_coeff"), "soft IoU": ("soft", "iou"), "Dice": ("hard", "Dice", "foreground"),
@@ -53,7 +58,7 @@ def _final(config, folder):
     path = final_checkpoint(place, config.model_name)
     if path is None:
         raise UNetError(f"{place}: no checkpoint of {config.model_name}; wait until the fold is trained, and give the "
-                        f"options that it is trained with (--config_path={folder / 'config.yaml'})")
+                        f"options that it is trained with (--config_path={folder / CONFIG_YAML})")
     return path
 
 
@@ -74,8 +79,8 @@ def read_result(fold, folder, checkpoint):
     Raises:
         UNetError: metrics.json cannot be read.
     """
-    metrics = _read_json(folder / METRICS)
-    seconds = sum(row.seconds or 0 for row in read_history(folder / HISTORY) if row.kind != TRAINING)
+    metrics = _read_json(folder / METRICS_JSON)
+    seconds = sum(row.seconds or 0 for row in read_history(folder / HISTORY_CSV) if row.kind != TRAINING)
     return {"fold": fold.number, "checkpoint": checkpoint.relative_to(folder.parent).as_posix(),
             "training_samples": len(fold.train), "validation_samples": fold.validation, "minutes": seconds / 60,
             "scores": {name: _at(metrics, place) for name, place in SCORES.items() if place[0] in metrics}}
@@ -103,7 +108,7 @@ def read_results(output):
     Raises:
         UNetError: folds.json is not what ``write_results`` writes.
     """
-    path = Path(output) / FILE
+    path = Path(output) / FOLDS_JSON
     if not path.exists():
         return {}, 0
     found = _read_json(path)
@@ -130,9 +135,9 @@ def write_results(output, title, results, folds):
     about = {"title": title, "folds": folds, "finished": len(results), "scores": scores,
              "standard_deviation": "of the sample of folds, n - 1 in the denominator",
              "results": [results[number] for number in sorted(results)]}
-    write_atomically(Path(output) / FILE, json.dumps(about, indent=1).encode())
+    write_atomically(Path(output) / FOLDS_JSON, json.dumps(about, indent=1).encode())
     text = "\n".join([f"# {title}", "", *table(results, folds), "", *NOTES, ""])
-    write_atomically(Path(output) / TABLE, text.encode())
+    write_atomically(Path(output) / FOLDS_MD, text.encode())
 
 
 def summary(results):

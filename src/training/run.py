@@ -18,7 +18,7 @@ from src.data.splits import write_splits
 from src.model_utils import memory, runtime
 from src.model_utils.config import options_to_resume_with
 from src.model_utils.errors import UNetError, some
-from src.model_utils.files import CONFIG, DATASET, SPLITS, remove_leftovers
+from src.model_utils.files import CONFIG_YAML, DATASET_JSON, SPLITS_JSON, remove_leftovers
 from src.model_utils.lock import FolderLock
 from src.model_utils.ranks import Ranks
 from src.networks.registry import NetworkSpec, build_network, check_sizes
@@ -98,10 +98,10 @@ def fill_output_folder(config, samples, validation):
     output = Path(config.output_path)
     remove_leftovers(output)
     # The file is there to resume with, not to transfer once more.
-    config.replace(transfer_training=False).save(output / CONFIG)
-    write_splits(output / SPLITS, entries(samples, config.data_path), entries(validation, config.data_path))
+    config.replace(transfer_training=False).save(output / CONFIG_YAML)
+    write_splits(output / SPLITS_JSON, entries(samples, config.data_path), entries(validation, config.data_path))
     if config.check_dataset:
-        check_dataset(samples, validation, output / DATASET, quick=True)
+        check_dataset(samples, validation, output / DATASET_JSON, quick=True)
 
 
 def check_same_step(trainer):
@@ -173,7 +173,7 @@ def run(config, trainer, samples, place, interrupted):
 def _same_run(config):
     """The command that takes up this run, but for its options on resuming."""
     output = shlex.quote(config.output_path)
-    options = shlex.quote(str(Path(config.output_path) / CONFIG))
+    options = shlex.quote(str(Path(config.output_path) / CONFIG_YAML))
     if config.run_distribute:
         return f"the same launcher with CONFIG_PATH {options} and --output_path={output}"
     return f"python train.py --config_path={options}"

@@ -11,7 +11,7 @@ from markupsafe import escape
 
 from src.evaluation.evaluate import ScoreOptions, evaluate
 from src.evaluation.isbi_metrics import Best
-from src.evaluation.metrics import METRICS
+from src.evaluation.metrics import METRIC_NAMES
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.report.gallery import Gallery
@@ -51,7 +51,7 @@ def write(folder, num_classes, *argv):
     for step in range(1, 301):
         history.append(Row(step, 1 + (step - 1) // 100, STEP, 1 / step, 0.001, 0.5, 8.0, 0.01))
         if step % 100 == 0:
-            history.append(Row(step, step // 100, VALIDATION, seconds=1.0, **dict.fromkeys(METRICS, step / 400)))
+            history.append(Row(step, step // 100, VALIDATION, seconds=1.0, **dict.fromkeys(METRIC_NAMES, step / 400)))
     (folder / "dataset.json").write_text(json.dumps({
         **{part: {"samples": 12, "seen": 12, "sizes": {"96x64": 12}, "kinds": {"RGB": 12}, "foreground_fraction": 0.25,
                   "masks_without_foreground": [], "masks_of_one_class": [], "same_images": []}

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from src.evaluation.evaluate import ScoreOptions, Scores, evaluate
-from src.evaluation.metrics import METRICS
+from src.evaluation.metrics import METRIC_NAMES
 from src.model_utils.errors import UNetError
 from src.networks.inference_network import predictor
 from src.report.gallery import Gallery
@@ -133,15 +133,15 @@ class EvalCallBack(Callback):
         logger.info("valid: %s", scores.line(self.names))
         best = max(self.best, 0.0)      # as the case study counts, from 0 on
         if value > self.best:
-            logger.info("%s improved from %.4f to %.4f", METRICS[self.metric_name], best, value)
+            logger.info("%s improved from %.4f to %.4f", METRIC_NAMES[self.metric_name], best, value)
         else:
-            logger.info("%s did not improve from %.4f", METRICS[self.metric_name], best)
+            logger.info("%s did not improve from %.4f", METRIC_NAMES[self.metric_name], best)
 
 
 def _metric_names(names, monitor):
     """The metrics to log, and the one that picks the best."""
     if not names:
-        raise UNetError(f"eval_metrics is empty; name at least one of {', '.join(METRICS)}")
+        raise UNetError(f"eval_metrics is empty; name at least one of {', '.join(METRIC_NAMES)}")
     if monitor and monitor not in names:
         raise UNetError(f"monitor {monitor!r} is not one of eval_metrics, {', '.join(names)}; name it there too, or "
                         f"leave monitor empty to take the first of them")

@@ -1,9 +1,7 @@
 """What a run leaves to look at in its output folder: history.csv, progress.png, report.html."""
-from src.model_utils.files import write_atomically
+from src.model_utils.files import PROGRESS_PNG, write_atomically
 from src.report.history import STEP, TRAINING, VALIDATION, Row, scores_row
 from src.training.callbacks.callback import Callback
-
-PROGRESS = "progress.png"
 
 
 class HistoryWriter(Callback):
@@ -48,7 +46,7 @@ class ProgressPicture(Callback):
     """
 
     def __init__(self, folder, history):
-        self.path, self.history = folder / PROGRESS, history
+        self.path, self.history = folder / PROGRESS_PNG, history
 
     def on_step_done(self, trainer):
         if trainer.evaluation and trainer.evaluation.step == trainer.step:
