@@ -13,7 +13,7 @@ def main(config):
     from src.model_utils import runtime
     from src.networks.inference_network import predictor
     from src.networks.registry import check_sizes
-    from src.report.evaluation import report
+    from src.report.evaluation import evaluate_and_report
 
     place = runtime.start(config)
     _, samples = create_samples(config)
@@ -21,7 +21,7 @@ def main(config):
     check_sizes(config.model_name, geometry.input, geometry.content, config.image_size)
     network = assemble_network(config, place.device, config.checkpoint_file_path)
     predict = with_tta(predictor(network, config.eval_activate), config)
-    report(predict, samples, config, config.checkpoint_file_path, "eval.py", place.device)
+    evaluate_and_report(predict, samples, config, config.checkpoint_file_path, "eval.py", place.device)
 
 
 if __name__ == "__main__":

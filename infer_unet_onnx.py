@@ -15,13 +15,14 @@ def main(config):
     from src.export.onnx_model import OnnxNetwork
     from src.inference.tta import with_tta
     from src.model_utils.files import with_ending
-    from src.report.evaluation import report
+    from src.report.evaluation import evaluate_and_report
 
     network = OnnxNetwork(with_ending(config.file_name, ".onnx"), config.device_target)
     network.check(config.num_channels, config.num_classes)
     _, samples = create_samples(config)
     config = config.replace(eval_activate=network.activate)
-    report(with_tta(network, config), samples, config, network.path, "infer_unet_onnx.py", network.provider)
+    evaluate_and_report(with_tta(network, config), samples, config, network.path, "infer_unet_onnx.py",
+                        network.provider)
 
 
 def by_name(argv):

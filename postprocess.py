@@ -8,11 +8,11 @@ def main(config):
     """Score the results in rst_path on the validation images, as eval.py scores a checkpoint."""
     from src.data.samples import create_samples
     from src.export.runtime_files import result_predictor
-    from src.report.evaluation import report
+    from src.report.evaluation import evaluate_and_report
 
     _, samples = create_samples(config)
     predict = result_predictor(config.rst_path, samples, config.dataset == "ISBI", config.eval_activate)
-    report(predict, samples, config, config.rst_path, "postprocess.py", "another runtime")
+    evaluate_and_report(predict, samples, config, config.rst_path, "postprocess.py", "another runtime")
 
 
 if __name__ == "__main__":

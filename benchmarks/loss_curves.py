@@ -14,8 +14,8 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
-from src.model_utils.runtime import ISA_VARIABLE  # noqa: E402
 from src.model_utils.files import HISTORY_CSV  # noqa: E402
+from src.model_utils.runtime import ISA_VARIABLE  # noqa: E402
 from src.report.history import STEP, read_history  # noqa: E402
 
 # YAML file -> options; 24 of the 30 slices train, so that 5 passes of 2 images are 60 steps.

@@ -1,1 +1,1 @@
-"""Evaluation on NumPy arrays: the metrics, and one evaluation for every way to predict. Without MindSpore."""
+"""Evaluation on NumPy arrays: the metrics, and one evaluation for every way to predict. No MindSpore here."""

@@ -1,86 +1,65 @@
-"""One evaluation for every way to predict: a checkpoint, an ONNX file, evaluation while training.
+"""Evaluation of any predictor: a checkpoint, an ONNX file, another runtime's results, a network while it trains.
 
-Without MindSpore. A predictor is a function: (1, C, H, W) float32 image -> (1, h, w, classes) probabilities
-(Softmax), (1, h, w, 1) probabilities of class 1 of two (Sigmoid), or (1, h, w) class numbers (Argmax).
+A predictor is a function of a (1, C, H, W) float32 image. It returns (1, h, w, classes) probabilities (Softmax),
+(1, h, w, 1) probabilities of class 1 of two classes (Sigmoid), or (1, h, w) class numbers (Argmax).
 """
 import logging
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
 
 from src.evaluation.metrics import ClassCounts, foreground_metrics, soft_dice_iou
+from src.evaluation.scores import Scores
 from src.model_utils.errors import UNetError, some
 
 logger = logging.getLogger("unet")
 
+Predictor = Callable[[np.ndarray], np.ndarray]
 
-@dataclass
-class Scores:
-    """What an evaluation found.
+
+class LabelledImages(Protocol):
+    """Images and their labels; ``src.data.samples.ValidationSamples`` is the project's own.
+
+    ``samples[index]`` is (image, classes): (C, H, W) float32, and (h, w) class numbers.
 
     Attributes:
-        names: of the images.
-        dice, iou: soft Dice and IoU of each image.
-        hard: ``ClassCounts.summary()`` over all images.
-        hard_per_image: name -> values of ``foreground_metrics``, one of each image.
-        confusion: (classes, classes) pixels over all images, a row a class of the label, a column a predicted one.
-        board: name -> ``src.evaluation.isbi_metrics.Best``, the ISBI board's metrics, where they are asked for.
-        include_background: whether class 0 counts in the soft metrics.
+        num_classes: number of classes.
+        keep_label_size: whether predictions are resized to labels of another size; otherwise that is an error.
     """
-    include_background: bool
-    names: list = field(default_factory=list)
-    dice: list = field(default_factory=list)
-    iou: list = field(default_factory=list)
-    hard: dict = field(default_factory=dict)
-    hard_per_image: dict = field(default_factory=dict)
-    confusion: list = field(default_factory=list)
-    board: dict = field(default_factory=dict)
+    num_classes: int
+    keep_label_size: bool
 
-    @property
-    def mean_dice(self):
-        """Cross-valid soft Dice: the mean over images."""
-        return float(np.mean(self.dice))
+    def __len__(self) -> int: ...
 
-    @property
-    def mean_iou(self):
-        """Cross-valid soft IoU: the mean over images."""
-        return float(np.mean(self.iou))
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]: ...
 
-    def metric(self, name):
-        """The mean over images of one of ``src.evaluation.metrics.METRIC_NAMES``."""
-        return float(np.mean({"dice_coeff": self.dice, "iou": self.iou, **self.hard_per_image}[name]))
-
-    def line(self, names):
-        """Several metrics as text: ``acc: 0.9124, hard_iou: 0.8831``."""
-        return ", ".join(f"{name}: {self.metric(name):.4f}" for name in names)
-
-    def as_dict(self):
-        """Plain numbers for metrics.json."""
-        board = {name: {"value": best.value, "threshold": best.threshold} for name, best in self.board.items()}
-        return {"soft": {"dice_coeff": self.mean_dice, "iou": self.mean_iou,
-                         "include_background": self.include_background,
-                         "definition": "mean over images of 2 sum(p y) / (sum(p^2) + sum(y^2)) over the one-hot volume",
-                         "per_image": [{"name": name, "dice_coeff": dice, "iou": iou}
-                                       for name, dice, iou in zip(self.names, self.dice, self.iou)]},
-                "hard": {"definition": "from pixel counts over all images; one class against the rest",
-                         **self.hard, "confusion": self.confusion},
-                "hard_per_image": {"definition": "mean over images; the foreground, all classes but 0, against the "
-                                                 "background; 1e-5 in the denominators of all but acc",
-                                   **{name: self.metric(name) for name in self.hard_per_image},
-                                   "per_image": [{"name": name, **dict(zip(self.hard_per_image, values))}
-                                                 for name, *values in zip(self.names, *self.hard_per_image.values())]},
-                **({"isbi_board": board} if board else {})}
+    def name(self, index: int) -> str:
+        """Return the name of an image."""
 
 
 @dataclass(frozen=True)
-class Judged:
+class ScoreOptions:
+    """How to score predictions.
+
+    Attributes:
+        activate: Softmax, Sigmoid or Argmax: the kind of the predictor's output, see the module.
+        include_background: whether class 0 counts in the soft metrics.
+    """
+    activate: str = "Softmax"
+    include_background: bool = True
+
+
+@dataclass(frozen=True)
+class ScoredImage:
     """One image of an evaluation.
 
     Attributes:
-        index: in the samples, from 0.
-        volume: (h, w, classes) float32, the prediction in the label's size.
-        predicted, classes: (h, w) class numbers, of the prediction and of the label.
+        index: index in the samples, from 0.
+        volume: (h, w, classes) float32 probabilities of the prediction, in the label's size.
+        predicted, classes: (h, w) class numbers of the prediction and of the label.
         dice, iou: soft Dice and IoU.
     """
     index: int
@@ -91,20 +70,21 @@ class Judged:
     iou: float
 
 
-def evaluate(predict, samples, options, on_image=None):
-    """Score a predictor on validation samples.
+def evaluate(predict: Predictor, samples: LabelledImages, options: ScoreOptions,
+             *listeners: Callable[[ScoredImage], object]) -> Scores:
+    """Score a predictor on labelled images.
 
     Args:
-        predict (callable): see the module.
-        samples (ValidationSamples): images and classes.
+        predict (callable): a predictor, see the module.
+        samples (LabelledImages): images and labels.
         options (ScoreOptions): how to score.
-        on_image (callable): called with the Judged of each image.
+        listeners (callables): each is called with the ScoredImage of every image.
 
     Returns:
         Scores.
 
     Raises:
-        UNetError: no validation image.
+        UNetError: there is no image, or a prediction's size differs from its label's.
     """
     if len(samples) == 0:
         raise UNetError("no validation image to evaluate on; lower split, or put images into val/")
@@ -112,75 +92,69 @@ def evaluate(predict, samples, options, on_image=None):
     counts = ClassCounts(samples.num_classes)
     one_class = []
     for index in range(len(samples)):
-        image, classes = samples[index]
-        output = predict(image[None])[0]
-        if output.shape[:2] != classes.shape and not samples.keep_label_size:
-            raise UNetError(f"the prediction is {output.shape[0]}x{output.shape[1]} (height x width), the labels are "
-                            f"{classes.shape[0]}x{classes.shape[1]}; give the image_size and crop of the training")
-        volume = to_volume(output, classes.shape, samples.num_classes, options)
-        first = 0 if options.include_background else 1
-        label = np.arange(samples.num_classes) == classes[..., None]
-        dice, iou = soft_dice_iou(volume[..., first:], label[..., first:])
-        predicted = volume.argmax(axis=-1)
-        counts.add(predicted, classes)
+        image = _score_image(predict, samples, index, options)
+        name, predicted = samples.name(index), image.predicted
+        counts.add(predicted, image.classes)
         if predicted.min() == predicted.max():
-            one_class.append(f"{samples.name(index)} (class {predicted.min()})")
-        scores.names.append(samples.name(index))
-        scores.dice.append(dice)
-        scores.iou.append(iou)
-        for name, value in foreground_metrics(predicted, classes).items():
-            scores.hard_per_image.setdefault(name, []).append(value)
-        if on_image:
-            on_image(Judged(index, volume, predicted, classes, dice, iou))
+            one_class.append(f"{name} (class {predicted.min()})")
+        scores.names.append(name)
+        scores.dice.append(image.dice)
+        scores.iou.append(image.iou)
+        for metric, value in foreground_metrics(predicted, image.classes).items():
+            scores.hard_per_image.setdefault(metric, []).append(value)
+        for listener in listeners:
+            listener(image)
     scores.hard, scores.confusion = counts.summary(), counts.matrix.tolist()
     if one_class:
-        logger.warning("WARNING: the prediction is one class alone for %d of %d images: %s", len(one_class),
+        logger.warning("WARNING: the prediction has only one class for %d of %d images: %s", len(one_class),
                        len(samples), some(one_class))
     return scores
 
 
-@dataclass(frozen=True)
-class ScoreOptions:
-    """How predictions are scored.
+def _score_image(predict: Predictor, samples: LabelledImages, index: int, options: ScoreOptions) -> ScoredImage:
+    image, classes = samples[index]
+    output = predict(image[None])[0]
+    if output.shape[:2] != classes.shape and not samples.keep_label_size:
+        raise UNetError(f"the prediction is {output.shape[0]}x{output.shape[1]} (height x width), the label "
+                        f"{classes.shape[0]}x{classes.shape[1]}; give the image_size and crop of the training")
+    volume = to_volume(output, classes.shape, samples.num_classes, options.activate)
+    first = 0 if options.include_background else 1
+    label = np.arange(samples.num_classes) == classes[..., None]
+    return ScoredImage(index, volume, volume.argmax(axis=-1), classes,
+                       *soft_dice_iou(volume[..., first:], label[..., first:]))
 
-    Attributes:
-        activate: Softmax, Sigmoid or Argmax, what the predictor gives.
-        include_background: count class 0 in the soft metrics.
+
+def to_volume(output: np.ndarray, size: tuple[int, ...], num_classes: int, activate: str) -> np.ndarray:
+    """Convert a predictor's output for one image to (H, W, C) float32 probabilities of the label's ``size``.
+
+    If the sizes differ (``eval_resize``), probabilities are resized bilinearly as 8-bit maps, and class numbers by the
+    nearest neighbour, as in the published protocol.
+
+    Args:
+        output (np.ndarray): (h, w, classes), (h, w, 1) or (h, w), see the module.
+        size (tuple): (H, W) of the label.
+        num_classes (int): C.
+        activate (str): Softmax, Sigmoid or Argmax.
     """
-    activate: str = "Softmax"
-    include_background: bool = True
-
-    @classmethod
-    def from_config(cls, config):
-        """The options' eval_activate and include_background."""
-        return cls(config.eval_activate, config.include_background)
-
-
-def to_volume(output, size, num_classes, options):
-    """A predictor's output for one image -> (H, W, C) float32 of the label's ``size``.
-
-    Where the sizes differ (``eval_resize``), probabilities are resized as 8-bit maps, bilinearly, and class
-    maps by the nearest neighbour: the published protocol.
-    """
-    if options.activate == "Argmax":
+    if activate == "Argmax":
         maps = (np.arange(num_classes) == output[..., None]).astype(np.uint8)     # (h, w, C)
         return _resize(maps, size, cv2.INTER_NEAREST).astype(np.float32)
     output = with_both_classes(output)
     if output.shape[:2] == tuple(size):
         return output
-    return _resize(np.uint8(output * 255), size, cv2.INTER_LINEAR).astype(np.float32) / 255
+    return _resize((output * 255).astype(np.uint8), size, cv2.INTER_LINEAR).astype(np.float32) / 255
 
 
-def with_both_classes(probabilities):
-    """(..., 1) probabilities of class 1 -> (..., 2) of both classes; those of more classes as they are."""
+def with_both_classes(probabilities: np.ndarray) -> np.ndarray:
+    """Convert (..., 1) probabilities of class 1 to (..., 2) of both classes; return those of more classes as is."""
     if probabilities.shape[-1] > 1:
         return probabilities
     return np.concatenate([1 - probabilities, probabilities], axis=-1)
 
 
-def _resize(maps, size, interpolation):
+def _resize(maps: np.ndarray, size: tuple[int, ...], interpolation: int) -> np.ndarray:
     if maps.shape[:2] == tuple(size):
         return maps
-    # One class at a time: OpenCV takes few channels.
+    # Each class by itself: OpenCV resizes only a few channels at once.
     return np.stack([cv2.resize(np.ascontiguousarray(maps[..., c]), (size[1], size[0]), interpolation=interpolation)
                      for c in range(maps.shape[-1])], axis=-1)

@@ -1,18 +1,18 @@
-"""V_rand and V_info, the ISBI 2012 board's metrics of cells between membranes. NumPy, SciPy and scikit-image alone.
+"""V_rand and V_info, the metrics of the ISBI 2012 challenge's board: they compare cells between membranes.
 
-The foreground-restricted scores after border thinning of Arganda-Carreras et al. 2015 (Frontiers in Neuroanatomy
-9:142), computed as the board's program does (``trainableSegmentation.metrics`` of Fiji). They compare two ways to cut
-a slice into cells, and do not mind how wide the membranes between them are:
+They are the foreground-restricted scores after border thinning of Arganda-Carreras et al. 2015 (Frontiers in
+Neuroanatomy 9:142), computed as the board's program does (``trainableSegmentation.metrics`` of Fiji). They compare two
+ways to divide a slice into cells, whatever the width of the membranes between them:
 
 * true cells are the 4-connected components of the label's class 1;
 * proposed cells are the 4-connected components of the pixels whose probability is above a threshold; a 4-connected
-  watershed lets them grow into the membranes until lines of one pixel are left;
-* p_ij is the share of the pixels that lie in the proposed cell i and in the true cell j, over the pixels of true cells
-  alone; each pixel of a line counts as a proposed cell of its own;
+  watershed grows them into the membranes until lines of one pixel are left;
+* p_ij is the share of the true cells' pixels that lie in the proposed cell i and in the true cell j; each pixel of a
+  line counts as a proposed cell of its own;
 * with s_i and t_j, the sums of p_ij over j and over i: V_rand = sum(p_ij^2) / (sum(s_i^2) / 2 + sum(t_j^2) / 2), and
   V_info = 2 I(S;T) / (H(S) + H(T)).
 
-Both are means over the slices, at the threshold where that mean is largest. 1 is a perfect score, 0 the worst.
+Both are means over the slices, at the threshold with the largest mean. 1 is a perfect score, 0 the worst.
 """
 from dataclasses import dataclass
 from itertools import accumulate
@@ -22,82 +22,84 @@ from scipy import ndimage
 from skimage.metrics import contingency_table
 from skimage.segmentation import watershed
 
-# Of the probability of a cell, summed up as the board's program does: the last one is a little below 1, so it takes
-# the pixels that are cells beyond doubt.
-THRESHOLDS = tuple(accumulate([0.0] + 10 * [0.1]))
+# Thresholds of the probability of a cell, summed up as the board's program does. By rounding, the last one is a little
+# below 1, so a probability of 1 is above it.
+THRESHOLDS: tuple[float, ...] = tuple(accumulate([0.0] + 10 * [0.1]))
 
 
 @dataclass(frozen=True)
-class Best:
-    """The best of a metric's means over the slices.
+class BestThreshold:
+    """The best mean of a metric over the slices, and the threshold that gives it.
 
     Attributes:
-        value: from 0 to 1.
-        threshold: where it is reached (of several thresholds, the first that the board's program tries), in terms of
-            the membrane: a pixel counts as membrane from this probability of a membrane on, at 0 above it.
+        value: the mean, from 0 to 1.
+        threshold: the threshold of the membrane's probability; of several with the same mean, the first that the
+            board's program tries. A pixel is membrane if its probability is at least the threshold; for a threshold
+            of 0, if it is above 0.
     """
     value: float
     threshold: float
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.value:.6f}, threshold of the membrane probability: {self.threshold:.1f}"
 
 
 class BoardMetrics:
-    """V_rand and V_info over any number of slices.
+    """Computes V_rand and V_info over any number of slices. Slices whose label has no cell are left out.
 
-    ``rand`` and ``info`` hold a slice's scores at all ``THRESHOLDS`` in a row. A slice whose label has no cell has
-    no score, and is left out.
+    Attributes:
+        rand, info: a row for each slice: its scores at all ``THRESHOLDS``.
     """
 
-    def __init__(self):
-        self.rand, self.info = [], []
+    def __init__(self) -> None:
+        self.rand: list[tuple[float, ...]] = []
+        self.info: list[tuple[float, ...]] = []
 
-    def add(self, label, probability):
+    def add(self, label: np.ndarray, probability: np.ndarray) -> None:
         """Score one slice.
 
         Args:
-            label (np.ndarray): (H, W), not 0 where cells are.
-            probability (np.ndarray): (H, W) floats from 0 to 1, that a pixel belongs to a cell.
+            label (np.ndarray): (H, W), 0 between cells, another number in cells.
+            probability (np.ndarray): (H, W) floats from 0 to 1, the probability of a cell.
         """
         cells, count = ndimage.label(label)
         if not count:
             return
-        scores, before = [], None
-        probability = probability.astype(np.float64)    # as the board compares
+        scores: list[tuple[float, float]] = []
+        previous = None
+        probability = probability.astype(np.float64)    # the board's program compares in double precision
         for threshold in THRESHOLDS:
             proposed = probability > threshold
-            if before is None or not np.array_equal(proposed, before):
-                score = v_rand_info(cells, segments(proposed))
-            scores.append(score)
-            before = proposed
+            unchanged = previous is not None and np.array_equal(proposed, previous)
+            scores.append(scores[-1] if unchanged else v_rand_info(cells, segments(proposed)))
+            previous = proposed
         rand, info = zip(*scores)
         self.rand.append(rand)
         self.info.append(info)
 
-    def best(self):
-        """Return "V_rand" and "V_info" -> Best; an empty dictionary without a slice that has a score."""
+    def best(self) -> dict[str, BestThreshold]:
+        """Return "V_rand" and "V_info" -> BestThreshold; an empty dictionary if no slice has a score."""
         if not self.rand:
             return {}
         return {"V_rand": _best(self.rand), "V_info": _best(self.info)}
 
 
-def _best(rows):
+def _best(rows: list[tuple[float, ...]]) -> BestThreshold:
     means = np.mean(rows, axis=0)
     index = int(means.argmax())
-    return Best(float(means[index]), round(1 - THRESHOLDS[index], 1))
+    return BestThreshold(float(means[index]), round(1 - THRESHOLDS[index], 1))
 
 
-def segments(proposed):
-    """Number the cells of a proposal, grown until lines of one pixel are left between them.
+def segments(proposed: np.ndarray) -> np.ndarray:
+    """Number the proposed cells, grown until lines of one pixel are left between them.
 
-    Without any cell the whole slice is one segment, as one cell is: a watershed of one value has one basin.
+    If there is no cell or only one, the whole slice is one segment: a watershed of one value has one basin.
 
     Args:
-        proposed (np.ndarray): (H, W) bool, the pixels of cells.
+        proposed (np.ndarray): (H, W) bool, True in cells.
 
     Returns:
-        np.ndarray: (H, W) integers, from 1 on; each pixel of a line has a number of its own.
+        np.ndarray: (H, W) integers from 1; each pixel of a line has a number of its own.
     """
     markers, count = ndimage.label(proposed)
     if count < 2:
@@ -108,18 +110,18 @@ def segments(proposed):
     return grown
 
 
-def v_rand_info(cells, proposed):
-    """V_rand and V_info of one cut of a slice against another.
+def v_rand_info(cells: np.ndarray, proposed: np.ndarray) -> tuple[float, float]:
+    """Compute V_rand and V_info of the proposed cells of a slice against the true cells.
 
-    Where one of the two is a single segment, there is nothing to know of it, I(S;T) is 0, and V_info is 0. Where
-    both are, they agree, and V_info is 1.
+    If one of the two is a single segment, it carries no information: I(S;T) is 0, and so is V_info. If both are, they
+    agree, and V_info is 1.
 
     Args:
         cells (np.ndarray): (H, W) numbers of true cells, 0 between them; at least one pixel is not 0.
         proposed (np.ndarray): (H, W) numbers of proposed cells.
 
     Returns:
-        tuple: (V_rand, V_info), floats from 0 to 1.
+        tuple: (V_rand, V_info), from 0 to 1.
     """
     inside = cells > 0
     table = contingency_table(cells[inside], proposed[inside]) / np.count_nonzero(inside)
@@ -131,11 +133,11 @@ def v_rand_info(cells, proposed):
     return rand, 2 * (entropies - _entropy(both)) / entropies
 
 
-def _squares(shares):
+def _squares(shares: np.ndarray) -> float:
     return float(np.sum(np.square(shares)))
 
 
-def _entropy(shares):
+def _entropy(shares: np.ndarray) -> float:
     shares = np.asarray(shares)
     shares = shares[shares > 0]
     return float(-np.sum(shares * np.log(shares)))

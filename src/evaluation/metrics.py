@@ -1,24 +1,26 @@
-"""Metrics on NumPy arrays alone.
+"""Segmentation metrics of NumPy arrays.
 
-Three families that readers mix up:
+There are three families:
 
 * soft Dice and IoU over the whole one-hot volume of an image (the model zoo's ``dice_coeff``);
-* hard metrics of the foreground of an image (MindSpore's CPU case study), of which the mean over images counts;
-* hard metrics per class from the pixel counts of all images.
+* hard metrics of the foreground of one image (MindSpore's CPU case study), reported as the mean over the images;
+* hard metrics of each class from the pixel counts of all images together.
 """
+from typing import TypedDict
+
 import numpy as np
 
 HARD_METRICS = ("Acc", "IoU", "Dice", "Sens", "Spec")
 
-# The names that eval_metrics takes, means over images all of them, and what log lines for readers call them.
+# The values of the option eval_metrics -> their names in log lines. All are means over the images.
 METRIC_NAMES = {"dice_coeff": "soft Dice", "iou": "soft IoU", "acc": "Acc", "hard_iou": "IoU", "hard_dice": "Dice",
-           "sens": "Sens", "spec": "Spec"}
+                "sens": "Sens", "spec": "Spec"}
 
-SMOOTH = 1e-5       # of the case study, in the denominators
+SMOOTH = 1e-5       # the case study adds it to the denominators
 
 
-def soft_dice_iou(prediction, label):
-    """Dice and IoU of one image over all classes at once.
+def soft_dice_iou(prediction: np.ndarray, label: np.ndarray) -> tuple[float, float]:
+    """Compute Dice and IoU of one image over all classes at once.
 
     dice = 2 sum(p y) / (sum(p^2) + sum(y^2) + 1e-6), iou = dice / (2 - dice).
 
@@ -27,32 +29,32 @@ def soft_dice_iou(prediction, label):
         label (np.ndarray): (H, W, C) one-hot classes.
 
     Returns:
-        tuple: (dice, iou), floats. With a one-hot prediction and all classes, Dice is the pixel accuracy.
+        tuple: (dice, iou). With a one-hot prediction and all classes, Dice is the pixel accuracy.
     """
     p, y = prediction.astype(np.float64).ravel(), label.astype(np.float64).ravel()
     dice = float(2 * p.dot(y) / (p.dot(p) + y.dot(y) + 1e-6))
     return dice, dice / (2 - dice)
 
 
-def foreground_metrics(predicted, label):
-    """Hard metrics of one image: its foreground, all classes but 0, against the background.
+def foreground_metrics(predicted: np.ndarray, label: np.ndarray) -> dict[str, float]:
+    """Compute the hard metrics of one image: its foreground (all classes but 0) against the background.
 
     The formulas are those of MindSpore's CPU case study ("基于MindSpore框架的Unet-2D案例实现", section 2.4, class
-    ``metrics_``), which knows two classes. With tp, fp, fn, tn the pixels of the image, and s = 1e-5:
+    ``metrics_``), which has two classes. With tp, fp, fn, tn the numbers of pixels in the image, and s = 1e-5:
 
     acc = (tp + tn) / (tp + fp + fn + tn), hard_iou = tp / (tp + fp + fn + s), hard_dice = 2 tp / (2 tp + fp + fn + s),
     sens = tp / (tp + fn + s), spec = tn / (tn + fp + s).
 
-    So an image without foreground, in label and prediction, has IoU, Dice and sensitivity 0, and one without
-    background has specificity 0.
+    If neither label nor prediction has foreground, IoU, Dice and sensitivity are 0. If the label has no background,
+    the specificity is 0.
 
     Args:
-        predicted (np.ndarray): (H, W) class numbers. Of two classes, the rounded probability of class 1; an exact
-            half is class 0, as NumPy rounds it and as the largest of two equal probabilities is found.
+        predicted (np.ndarray): (H, W) class numbers. For two classes, this is the rounded probability of class 1; a
+            probability of exactly one half is class 0, both by NumPy's rounding and by argmax.
         label (np.ndarray): (H, W) class numbers.
 
     Returns:
-        dict: name -> float.
+        dict: name -> value; the names are those of ``METRIC_NAMES`` without the soft metrics.
     """
     counts = ClassCounts(2)
     counts.add(predicted > 0, label > 0)
@@ -62,23 +64,34 @@ def foreground_metrics(predicted, label):
             "spec": tn / (tn + fp + SMOOTH)}
 
 
-class ClassCounts:
-    """Counts of pixels over any number of images: row = class of the label, column = predicted class."""
+class MetricSummary(TypedDict):
+    """One of ``HARD_METRICS``: its value for each class, and two means; None where it is undefined."""
+    per_class: list[float | None]
+    mean: float | None
+    foreground: float | None
 
-    def __init__(self, num_classes):
+
+class ClassCounts:
+    """Counts pixels over any number of images: row = class of the label, column = predicted class.
+
+    Attributes:
+        matrix (np.ndarray): (classes, classes) int64 pixel counts.
+    """
+
+    def __init__(self, num_classes: int) -> None:
         self.matrix = np.zeros((num_classes, num_classes), np.int64)
 
-    def add(self, predicted, label):
-        """Count one image; both arguments are integer arrays of class numbers, of one shape."""
+    def add(self, predicted: np.ndarray, label: np.ndarray) -> None:
+        """Count one image; both arguments hold class numbers and have the same shape."""
         classes = len(self.matrix)
         flat = label.astype(np.int64).ravel() * classes + predicted.astype(np.int64).ravel()
         self.matrix += np.bincount(flat, minlength=classes ** 2).reshape(classes, classes)
 
-    def per_class(self):
-        """Return name -> (C,) float array of Acc, IoU, Dice, Sens and Spec, one against the rest.
+    def per_class(self) -> dict[str, np.ndarray]:
+        """Return name -> (C,) float64 array of Acc, IoU, Dice, Sens and Spec, each class against the rest.
 
-        A class absent from both prediction and label is not-a-number, and so is a ratio without a
-        denominator: the sensitivity of a class that no label has.
+        All values are NaN for a class that neither prediction nor label has. A ratio without a denominator is NaN
+        too: the sensitivity of a class that no label has.
         """
         tp = np.diag(self.matrix).astype(np.float64)
         fp, fn = self.matrix.sum(axis=0) - tp, self.matrix.sum(axis=1) - tp
@@ -89,23 +102,20 @@ class ClassCounts:
         absent = tp + fp + fn == 0
         return {name: np.where(absent, np.nan, values) for name, values in scores.items()}
 
-    def summary(self):
-        """Return name -> {"per_class": [...], "mean": x, "foreground": x}, floats; not-a-number is None.
+    def summary(self) -> dict[str, MetricSummary]:
+        """Return name -> MetricSummary.
 
-        ``mean`` is over the classes that have a value. ``foreground`` is class 1 of two classes; of more, the
-        mean over all classes but 0.
+        ``mean`` is over the classes that have a value. ``foreground`` is class 1 if there are two classes; of more
+        classes, it is the mean over all but 0.
         """
-        result = {}
-        for name, values in self.per_class().items():
-            result[name] = {"per_class": [_number(value) for value in values], "mean": _mean(values),
-                            "foreground": _mean(values[1:])}
-        return result
+        return {name: {"per_class": [_none_for_nan(value) for value in values], "mean": _mean(values),
+                       "foreground": _mean(values[1:])} for name, values in self.per_class().items()}
 
 
-def _mean(values):
+def _mean(values: np.ndarray) -> float | None:
     values = values[~np.isnan(values)]
-    return _number(values.mean()) if len(values) else None
+    return _none_for_nan(values.mean()) if len(values) else None
 
 
-def _number(value):
+def _none_for_nan(value: float) -> float | None:
     return None if np.isnan(value) else float(value)

@@ -1,1 +1,1 @@
-"""What people look at after a run: the picture of its curves, and a page about it."""
+"""Results for people to look at: log lines, tables, drawings, figures and the report page of a run."""

@@ -1,20 +1,21 @@
-"""What a report says of the machine, the versions and the options."""
+"""Facts about a run for its report: the machine, the versions and the options."""
 import os
 import platform
 import shlex
 import sys
 from importlib import metadata
+from typing import Any
 
 import yaml
 
-from src.model_utils.config import load_schema
+from src.model_utils.config import Config, load_schema
 from src.model_utils.memory import machine_bytes
 
 PACKAGES = ("mindspore", "onnxruntime", "numpy", "opencv-python-headless")
 
 
-def versions():
-    """name -> version of Python and of those packages that are installed."""
+def versions() -> dict[str, str]:
+    """Return name -> version of Python and of those ``PACKAGES`` that are installed."""
     found = {"Python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -24,8 +25,8 @@ def versions():
     return found
 
 
-def machine(cpuinfo="/proc/cpuinfo"):
-    """name -> text on the system and its processor."""
+def machine(cpuinfo: str = "/proc/cpuinfo") -> dict[str, str]:
+    """Return the system, the processor, its cores and the memory: name -> text."""
     processor = platform.processor() or platform.machine()
     try:
         with open(cpuinfo, encoding="utf-8") as file:
@@ -42,17 +43,17 @@ def machine(cpuinfo="/proc/cpuinfo"):
     return found
 
 
-def changed_options(config):
-    """The options of a Config that are not at their default: name -> value."""
+def changed_options(config: Config) -> dict[str, Any]:
+    """Return the options that are not at their default: name -> value."""
     schema = load_schema()
     return {name: value for name, value in config.as_dict().items() if value != schema[name].default}
 
 
-def command(script, config):
-    """The command line that does the same again, whatever YAML file there was."""
+def command(script: str, config: Config) -> str:
+    """Return the command line that runs the script with the same options, without a YAML file."""
     return shlex.join([os.path.basename(sys.executable), script,
                        *(f"--{name}={_text(value)}" for name, value in changed_options(config).items())])
 
 
-def _text(value):
+def _text(value: Any) -> Any:
     return yaml.safe_dump(value, default_flow_style=True, width=10**6).strip() if isinstance(value, list) else value

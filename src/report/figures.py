@@ -1,21 +1,24 @@
-"""Plots: the curves of a run, and the confusion of its classes."""
+"""Figures: the curves of a run and the confusion matrix of its classes."""
 import io
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from src.evaluation.metrics import METRIC_NAMES
-from src.report.history import STEP, TRAINING, VALIDATION
+from src.report.history import STEP, TRAINING, VALIDATION, Row
 
-# Of Okabe and Ito's palette; lines differ in their dashes too.
+# From Okabe and Ito's palette. Lines differ in their dashes too.
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
-INK = "#010203"             # stands for the colour of the page's text, which is another in the dark
-MOST_POINTS = 600           # of a curve; more would show nothing more
+INK = "#010203"             # replaced by the colour of the page's text, which differs in light and dark mode
+MOST_POINTS = 600           # in a curve; more of them would look the same
 
-STYLE = {"font.size": 10, "font.family": "sans-serif", "svg.fonttype": "none", "axes.grid": True, "grid.alpha": 0.3,
-         "axes.spines.top": False, "axes.spines.right": False}
+STYLE: dict[Any, Any] = {"font.size": 10, "font.family": "sans-serif", "svg.fonttype": "none", "axes.grid": True,
+                         "grid.alpha": 0.3, "axes.spines.top": False, "axes.spines.right": False}
 ON_A_PAGE = {**STYLE, **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color",
                                        "grid.color"), INK)}
 
@@ -23,8 +26,8 @@ PANELS = {"loss": "Training loss", "learning_rate": "Learning rate", "dice": "Di
           "iou": "IoU on the validation images"}
 
 
-def progress_png(rows):
-    """The four panels of a run's rows as the bytes of a PNG file."""
+def progress_png(rows: list[Row]) -> bytes:
+    """Draw the four panels of a run as a PNG file."""
     with rc_context(STYLE):
         figure = Figure(figsize=(11, 7), layout="constrained")
         for axes, name in zip(figure.subplots(2, 2).flat, PANELS):
@@ -34,29 +37,34 @@ def progress_png(rows):
     return buffer.getvalue()
 
 
-def curve_svgs(rows):
-    """title -> SVG element, for those panels that the rows have something for."""
-    found = {}
+def curve_svgs(rows: list[Row]) -> dict[str, str]:
+    """Draw the panels that have values: title -> SVG element."""
+    svgs = {}
     for name, title in PANELS.items():
         with rc_context(ON_A_PAGE):
             figure = Figure(figsize=(5.6, 3.4), layout="constrained")
             if _panel(figure.subplots(), name, rows, title=False):
-                found[title] = _svg(figure)
-    return found
+                svgs[title] = _svg(figure)
+    return svgs
 
 
-def confusion_svg(matrix, names):
-    """The confusion matrix, each row in percent of the label's pixels of that class, as an SVG element."""
-    matrix = np.asarray(matrix)
-    share = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+def confusion_svg(confusion: list[list[int]], names: list[str]) -> str:
+    """Draw the confusion matrix as an SVG element, each row in percent of the label's pixels of that class.
+
+    Args:
+        confusion (list): (classes, classes) pixel counts: row = class of the label, column = predicted class.
+        names (list): names of the classes.
+    """
+    counts = np.asarray(confusion)
+    share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     few = len(names) <= 12
     side = 2 + 0.6 * len(names) if few else 9
     with rc_context({**ON_A_PAGE, "axes.grid": False}):
         figure = Figure(figsize=(side, side), layout="constrained")
         axes = figure.subplots()
-        picture = axes.imshow(share, cmap="cividis", vmin=0, vmax=100)
+        image = axes.imshow(share, cmap="cividis", vmin=0, vmax=100)
         if not few:
-            figure.colorbar(picture, ax=axes, label="percent of the label's pixels of the class", shrink=0.8)
+            figure.colorbar(image, ax=axes, label="percent of the label's pixels of the class", shrink=0.8)
         ticks = range(len(names)) if few else range(0, len(names), 5)
         axes.set_xticks(ticks, [names[tick] for tick in ticks], rotation=90)
         axes.set_yticks(ticks, [names[tick] for tick in ticks])
@@ -69,8 +77,8 @@ def confusion_svg(matrix, names):
         return _svg(figure)
 
 
-def _panel(axes, name, rows, title=True):
-    """Draw one panel; False where there is nothing to draw."""
+def _panel(axes: Axes, name: str, rows: list[Row], title: bool = True) -> bool:
+    """Draw one panel; return whether it has any values."""
     if title:
         axes.set_title(PANELS[name])
     axes.set_xlabel("step")
@@ -83,7 +91,7 @@ def _panel(axes, name, rows, title=True):
         if points:
             steps, values = _thinned(*zip(*points))
             axes.plot(steps, values, dashes, color=colour, label=label, marker=marker, markersize=4, clip_on=False,
-                      linewidth=1 if name == "loss" else 1.6, alpha=0.5 if label == "of the steps" else 1)
+                      linewidth=1 if name == "loss" else 1.6, alpha=0.5 if name == "loss" else 1)
             drawn = True
     if name == "loss" and drawn:
         _smoothed(axes, rows)
@@ -91,39 +99,40 @@ def _panel(axes, name, rows, title=True):
     if drawn and len(axes.get_lines()) > 1:
         axes.legend(frameon=False, fontsize=9)
     if not drawn:
-        axes.text(0.5, 0.5, "nothing yet", transform=axes.transAxes, ha="center", va="center")
+        axes.text(0.5, 0.5, "no values yet", transform=axes.transAxes, ha="center", va="center")
     return drawn
 
 
 _LINES = {
-    "loss": [("loss", STEP, "of the steps", BLUE, "-", "")],
+    "loss": [("loss", STEP, "loss of a step", BLUE, "-", "")],
     "learning_rate": [("learning_rate", STEP, "learning rate", BLUE, "-", "")],
     "dice": [("dice_coeff", VALIDATION, METRIC_NAMES["dice_coeff"], BLUE, "-", "o"),
              ("hard_dice", VALIDATION, "hard Dice of the foreground", VERMILION, "--", "s"),
-             ("hard_dice", TRAINING, "the same on the training images", GREEN, ":", "^")],
+             ("hard_dice", TRAINING, "the same, on the training images", GREEN, ":", "^")],
     "iou": [("iou", VALIDATION, METRIC_NAMES["iou"], BLUE, "-", "o"),
             ("hard_iou", VALIDATION, "hard IoU of the foreground", VERMILION, "--", "s"),
-            ("hard_iou", TRAINING, "the same on the training images", GREEN, ":", "^")],
+            ("hard_iou", TRAINING, "the same, on the training images", GREEN, ":", "^")],
 }
 
 
-def _thinned(steps, values):
-    """At most MOST_POINTS points: means over as many stretches of the same length."""
+def _thinned(steps: Sequence[float], values: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
+    """Reduce a curve to at most MOST_POINTS points, each the mean over a section of the run."""
     if len(steps) <= MOST_POINTS:
         return steps, values
-    return tuple([part.mean() for part in np.array_split(np.asarray(column, float), MOST_POINTS)]
-                 for column in (steps, values))
+    thin_steps, thin_values = ([float(part.mean()) for part in np.array_split(np.asarray(column, float), MOST_POINTS)]
+                               for column in (steps, values))
+    return thin_steps, thin_values
 
 
-def _smoothed(axes, rows, stretches=40):
-    """The means over stretches of the run, so that its course shows through the noise of the steps."""
+def _smoothed(axes: Axes, rows: list[Row], sections: int = 40) -> None:
+    """Draw the mean loss of each section of the run: the trend that the noise of the steps hides."""
     points = np.array([(row.step, row.loss) for row in rows if row.kind == STEP])
-    if len(points) >= 2 * stretches:
-        means = np.array([part.mean(axis=0) for part in np.array_split(points, stretches)])
-        axes.plot(means[:, 0], means[:, 1], color=VERMILION, linewidth=2, label="mean of a fortieth of the run")
+    if len(points) >= 2 * sections:
+        means = np.array([part.mean(axis=0) for part in np.array_split(points, sections)])
+        axes.plot(means[:, 0], means[:, 1], color=VERMILION, linewidth=2, label=f"mean over 1/{sections} of the run")
 
 
-def _svg(figure):
+def _svg(figure: Figure) -> str:
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()

@@ -3,8 +3,10 @@ import csv
 import io
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from src.evaluation.metrics import METRIC_NAMES
+from src.evaluation.scores import Scores
 from src.model_utils.errors import UNetError
 from src.model_utils.files import HISTORY_CSV, write_atomically
 
@@ -13,17 +15,17 @@ STEP, VALIDATION, TRAINING = "step", "validation", "training"
 
 @dataclass(frozen=True)
 class Row:
-    """One row. What a row of its kind does not have is None, and an empty cell in the file.
+    """One row. A value that rows of its kind do not have is None, and an empty cell in the file.
 
     Attributes:
-        step: steps done, from the start of the run.
-        epoch: from 1.
-        kind: step; or validation and training, an evaluation on those samples behind the step.
-        loss: of the step, the mean over the ranks.
-        learning_rate: of the step.
-        seconds: of the step, the wait for data included; of the evaluation.
-        images_per_second: of all ranks, the wait for data included.
-        waiting: share of the step's time spent waiting for data, 0 to 1.
+        step: number of steps done since the start of the run.
+        epoch: number of the epoch, from 1.
+        kind: step, or an evaluation after that step: validation or training, by the samples that were evaluated.
+        loss: loss of the step, the mean over the ranks.
+        learning_rate: learning rate of the step.
+        seconds: time of the step, including the wait for data; or time of the evaluation.
+        images_per_second: images of all ranks per second, including the wait for data.
+        waiting: share of the step's time that was spent waiting for data, from 0 to 1.
         dice_coeff, iou, acc, hard_iou, hard_dice, sens, spec: see ``src.evaluation.metrics.METRIC_NAMES``.
     """
     step: int
@@ -46,11 +48,11 @@ class Row:
 HEADER = [field.name for field in fields(Row)]
 
 
-def read_history(path):
-    """The rows of a file, up to the first that is not whole; none where there is no file.
+def read_history(path: str | Path) -> list[Row]:
+    """Read the rows of a file up to the first incomplete one; a missing file has no rows.
 
     Raises:
-        UNetError: the file is there and cannot be read.
+        UNetError: the file exists and cannot be read.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -74,28 +76,32 @@ def read_history(path):
 
 
 class History:
-    """The file of a run, row by row on the disk as things happen.
+    """Writes history.csv row by row, so that a killed run leaves the rows of all its steps.
 
     Args:
-        folder (Path): the output folder.
+        folder (str | Path): the output folder.
 
     Attributes:
-        rows (list[Row]): what the file holds.
+        path (Path): the file.
+        rows (list[Row]): all rows of the file.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | Path) -> None:
         self.path = Path(folder) / HISTORY_CSV
-        self.rows = []
+        self.rows: list[Row] = []
 
-    def start(self, step):
-        """Begin the file, or keep what an earlier start of the run wrote up to ``step``: the rest is done again."""
+    def start(self, step: int) -> None:
+        """Begin the file for a run that starts at ``step``, 0 for a new one.
+
+        A resumed run keeps the rows up to its step; it does the later steps again.
+        """
         self.rows = [row for row in read_history(self.path) if row.step <= step] if step else []
         lines = io.StringIO()
         csv.writer(lines, lineterminator="\n").writerows([HEADER, *map(_cells, self.rows)])
         write_atomically(self.path, lines.getvalue().encode())
 
-    def append(self, row):
-        """Add a row; an evaluation that is there already, from before the run was stopped, is not added again."""
+    def append(self, row: Row) -> None:
+        """Add a row, unless it is an evaluation that the file has already, from before the run was stopped."""
         if row.kind != STEP and any(old.step == row.step and old.kind == row.kind for old in self.rows[-4:]):
             return
         self.rows.append(row)
@@ -106,10 +112,10 @@ class History:
             raise UNetError(f"cannot write {self.path}: {error.strerror}") from None
 
 
-def _cells(row):
+def _cells(row: Row) -> list[Any]:
     return ["" if value is None else f"{value:.7g}" if isinstance(value, float) else value for value in astuple(row)]
 
 
-def scores_row(step, epoch, kind, scores, seconds):
-    """The row of an evaluation's ``Scores``."""
+def scores_row(step: int, epoch: int, kind: str, scores: Scores, seconds: float) -> Row:
+    """Return the row of an evaluation that took ``seconds``."""
     return Row(step, epoch, kind, seconds=seconds, **{name: scores.metric(name) for name in METRIC_NAMES})

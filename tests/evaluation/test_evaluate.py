@@ -12,11 +12,11 @@ from PIL import Image
 
 from src.data.samples import Geometry, folder_samples, stack_samples
 from src.evaluation.evaluate import ScoreOptions, evaluate, to_volume
-from src.evaluation.isbi_metrics import Best, BoardMetrics
+from src.evaluation.isbi_metrics import BestThreshold, BoardMetrics
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.report.drawing import palette
-from src.report.evaluation import hard_table, report
+from src.report.evaluation import evaluate_and_report, hard_table
 
 
 class Known:
@@ -98,7 +98,7 @@ def test_sigmoid_scores_as_the_softmax_of_two_classes():
 
 def test_volume_of_one_channel():
     probabilities = np.float32([[0.25, 1], [0, 0.5]])[..., None]
-    volume = to_volume(probabilities, (2, 2), 2, ScoreOptions("Sigmoid"))
+    volume = to_volume(probabilities, (2, 2), 2, "Sigmoid")
     assert volume.dtype == np.float32
     np.testing.assert_array_equal(volume, [[[0.75, 0.25], [0, 1]], [[1, 0], [0.5, 0.5]]])
 
@@ -106,7 +106,7 @@ def test_volume_of_one_channel():
 def test_volume_of_one_channel_in_another_size():
     """Each class is a map of 8 bits that is resized bilinearly, as those of the softmax are."""
     probabilities = np.random.default_rng(0).random((6, 5, 1)).astype(np.float32)
-    volume = to_volume(probabilities, (13, 11), 2, ScoreOptions("Sigmoid"))
+    volume = to_volume(probabilities, (13, 11), 2, "Sigmoid")
     assert volume.shape == (13, 11, 2)
     for c, maps in enumerate((1 - probabilities, probabilities)):
         np.testing.assert_allclose(volume[..., c], cv2.resize(np.uint8(maps * 255), (11, 13)) / 255, atol=1e-7)
@@ -115,10 +115,10 @@ def test_volume_of_one_channel_in_another_size():
 def test_one_class_alone_is_said(caplog):
     caplog.set_level("INFO", "unet")
     evaluate(blank, Known(), ScoreOptions())
-    assert "one class alone for 3 of 3 images: image 0 (class 0)" in caplog.text
+    assert "only one class for 3 of 3 images: image 0 (class 0)" in caplog.text
     caplog.clear()
     evaluate(perfect, Known(), ScoreOptions())
-    assert "one class alone" not in caplog.text
+    assert "only one class" not in caplog.text
 
 
 def test_nothing_to_evaluate():
@@ -130,12 +130,12 @@ def test_nothing_to_evaluate():
 
 def test_resizing_follows_the_published_protocol():
     probabilities = np.random.default_rng(0).dirichlet([1, 1, 1], (6, 5)).astype(np.float32)
-    volume = to_volume(probabilities, (13, 11), 3, ScoreOptions())
+    volume = to_volume(probabilities, (13, 11), 3, "Softmax")
     for c in range(3):
         expected = cv2.resize(np.uint8(probabilities[:, :, c] * 255), (11, 13)) / 255
         np.testing.assert_allclose(volume[..., c], expected, atol=1e-7)
     classes = probabilities.argmax(axis=-1)
-    volume = to_volume(classes, (13, 11), 3, ScoreOptions("Argmax"))
+    volume = to_volume(classes, (13, 11), 3, "Argmax")
     for c in range(3):
         expected = cv2.resize(np.uint8(classes == c), (11, 13), interpolation=cv2.INTER_NEAREST)
         np.testing.assert_array_equal(volume[..., c], expected)
@@ -143,7 +143,7 @@ def test_resizing_follows_the_published_protocol():
 
 def test_no_resizing_leaves_probabilities_alone():
     probabilities = np.random.default_rng(0).random((4, 4, 2)).astype(np.float32)
-    assert to_volume(probabilities, (4, 4), 2, ScoreOptions()) is probabilities
+    assert to_volume(probabilities, (4, 4), 2, "Softmax") is probabilities
 
 
 @pytest.fixture
@@ -161,8 +161,8 @@ def test_report(folder, caplog):
     (out / "draw_eval").mkdir(parents=True)
     (out / "draw_eval" / "predict-77.png").write_text("of an earlier run")
     caplog.set_level("INFO", "unet")
-    scores = report(lambda _: np.eye(99, dtype=np.float32)[next(answers)][None], samples, config, "some.ckpt",
-                    "eval.py", "CPU")
+    scores = evaluate_and_report(lambda _: np.eye(99, dtype=np.float32)[next(answers)][None], samples, config,
+                                 "some.ckpt", "eval.py", "CPU")
     lines = caplog.text
     assert lines.count("single dice coeff is: ") == 3 and "IOU is: " in lines
     assert f"============== Cross valid dice coeff is: {scores.mean_dice}" in lines
@@ -187,14 +187,14 @@ def board_report(sample, out, side, *argv):
     _, samples = stack_samples(sample, Geometry((side, side), (side, side)))
     answers = iter([samples[k][1] for k in range(len(samples))])
     config = parse_options([f"--output_path={out}", "--isbi_metrics=True", *argv], "")
-    return report(lambda _: np.eye(2, dtype=np.float32)[next(answers)][None], samples, config, "some.ckpt", "eval.py",
-                  "CPU"), samples
+    return evaluate_and_report(lambda _: np.eye(2, dtype=np.float32)[next(answers)][None], samples, config,
+                               "some.ckpt", "eval.py", "CPU"), samples
 
 
 def test_board_metrics_are_reported(sample, tmp_path, caplog):
     caplog.set_level("INFO", "unet")
     scores, _ = board_report(sample, tmp_path, 96)
-    assert scores.board == {name: Best(pytest.approx(1), 1) for name in ("V_rand", "V_info")}
+    assert scores.board == {name: BestThreshold(pytest.approx(1), 1) for name in ("V_rand", "V_info")}
     assert "V_rand: 1.000000, threshold of the membrane probability: 1.0\nINFO" in caplog.text
     assert "V_info: 1.000000, threshold of the membrane probability: 1.0\nINFO" in caplog.text
     saved = json.loads((tmp_path / "metrics.json").read_text())["isbi_board"]
@@ -212,7 +212,7 @@ def test_board_metrics_are_of_the_labels_own_size(sample, tmp_path):
 
 
 def test_board_metrics_need_two_classes_and_a_cell(sample, tmp_path, caplog):
-    with pytest.raises(UNetError, match="num_classes is 3; leave it out for more than two classes"):
+    with pytest.raises(UNetError, match="num_classes is 3; set isbi_metrics to False"):
         board_report(sample, tmp_path, 96, "--num_classes=3")
     (tmp_path / "data").mkdir()
     stack = np.zeros((5, 16, 16), np.uint8)

@@ -18,7 +18,7 @@ LN2, LN6 = np.log(2), np.log(6)
 
 
 def score(label, probability):
-    """name -> Best of one slice of one row."""
+    """name -> BestThreshold of one slice of one row."""
     metrics = BoardMetrics()
     metrics.add(np.array([label], np.uint8), np.array([probability], np.float32))
     return metrics.best()

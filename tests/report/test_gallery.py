@@ -4,7 +4,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from src.evaluation.evaluate import Judged
+from src.evaluation.evaluate import ScoredImage
 from src.report.gallery import COLOURS, Gallery, overlay
 
 
@@ -16,15 +16,15 @@ class Samples:
         return np.full((*size, 3), index, np.uint8)
 
 
-def judged(index, dice, side=4):
+def scored(index, dice, side=4):
     zeros = np.zeros((side, 2 * side), np.uint8)
-    return Judged(index, None, zeros, zeros, dice, dice / (2 - dice))
+    return ScoredImage(index, None, zeros, zeros, dice, dice / (2 - dice))
 
 
 def test_first_best_and_worst():
     gallery = Gallery(Samples(), most=2)
     for index, dice in enumerate([0.5, 0.9, 0.1, 0.7, 0.95, 0.2]):
-        gallery.add(judged(index, dice))
+        gallery.add(scored(index, dice))
     assert [picture.name for picture in gallery.first] == ["image 0", "image 1"]
     assert [picture.dice for picture in gallery.best] == [0.95, 0.9]
     assert [picture.dice for picture in gallery.worst] == [0.1, 0.2]
@@ -33,7 +33,7 @@ def test_first_best_and_worst():
 
 def test_large_pictures_are_made_smaller():
     gallery = Gallery(Samples(), most=1)
-    gallery.add(judged(0, 0.5, side=600))
+    gallery.add(scored(0, 0.5, side=600))
     assert gallery.first[0].image.shape == gallery.first[0].overlay.shape == (256, 512, 3)
 
 

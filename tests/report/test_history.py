@@ -1,7 +1,7 @@
 """history.csv: rows, kills and resumed runs."""
 import pytest
 
-from src.evaluation.evaluate import Scores
+from src.evaluation.scores import Scores
 from src.model_utils.errors import UNetError
 from src.report.history import HEADER, STEP, TRAINING, VALIDATION, History, Row, read_history, scores_row
 

@@ -10,13 +10,13 @@ import pytest
 from markupsafe import escape
 
 from src.evaluation.evaluate import ScoreOptions, evaluate
-from src.evaluation.isbi_metrics import Best
+from src.evaluation.isbi_metrics import BestThreshold
 from src.evaluation.metrics import METRIC_NAMES
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.report.gallery import Gallery
 from src.report.history import STEP, VALIDATION, History, Row
-from src.report.page import Subject, write_report
+from src.report.page import ReportInput, write_report
 
 EVIL = "<script>alert('x')</script>"
 
@@ -62,7 +62,7 @@ def write(folder, num_classes, *argv):
     scores = evaluate(lambda _: np.eye(num_classes, dtype=np.float32)[next(predicted)][None], samples, ScoreOptions(),
                       gallery.add)
     config = parse_options([f"--output_path={folder}", f"--num_classes={num_classes}", *argv], "")
-    return config, scores, write_report(config, Subject("eval.py", "some.ckpt", "CPU", scores, gallery))
+    return config, scores, write_report(config, ReportInput("eval.py", "some.ckpt", "CPU", scores, gallery))
 
 
 @pytest.fixture(scope="module", params=[2, 9])
@@ -79,7 +79,7 @@ def test_what_is_in_it(written):
     assert "unet_simple on ISBI" in text and "some.ckpt" in text and "on 12 validation images" in text
     assert text.count("<img ") == 2 * (5 + 5) and len(re.findall(r"<img [^>]*alt=\"[^\"]+\"", text)) == 20
     assert ("another class" in text) == (config.num_classes > 2)
-    assert "Trained for 300 steps, up to epoch 3; the steps alone took\n2.5 minutes" in text
+    assert "The training ran 300 steps, up to epoch 3. The steps took\n2.5 minutes" in text
     assert "25.0%" in text and "sizes (width x height)" in text
     assert path.stat().st_size < 1e6
     for rank, rows in (("worst", range(11, 6, -1)), ("best", range(5))):
@@ -115,15 +115,15 @@ def test_without_a_run_behind_it(tmp_path):
     folder = tmp_path / "first"
     folder.mkdir()
     config, scores, path = write(folder, 2)
-    scores.board = {"V_rand": Best(0.96875, 0.5)}
+    scores.board = {"V_rand": BestThreshold(0.96875, 0.5)}
     for name in ("history.csv", "dataset.json"):
         (folder / name).unlink()
-    text = write_report(config, Subject("eval.py", "some.ckpt", "CPU", scores, Gallery(Samples(2)))).read_text()
+    text = write_report(config, ReportInput("eval.py", "some.ckpt", "CPU", scores, Gallery(Samples(2)))).read_text()
     assert "Curves" not in text and "Data set" not in text and "Confusion matrix" in text
     assert "<dt>V_rand</dt><dd>0.9688</dd>" in text
     (folder / "dataset.json").write_text("{}")
-    with pytest.raises(UNetError, match=r"dataset\.json: not the file that a run writes"):
-        write_report(config, Subject("eval.py", "some.ckpt", "CPU", scores, Gallery(Samples(2))))
+    with pytest.raises(UNetError, match=r"dataset\.json: not the file that train\.py writes"):
+        write_report(config, ReportInput("eval.py", "some.ckpt", "CPU", scores, Gallery(Samples(2))))
 
 
 # ---- in a browser

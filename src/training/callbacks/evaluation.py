@@ -3,8 +3,9 @@ import logging
 import time
 from dataclasses import dataclass
 
-from src.evaluation.evaluate import ScoreOptions, Scores, evaluate
+from src.evaluation.evaluate import ScoreOptions, evaluate
 from src.evaluation.metrics import METRIC_NAMES
+from src.evaluation.scores import Scores
 from src.model_utils.errors import UNetError
 from src.networks.inference_network import predictor
 from src.report.gallery import Gallery
@@ -56,7 +57,7 @@ class EvalCallBack(Callback):
 
     def __init__(self, config, network, samples, folder, train_samples=None):
         self.predict = predictor(network, config.eval_activate)
-        self.options = ScoreOptions.from_config(config)
+        self.options = ScoreOptions(config.eval_activate, config.include_background)
         self.samples, self.train_samples = samples, train_samples
         self.names, self.metric_name = _metric_names(config.eval_metrics, config.monitor)
         self.in_detail = len(self.names) > 1 or train_samples is not None

@@ -79,10 +79,10 @@ class ReportWriter(Callback):
     def on_train_end(self, trainer):
         self._take(trainer.evaluation)
         if self.shown:
-            from src.report.page import Subject, write_report
+            from src.report.page import ReportInput, write_report
 
             which = "the best of the run" if self.shown.is_best else "not the best of the run, which came before a stop"
-            write_report(self.config, Subject("train.py", f"the network behind step {self.shown.step}, epoch "
+            write_report(self.config, ReportInput("train.py", f"the network behind step {self.shown.step}, epoch "
                                               f"{self.shown.epoch}, {which}", self.device, self.shown.scores,
                                               self.shown.gallery))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from src.data.schedule import Schedule
-from src.evaluation.evaluate import Scores
+from src.evaluation.scores import Scores
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.model_utils.ranks import Ranks

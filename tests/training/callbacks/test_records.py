@@ -9,9 +9,9 @@ from tensorboardX.proto.event_pb2 import Event
 from test_callbacks import Run
 
 from src.data.schedule import Schedule
-from src.evaluation.evaluate import Scores
+from src.evaluation.scores import Scores
 from src.model_utils.config import parse_options
-from src.report.gallery import Picture
+from src.report.gallery import GalleryImage
 from src.report.history import STEP, TRAINING, VALIDATION, History
 from src.training.callbacks.callback import Callback
 from src.training.callbacks.evaluation import Evaluation
@@ -19,7 +19,7 @@ from src.training.callbacks.progress_bar import LiveLine
 from src.training.callbacks.records import HistoryWriter, ProgressPicture, ReportWriter
 from src.training.callbacks.tensorboard import TensorBoardLog
 
-PICTURE = Picture("slice 7", 0.5, 0.25, *(np.full((8, 8, 3), value, np.uint8) for value in (9, 99)))
+PICTURE = GalleryImage("slice 7", 0.5, 0.25, *(np.full((8, 8, 3), value, np.uint8) for value in (9, 99)))
 
 
 class Evaluations(Callback):
