@@ -8,7 +8,7 @@ from lite import SCRIPTS, bash
 from PIL import Image
 from stand_ins import FIRST_LINES
 
-# Says what train.py would say, 10 images/s at first, then 20 and 40; saves a checkpoint as DO names it.
+# Writes what train.py would write, with 10 images/s at first, then 20 and 40; saves a checkpoint as DO names it.
 STAND_IN = """
 import json, os, pathlib, sys
 name = os.path.basename(sys.argv[1])
@@ -17,9 +17,15 @@ if name not in ("train.py", "eval.py"):
 with open(os.environ["RECORDS"], "a") as file:
     file.write(json.dumps([name, sys.argv[2:], os.environ["DEVICE_ID"]]) + "\\n")
 if name == "train.py":
-    for step in range(1, int(os.environ.get("SAID_STEPS", 12)) + 1):
-        print(f"step: {{step}}, loss is 0.5, fps is {{10 if step <= 5 else 20 if step < 8 else 40}}")
+    print("step: 1, loss is 0.5")
     output = next(value.split("=", 1)[1] for value in sys.argv if value.startswith("--output_path="))
+    sys.path.insert(0, os.path.dirname(sys.argv[1]))
+    from src.report.history import STEP, History, Row
+    history = History(output)
+    history.start(0)
+    for step in range(1, int(os.environ.get("DONE_STEPS", 12)) + 1):
+        speed = 10 if step <= 5 else 20 if step < 8 else 40
+        history.append(Row(step, 1, STEP, 0.5, 0.001, seconds=4 / speed, images_per_second=float(speed), waiting=0.0))
     path = pathlib.Path(output, "checkpoint", "ckpt_0", os.environ.get("DO", "best.ckpt"))
     path.parent.mkdir(parents=True)
     path.write_text("")
@@ -74,10 +80,11 @@ def test_performance(launch):
     result = launch("train_performance_1p", "--data_path=my data", "--batch_size=4")
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-2:] == [
-        "images per second: 40", "step time: 100 ms (batch 4, median of 7 steps after the first 5)"]
-    # 8 of the 10 pictures train: 25 passes make 50 steps of 4.
+        "images per second: 40",
+        "step time: 100 ms (batch 4, median of 7 steps after the first 5; both include the wait for data)"]
+    # 8 of the 10 images train: 25 passes make 50 steps of 4.
     assert launch.calls() == [["train.py", [*shared(launch, "train_performance_1p_1", "--batch_size=4"), "--repeat=25",
-                                            "--epochs=25", "--run_eval=False", "--log_interval=1"], "0"]]
+                                            "--epochs=25", "--run_eval=False"], "0"]]
     launch("train_performance_1p", "--data_path=my data", STEPS="6")
     assert "--repeat=2" in launch.calls()[1][1] and (launch.folder / "train_performance_1p_2").is_dir()
 
@@ -88,9 +95,9 @@ def test_exit_status(launch):
     assert launch("train_full_1p", "--data_path=my data", FAILS="eval.py").returncode == 3
     result = launch("train_performance_1p", "--data_path=my data", FAILS="train.py")
     assert result.returncode == 3 and "images per second" not in result.stdout
-    result = launch("train_performance_1p", "--data_path=my data", SAID_STEPS="5")
+    result = launch("train_performance_1p", "--data_path=my data", DONE_STEPS="5")
     assert result.returncode == 2
-    assert result.stderr.strip().endswith("train.log: 5 step lines found, expected more than 5")
+    assert result.stderr.strip().endswith("history.csv: 5 steps found, expected more than 5; train longer")
 
 
 @pytest.mark.parametrize("name", ["train_full_1p", "train_performance_1p"])

@@ -1,9 +1,9 @@
-"""Images per second and step time of a run of train.py; see train_performance_1p.sh.
+"""Number of passes for a run of train.py, and its speed afterwards; used by train_performance_1p.sh.
 
-Usage: python scripts/lib/step_rate.py passes STEPS OPTION...    passes over the training images that make so many steps
-       python scripts/lib/step_rate.py rate LOG OPTION...        two lines, of the log of a run with these options
+Usage: python scripts/lib/step_rate.py passes STEPS OPTION...    print how many passes over the training images make at
+                                                                 least STEPS steps with these options of train.py
+       python scripts/lib/step_rate.py rate FOLDER               print the speed of the run with this output folder
 """
-import re
 import statistics
 import sys
 from pathlib import Path
@@ -13,37 +13,49 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from src.data.samples import create_samples  # noqa: E402
 from src.model_utils.config import parse_options  # noqa: E402
 from src.model_utils.errors import UNetError  # noqa: E402
+from src.model_utils.files import HISTORY_CSV  # noqa: E402
 from src.model_utils.script import guarded  # noqa: E402
+from src.report.history import STEP, read_history  # noqa: E402
 
-WARM_UP = 5     # steps that are left out: they compile, and fill caches
+WARM_UP = 5     # steps at the start that do not count: they compile and fill caches
 
 
-def passes(steps, config):
-    """Passes over the training images that make at least ``steps`` steps."""
+def passes(steps, options):
+    """Return the passes over the training images that make at least ``steps`` steps, and more than WARM_UP."""
+    config = parse_options(options, "")
     train, _ = create_samples(config)
     return -(-max(int(steps), WARM_UP + 1) * config.batch_size * config.accumulate_steps // len(train.indices))
 
 
-def rate(log, config):
-    """Two lines of text: the median over the steps behind the first few."""
-    text = Path(log).read_text()
-    rates = [float(found) for found in re.findall(r"^step: \d+, loss is \S+, fps is (\S+)$", text, re.MULTILINE)]
-    if len(rates) <= WARM_UP:
-        raise UNetError(f"{log}: {len(rates)} step lines found, expected more than {WARM_UP}")
-    images = config.batch_size * config.accumulate_steps
-    fps = statistics.median(rates[WARM_UP:])
-    return (f"images per second: {fps:.4g}\n"
-            f"step time: {1000 * images / fps:.4g} ms (batch {images}, median of {len(rates) - WARM_UP} steps after "
-            f"the first {WARM_UP})")
+def rate(folder):
+    """Return two lines on the speed of a run: medians over the steps after WARM_UP, from its history.csv.
+
+    Raises:
+        UNetError: history.csv has too few steps, or cannot be read.
+    """
+    path = Path(folder) / HISTORY_CSV
+    steps = [row for row in read_history(path) if row.kind == STEP]
+    if len(steps) <= WARM_UP:
+        raise UNetError(f"{path}: {len(steps)} steps found, expected more than {WARM_UP}; train longer")
+    counted = steps[WARM_UP:]
+    speed = statistics.median(row.images_per_second for row in counted)
+    seconds = statistics.median(row.seconds for row in counted)
+    images = round(steps[0].images_per_second * steps[0].seconds)
+    return (f"images per second: {speed:.4g}\n"
+            f"step time: {1000 * seconds:.4g} ms (batch {images}, median of {len(counted)} steps after the first "
+            f"{WARM_UP}; both include the wait for data)")
 
 
 def main():
-    """Print what is asked for; the exit status is 2 for bad input."""
-    if len(sys.argv) < 3 or sys.argv[1] not in ("passes", "rate"):
-        print(__doc__, file=sys.stderr)
-        return 2
-    command, argument, *options = sys.argv[1:]
-    return guarded(lambda: print({"passes": passes, "rate": rate}[command](argument, parse_options(options, ""))))
+    """Print the answer to the command; the exit status is 2 for wrong usage and bad input."""
+    match sys.argv[1:]:
+        case ["passes", steps, *options]:
+            return guarded(lambda: print(passes(steps, options)))
+        case ["rate", folder]:
+            return guarded(lambda: print(rate(folder)))
+        case _:
+            print(__doc__, file=sys.stderr)
+            return 2
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 
-# prepare NAME "$@": sets RUN to a new folder NAME_N, and GIVEN to the options that train.py and eval.py share.
+# prepare NAME "$@": sets RUN to a new folder NAME_N, and GIVEN to the options for both train.py and eval.py.
 prepare() {
   local name=$1 option data=""
   shift
@@ -32,7 +32,7 @@ ASCEND_DEVICE_ID is the number of the card, 0 unless set. Results go to ${name}_
   GIVEN+=("--data_path=$data" "--output_path=$RUN/output")
 }
 
-# run_here SCRIPT OPTION...: runs it, shows what it says, and keeps that in SCRIPT.log of RUN; its status is the result.
+# run_here SCRIPT OPTION...: runs a script, and copies its output to SCRIPT.log in RUN; returns its exit status.
 run_here() {
   local log
   log="$RUN/$(basename "$1" .py).log"
