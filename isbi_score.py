@@ -5,18 +5,19 @@ import sys
 from src.model_utils.script import guarded
 
 
-def score(labels_path, probabilities_path, membrane=False):
+def score(labels_path: str, probabilities_path: str, membrane: bool = False) -> None:
     """Print V_rand and V_info of a stack of probabilities, and the threshold of each.
 
     Args:
-        labels_path (str): TIFF of the labels, 255 (cell) and 0.
-        probabilities_path (str): TIFF of as many pages of that size, float32: the probability of a cell.
-        membrane (bool): it is the probability of a membrane.
+        labels_path (str): TIFF file of the labels, (pages, H, W) uint8: 255 (cell) and 0 (membrane).
+        probabilities_path (str): TIFF file of the probabilities, (pages, H, W) float32 from 0 to 1.
+        membrane (bool): whether these are probabilities of the membrane; otherwise of a cell.
 
     Raises:
-        UNetError: a stack that cannot be read or is no such stack, two that do not agree, or labels of one class.
+        UNetError: a file cannot be read or holds something else, the stacks differ in size, or the labels have only
+            one class.
     """
-    from src.data.stacks import describe, read_classes, read_probabilities  # behind --help, as it takes a second
+    from src.data.stacks import describe, read_classes, read_probabilities  # these take a second, which --help saves
     from src.evaluation.isbi_metrics import BoardMetrics
     from src.model_utils.errors import UNetError
 
@@ -35,14 +36,14 @@ def score(labels_path, probabilities_path, membrane=False):
 
 
 def main():
-    """Read the arguments; the exit status is 2 for wrong usage and bad input."""
+    """Read the arguments and print the scores; the exit status is 2 for wrong usage and bad input."""
     parser = argparse.ArgumentParser(description="Score a stack of probabilities by V_rand and V_info, the metrics of "
                                                  "the ISBI 2012 challenge: 1 is a perfect score.")
-    parser.add_argument("labels", metavar="LABELS.tif", help="the labels, 8 bits: 255 (cell) and 0 (membrane)")
+    parser.add_argument("labels", metavar="LABELS.tif", help="labels, 8 bits: 255 (cell) and 0 (membrane)")
     parser.add_argument("probabilities", metavar="PROBABILITIES.tif",
-                        help="float32 from 0 to 1, the probability of a cell, as predict.py --save_probability=True "
-                             "and --isbi_submission=True write it")
-    parser.add_argument("--membrane", action="store_true", help="the probabilities are those of the membrane")
+                        help="probabilities of a cell, float32 from 0 to 1, as predict.py writes them with "
+                             "--save_probability=True and --isbi_submission=True")
+    parser.add_argument("--membrane", action="store_true", help="take the probabilities as those of the membrane")
     args = parser.parse_args()
     return guarded(lambda: score(args.labels, args.probabilities, args.membrane))
 

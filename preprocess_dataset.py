@@ -23,9 +23,9 @@ def check(config):
 
     from src.data.dataset_check import check_dataset
     from src.data.samples import create_samples
-    from src.model_utils.files import DATASET
+    from src.model_utils.files import DATASET_JSON
 
-    check_dataset(*create_samples(config), Path(config.output_path) / DATASET)
+    check_dataset(*create_samples(config), Path(config.output_path) / DATASET_JSON)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def main(config):
 
     from mindspore_hub_conf import create_network
     from src.data.samples import create_samples
-    from src.evaluation.evaluate import ScoreOptions, to_volume
+    from src.evaluation.evaluate import to_volume
     from src.networks.inference_network import predictor
     from src.report.gallery import overlay
 
@@ -28,7 +28,7 @@ def main(config):
     network = create_network(config.model_name, config.num_channels, config.num_classes,
                              checkpoint_file_path=config.checkpoint_file_path)
     output = predictor(network, config.eval_activate)(image[None])[0]
-    predicted = to_volume(output, classes.shape, config.num_classes, ScoreOptions.from_config(config)).argmax(axis=-1)
+    predicted = to_volume(output, classes.shape, config.num_classes, config.eval_activate).argmax(axis=-1)
     pixels = samples.pixels(0, classes.shape)
     gray = [np.repeat(255 // (config.num_classes - 1) * values.astype(np.uint8)[..., None], 3, axis=2)
             for values in (classes, predicted)]

@@ -13,6 +13,7 @@ import numpy as np
 
 from src.evaluation.metrics import ClassCounts, foreground_metrics, soft_dice_iou
 from src.evaluation.scores import Scores
+from src.model_utils.config import Config
 from src.model_utils.errors import UNetError, some
 
 logger = logging.getLogger("unet")
@@ -50,6 +51,11 @@ class ScoreOptions:
     """
     activate: str = "Softmax"
     include_background: bool = True
+
+    @classmethod
+    def from_config(cls, config: Config) -> "ScoreOptions":
+        """Take eval_activate and include_background from the options."""
+        return cls(config.eval_activate, config.include_background)
 
 
 @dataclass(frozen=True)

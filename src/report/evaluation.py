@@ -56,7 +56,7 @@ def evaluate_and_report(predict: Predictor, samples: ValidationSamples, config: 
         listeners.append(partial(_add_to_board, board, samples))
 
     logger.info("============== Starting Evaluating ============")
-    scores = evaluate(predict, samples, ScoreOptions(config.eval_activate, config.include_background), *listeners)
+    scores = evaluate(predict, samples, ScoreOptions.from_config(config), *listeners)
     if board:
         scores.board = board.best()
         if not scores.board:

@@ -1,4 +1,4 @@
-"""Evaluation with predictors of known answers, without a network."""
+"""Evaluation of predictors with known answers, without a network."""
 import json
 import subprocess
 import sys
@@ -20,7 +20,7 @@ from src.report.evaluation import evaluate_and_report, hard_table
 
 
 class Known:
-    """Three images; the image itself holds what the predictor says."""
+    """Three images that are their own labels, for predictors to read the answer from."""
 
     num_classes = 2
     classes = np.array([[[0, 1], [1, 1]], [[0, 0], [1, 1]], [[1, 1], [1, 0]]], np.uint8)
@@ -45,7 +45,7 @@ def blank(images):
     return np.broadcast_to(np.float32([0.75, 0.25]), (*images[:, 0].shape, 2))
 
 
-def test_perfect_and_blank():
+def test_scores_of_a_perfect_and_of_a_blank_prediction():
     scores = evaluate(perfect, Known(), ScoreOptions())
     assert scores.mean_dice == pytest.approx(1, abs=1e-6) and scores.hard["IoU"]["per_class"] == [1.0, 1.0]
     assert scores.metric("dice_coeff") == scores.mean_dice and scores.metric("iou") == scores.mean_iou
@@ -56,19 +56,19 @@ def test_perfect_and_blank():
     assert scores.mean_dice == pytest.approx(np.mean(scores.dice))
 
 
-def test_without_background():
+def test_the_soft_metrics_can_leave_out_the_background():
     scores = evaluate(blank, Known(), ScoreOptions(include_background=False))
     # 2 (3 * 0.25) / (4 * 0.0625 + 3)
     assert scores.dice[0] == pytest.approx(1.5 / 3.25)
 
 
-def test_argmax():
+def test_class_numbers_are_scored_like_probabilities():
     scores = evaluate(lambda images: images[:, 0].astype(np.int32), Known(), ScoreOptions("Argmax"))
     assert scores.mean_dice == pytest.approx(1, abs=1e-6)
 
 
 def test_hard_metrics_of_each_image():
-    """Of the second image everything, of the others half of the foreground (1 of 3 pixels of the first) is found."""
+    """The prediction is right for the second image; it misses foreground in the first and adds some in the third."""
     found = iter(np.array([[[0, 1], [0, 0]], [[0, 0], [1, 1]], [[1, 1], [1, 1]]], np.float32))
     scores = evaluate(lambda images: perfect(next(found)[None, None]), Known(), ScoreOptions())
     assert scores.hard_per_image["acc"] == [0.5, 1, 0.75]
@@ -87,7 +87,7 @@ def test_hard_metrics_of_each_image():
 
 
 def test_sigmoid_scores_as_the_softmax_of_two_classes():
-    """Also where an image is not sure of itself: an exact half is class 0, as it is when rounded."""
+    """Also at a probability of exactly one half, which is class 0 both by argmax and by rounding."""
     answers = np.float32([0.75, 0.5, 0.5 + 2**-24, 0.25]).reshape(1, 2, 2)
     one = evaluate(lambda _: answers[..., None], Known(), ScoreOptions("Sigmoid"))
     two = evaluate(lambda _: np.stack([1 - answers, answers], axis=-1), Known(), ScoreOptions("Softmax"))
@@ -96,15 +96,15 @@ def test_sigmoid_scores_as_the_softmax_of_two_classes():
     assert one.hard_per_image["acc"][0] == 1 / 4 and one.hard_per_image["sens"][0] == pytest.approx(1 / 3, abs=1e-5)
 
 
-def test_volume_of_one_channel():
+def test_one_channel_becomes_the_volume_of_two_classes():
     probabilities = np.float32([[0.25, 1], [0, 0.5]])[..., None]
     volume = to_volume(probabilities, (2, 2), 2, "Sigmoid")
     assert volume.dtype == np.float32
     np.testing.assert_array_equal(volume, [[[0.75, 0.25], [0, 1]], [[1, 0], [0.5, 0.5]]])
 
 
-def test_volume_of_one_channel_in_another_size():
-    """Each class is a map of 8 bits that is resized bilinearly, as those of the softmax are."""
+def test_one_channel_is_resized_like_a_softmax():
+    """Each class is resized bilinearly as an 8-bit map."""
     probabilities = np.random.default_rng(0).random((6, 5, 1)).astype(np.float32)
     volume = to_volume(probabilities, (13, 11), 2, "Sigmoid")
     assert volume.shape == (13, 11, 2)
@@ -112,7 +112,7 @@ def test_volume_of_one_channel_in_another_size():
         np.testing.assert_allclose(volume[..., c], cv2.resize(np.uint8(maps * 255), (11, 13)) / 255, atol=1e-7)
 
 
-def test_one_class_alone_is_said(caplog):
+def test_predictions_of_only_one_class_are_warned_of(caplog):
     caplog.set_level("INFO", "unet")
     evaluate(blank, Known(), ScoreOptions())
     assert "only one class for 3 of 3 images: image 0 (class 0)" in caplog.text
@@ -121,7 +121,7 @@ def test_one_class_alone_is_said(caplog):
     assert "only one class" not in caplog.text
 
 
-def test_nothing_to_evaluate():
+def test_an_evaluation_needs_an_image():
     samples = Known()
     samples.classes = samples.classes[:0]
     with pytest.raises(UNetError, match="no validation image"):
@@ -141,7 +141,7 @@ def test_resizing_follows_the_published_protocol():
         np.testing.assert_array_equal(volume[..., c], expected)
 
 
-def test_no_resizing_leaves_probabilities_alone():
+def test_probabilities_of_the_right_size_do_not_change():
     probabilities = np.random.default_rng(0).random((4, 4, 2)).astype(np.float32)
     assert to_volume(probabilities, (4, 4), 2, "Softmax") is probabilities
 
@@ -152,8 +152,8 @@ def folder(tmp_path):
     return data, tmp_path / "out"
 
 
-def test_report(folder, caplog):
-    """Ninety-nine classes of which nine are there: log lines, metrics.json, pictures."""
+def test_log_lines_metrics_and_drawings(folder, caplog):
+    """With 99 classes, of which the labels have nine."""
     data, out = folder
     config = parse_options([f"--data_path={data}", f"--output_path={out}", "--num_classes=99", "--show_eval=True"], "")
     _, samples = folder_samples(data, Geometry((40, 48), (40, 48)), num_classes=99, split=0.4)
@@ -173,8 +173,8 @@ def test_report(folder, caplog):
     assert saved["hard"]["IoU"]["mean"] == 1.0 and saved["hard"]["IoU"]["per_class"][50] is None
     assert "hard metrics of the foreground, mean over the images: acc: 1.0000, hard_iou: 1.0000, " in lines
     assert saved["hard_per_image"]["hard_iou"] == scores.metric("hard_iou") == pytest.approx(1, abs=1e-5)
-    pictures = sorted(path.name for path in (out / "draw_eval").iterdir())
-    assert pictures == [f"{kind}-{k}.png" for kind in ("mask", "predict") for k in (1, 2, 3)]
+    drawings = sorted(path.name for path in (out / "draw_eval").iterdir())
+    assert drawings == [f"{kind}-{k}.png" for kind in ("mask", "predict") for k in (1, 2, 3)]
     colors = palette(config.color, 99)
     np.testing.assert_array_equal(np.asarray(Image.open(out / "draw_eval" / "mask-2.png")), colors[samples[1][1]])
 
@@ -202,7 +202,7 @@ def test_board_metrics_are_reported(sample, tmp_path, caplog):
 
 
 def test_board_metrics_are_of_the_labels_own_size(sample, tmp_path):
-    """What is perfect at 48x48 is not at 96x96; the probability is resized, the label stays."""
+    """A prediction that is perfect at 48x48 is not at 96x96: the probability is resized, the label is not."""
     scores, samples = board_report(sample, tmp_path, 48)
     assert scores.mean_dice == pytest.approx(1, abs=1e-5)
     labels, expected = tifffile.imread(sample / "train-labels.tif"), BoardMetrics()
@@ -223,7 +223,7 @@ def test_board_metrics_need_two_classes_and_a_cell(sample, tmp_path, caplog):
     assert "isbi_board" not in json.loads((tmp_path / "metrics.json").read_text())
 
 
-def test_palette_goes_on_behind_the_given_colors():
+def test_the_palette_continues_after_the_given_colors():
     colors = palette([[1, 2, 3], [4, 5, 6]], 40)
     assert colors.shape == (40, 3) and colors[1].tolist() == [4, 5, 6]
     assert len({tuple(color) for color in colors.tolist()}) == 40

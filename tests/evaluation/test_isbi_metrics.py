@@ -1,4 +1,4 @@
-"""V_rand and V_info: hand-computed cases, what they do not depend on, and the command line."""
+"""V_rand and V_info: hand-computed cases, properties, and the command line."""
 import sys
 
 import numpy as np
@@ -33,12 +33,12 @@ def compare(label, proposed):
 # ---- by hand
 
 
-def test_merged_cells():
+def test_merged_cells_by_hand():
     """Both halves in one segment: 2 (1/4 + 1/4) / (1 + 1/2); one segment says nothing about the cells."""
     assert compare([1, 1, 0, 1, 1], [1, 1, 1, 1, 1]) == (pytest.approx(2 / 3), 0)
 
 
-def test_split_cell():
+def test_a_split_cell_by_hand():
     """The first cell falls into a pixel, a line and a pixel, 1/6 each: sums of squares 1/3 against 1/2."""
     rand, info = compare([1, 1, 1, 0, 1, 1, 1], [1, 0, 1, 0, 1, 1, 1])
     assert rand == pytest.approx(2 * (1 / 3) / (1 / 3 + 1 / 2))
@@ -53,7 +53,7 @@ def test_each_pixel_of_a_line_is_a_segment_of_its_own():
     np.testing.assert_array_equal(lines, [[1, 1, 3, 2, 2], [1, 1, 4, 2, 2], [1, 1, 5, 2, 2]])
 
 
-def test_shifted_border():
+def test_a_shifted_border_by_hand():
     """Cells of 3 and 3 pixels, proposed as 2, a line and 3 on two cells: all shares by hand."""
     rand, info = compare([1, 1, 1, 0, 1, 1, 1], [1, 1, 0, 1, 1, 1, 1])
     # In the table: 2/6 and 1/6 (the line) of the first cell, 3/6 of the second one.
@@ -80,7 +80,7 @@ def test_corners_do_not_connect():
     assert metrics.best()["V_rand"].value == pytest.approx(2 / 3)       # two cells, merged
 
 
-def test_thresholds():
+def test_the_best_threshold_divides_the_cells():
     """0.5 between cells of 0.9 divides them from the threshold 0.5 on, below which all is one cell."""
     best = score([1, 1, 0, 1, 1], [0.9, 0.9, 0.5, 0.9, 0.9])
     assert {name: (found.value, found.threshold) for name, found in best.items()} == {
@@ -104,7 +104,7 @@ def test_the_mean_over_slices_comes_before_the_best():
 # ---- where there is little to compare
 
 
-def test_one_cell():
+def test_one_cell_carries_no_information():
     assert compare([1, 1, 1], [1, 1, 1]) == (1, 1)      # no entropy on either side, and they agree
     assert compare([1, 1, 1, 1], [1, 0, 1, 1])[1] == 0      # none in the label alone
 
@@ -127,14 +127,14 @@ def test_slices_without_cells_are_left_out():
 
 
 def partition(seed, size=12, cells=5):
-    """(size, size) numbers from 1 on, all of them present."""
+    """Return (size, size) numbers from 1 to ``cells``, each of them at least once."""
     numbers = np.random.default_rng(seed).integers(1, cells + 1, (size, size))
     numbers.flat[:cells] = range(1, cells + 1)
     return numbers
 
 
 def with_background(cells, seed):
-    """Some pixels, never the last one of a cell, are between the cells."""
+    """Set some pixels to 0, between the cells, but keep at least one pixel of each cell."""
     outside = np.random.default_rng(seed).random(cells.shape) < 0.3
     outside.flat[:cells.max()] = False
     return np.where(outside, 0, cells)
@@ -217,7 +217,7 @@ LINES = "V_rand: 0.833333, threshold of the membrane probability: 0.7\n" \
         "V_info: 0.500000, threshold of the membrane probability: 0.7\n"
 
 
-def test_command_line(run, stacks):
+def test_the_command_line_prints_both_metrics(run, stacks):
     result = run("isbi_score.py", stacks / "labels.tif", stacks / "cells.tif")
     assert (result.returncode, result.stdout, result.stderr) == (0, LINES, "")
 
@@ -227,7 +227,7 @@ def call(monkeypatch, *arguments):
     return isbi_score.main()
 
 
-def test_membrane_probabilities(monkeypatch, capsys, stacks):
+def test_probabilities_of_the_membrane(monkeypatch, capsys, stacks):
     assert call(monkeypatch, stacks / "labels.tif", stacks / "membrane.tif", "--membrane") == 0
     assert capsys.readouterr().out == LINES
 
@@ -239,7 +239,7 @@ def test_labels_of_0_and_1(monkeypatch, capsys, stacks):
 
 
 def bad(stacks, name, change):
-    """Write ``name`` anew, changed."""
+    """Change a stack in its file."""
     stack = tifffile.imread(stacks / name)
     tifffile.imwrite(stacks / name, change(stack), photometric="minisblack")
 
@@ -257,7 +257,7 @@ def bad(stacks, name, change):
     ("labels.tif", lambda stack: stack // 2, ["labels.tif: label values [0, 127]"]),
     ("labels.tif", lambda stack: stack.astype(np.float32), ["labels.tif", "float32", "8-bit gray"]),
 ])
-def test_wrong_input(monkeypatch, capsys, stacks, name, change, parts):
+def test_stacks_that_do_not_fit_are_errors(monkeypatch, capsys, stacks, name, change, parts):
     bad(stacks, name, change)
     status = call(monkeypatch, stacks / "labels.tif", stacks / "cells.tif")
     found = capsys.readouterr()
@@ -265,7 +265,7 @@ def test_wrong_input(monkeypatch, capsys, stacks, name, change, parts):
     assert all(part in found.err for part in parts), found.err
 
 
-def test_missing_and_broken_files(run, monkeypatch, capsys, stacks):
+def test_missing_and_broken_files_are_errors(run, monkeypatch, capsys, stacks):
     assert_one_line_error(run("isbi_score.py", stacks / "labels.tif", stacks / "none.tif"), "no such stack",
                           "none.tif", "32-bit float")
     for name in ("labels.tif", "cells.tif"):

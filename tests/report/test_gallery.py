@@ -1,4 +1,4 @@
-"""Which pictures are kept, and what is drawn into them."""
+"""The gallery keeps the right images, and the overlay has the right colours."""
 from itertools import combinations
 
 import numpy as np
@@ -21,24 +21,24 @@ def scored(index, dice, side=4):
     return ScoredImage(index, None, zeros, zeros, dice, dice / (2 - dice))
 
 
-def test_first_best_and_worst():
+def test_the_first_the_best_and_the_worst_images_are_kept():
     gallery = Gallery(Samples(), most=2)
     for index, dice in enumerate([0.5, 0.9, 0.1, 0.7, 0.95, 0.2]):
         gallery.add(scored(index, dice))
-    assert [picture.name for picture in gallery.first] == ["image 0", "image 1"]
-    assert [picture.dice for picture in gallery.best] == [0.95, 0.9]
-    assert [picture.dice for picture in gallery.worst] == [0.1, 0.2]
+    assert [image.name for image in gallery.first] == ["image 0", "image 1"]
+    assert [image.dice for image in gallery.best] == [0.95, 0.9]
+    assert [image.dice for image in gallery.worst] == [0.1, 0.2]
     assert gallery.best[0].image[0, 0].tolist() == [4, 4, 4]
 
 
-def test_large_pictures_are_made_smaller():
+def test_large_images_are_made_smaller():
     gallery = Gallery(Samples(), most=1)
     gallery.add(scored(0, 0.5, side=600))
     assert gallery.first[0].image.shape == gallery.first[0].overlay.shape == (256, 512, 3)
 
 
-def test_overlay():
-    """By hand: on black, 0.4 of agreement's colour and 0.85 of the others'; the background stays as it is."""
+def test_the_overlay_blends_the_colours_into_the_image():
+    """By hand: on black, 0.4 of the colour of agreement and 0.85 of the others; the background does not change."""
     predicted, classes = np.array([[0, 1, 1, 0, 2]]), np.array([[0, 1, 0, 1, 1]])
     pixels = overlay(np.zeros((1, 5, 3), np.uint8), predicted, classes)
     shares = {"agreement": 0.4, "false positive": 0.85, "false negative": 0.85, "another class": 0.85}

@@ -24,7 +24,7 @@ def history(tmp_path):
     return history
 
 
-def test_the_file(history):
+def test_the_file_has_a_header_and_a_row_for_each_event(history):
     lines = history.path.read_text().splitlines()
     assert lines[0] == ("step,epoch,kind,loss,learning_rate,seconds,images_per_second,waiting,dice_coeff,iou,acc,"
                         "hard_iou,hard_dice,sens,spec")
@@ -34,7 +34,7 @@ def test_the_file(history):
 
 
 def test_a_resumed_run_writes_no_row_twice(history):
-    """Behind step 2 the rest is done again; an evaluation that stands there already is not added again."""
+    """The run does the steps after step 2 again; the evaluation of step 2 is in the file already."""
     resumed = History(history.path.parent)
     resumed.start(2)
     assert [(row.step, row.kind) for row in resumed.rows] == [
@@ -60,14 +60,14 @@ def test_half_a_line_of_a_killed_process_is_left_out(history, rest):
     assert read_history(history.path) == history.rows and history.path.read_text().endswith("\n")
 
 
-def test_no_file_and_none_that_can_be_read(tmp_path):
+def test_a_missing_file_is_empty_and_an_unreadable_one_an_error(tmp_path):
     assert read_history(tmp_path / "history.csv") == []
     (tmp_path / "history.csv").mkdir()
     with pytest.raises(UNetError, match=r"cannot read .*history\.csv"):
         read_history(tmp_path / "history.csv")
 
 
-def test_row_of_scores():
+def test_the_row_of_an_evaluation_has_the_means_over_the_images():
     scores = Scores(True, ["a", "b"], [0.5, 1.0], [0.25, 0.75], {},
                     {name: [0.0, 1.0] for name in ("acc", "hard_iou", "hard_dice", "sens", "spec")})
     row = scores_row(7, 2, VALIDATION, scores, 1.5)

@@ -1,4 +1,4 @@
-"""report.html: what is in it, and how a browser takes it."""
+"""report.html: its content, and how a browser shows it."""
 import json
 import os
 import re
@@ -22,7 +22,7 @@ EVIL = "<script>alert('x')</script>"
 
 
 class Samples:
-    """Twelve pictures of 64x96 with a square of each class; one has a name that means harm."""
+    """Twelve images of 64x96 with a square of each class; the name of one is an attack."""
     keep_label_size = False
 
     def __init__(self, num_classes):
@@ -38,14 +38,14 @@ class Samples:
         return np.zeros((1, 64, 96), np.float32), classes
 
     def name(self, index):
-        return f"{EVIL} of a rather long name, number {index}" if index == 3 else f"picture-{index}"
+        return f"{EVIL} of a rather long name, number {index}" if index == 3 else f"image-{index}"
 
     def pixels(self, index, size):
         return np.full((*size, 3), 90 + 10 * index, np.uint8)
 
 
 def write(folder, num_classes, *argv):
-    """A report on a made-up run of 300 steps; predictions are the labels, shifted more and more."""
+    """Write the report of an invented run of 300 steps; each prediction is its label, shifted a little more."""
     history = History(folder)
     history.start(0)
     for step in range(1, 301):
@@ -72,7 +72,7 @@ def written(request, tmp_path_factory):
                  "--color=[[0, 0, 0], [9, 9, 9]]", "--coco_classes=[it's, b c]")
 
 
-def test_what_is_in_it(written):
+def test_the_page_shows_scores_images_curves_and_data(written):
     config, scores, path = written
     text = path.read_text()
     assert f"{scores.mean_dice:.4f}" in text and f"{scores.hard['IoU']['foreground']:.4f}" in text
@@ -87,31 +87,31 @@ def test_what_is_in_it(written):
         assert re.findall('<tr><th scope="row">([^<]+)<', table) == [escape(scores.names[row]) for row in rows]
 
 
-def test_of_few_images_all_are_listed(tmp_path, monkeypatch):
+def test_a_short_list_of_images_is_complete(tmp_path, monkeypatch):
     monkeypatch.setattr(Samples, "__len__", lambda self: 6)
     text = write(tmp_path, 2)[2].read_text()
     assert text.count("Each image, the best first") == 2 and "worst of" not in text     # the table and its label
 
 
-def test_it_needs_nothing_else(written):
+def test_the_page_loads_no_other_file(written):
     text = written[2].read_text()
     assert not re.search(r"(src|href)=\"(?!data:|#)", text) and "@import" not in text and "<script" not in text
 
 
-def test_names_stay_text(written):
+def test_names_cannot_become_html(written):
     text = written[2].read_text()
     assert EVIL not in text and "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;" in text
 
 
-def test_the_command_does_the_same(written):
+def test_the_command_has_the_same_options(written):
     config, _, path = written
     command, = re.findall(r"<pre>(.*?)</pre>", path.read_text(), re.DOTALL)
     _, script, *argv = shlex.split(command.replace("&#39;", "'").replace("&#34;", '"'))
     assert script == "eval.py" and parse_options(argv, "").as_dict() == config.as_dict()
 
 
-def test_without_a_run_behind_it(tmp_path):
-    """No history, no table of the data set: neither curves nor data set in the page."""
+def test_without_a_training_run_there_are_no_curves_and_no_data_set(tmp_path):
+    """Without history.csv and dataset.json."""
     folder = tmp_path / "first"
     folder.mkdir()
     config, scores, path = write(folder, 2)
@@ -145,8 +145,8 @@ def browser():
 
 
 @pytest.mark.parametrize("width, scheme", [(1400, "light"), (400, "dark")])
-def test_in_a_browser(written, browser, width, scheme):
-    """It opens without errors and requests, nothing overflows, and axe finds no fault, the contrast of AA included."""
+def test_a_browser_shows_the_page_without_faults(written, browser, width, scheme):
+    """No errors, no requests, no overflow, and axe finds no fault of accessibility, including the contrast of AA."""
     from axe_playwright_python.sync_playwright import Axe
 
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
@@ -158,7 +158,7 @@ def test_in_a_browser(written, browser, width, scheme):
     page.evaluate("document.querySelector('details').open = true")
     assert faults == [] and [url for url in requests if not url.startswith("data:")] == [written[2].as_uri()]
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    # Only what says so scrolls inside.
+    # Only elements of the class scroll may be wider than the page.
     assert page.evaluate("""[...document.querySelectorAll('body *')].filter(
         element => !element.closest('.scroll, svg') && element.getBoundingClientRect().right > innerWidth + 1
         ).map(element => element.outerHTML.slice(0, 80))""") == []

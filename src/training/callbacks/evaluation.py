@@ -57,7 +57,7 @@ class EvalCallBack(Callback):
 
     def __init__(self, config, network, samples, folder, train_samples=None):
         self.predict = predictor(network, config.eval_activate)
-        self.options = ScoreOptions(config.eval_activate, config.include_background)
+        self.options = ScoreOptions.from_config(config)
         self.samples, self.train_samples = samples, train_samples
         self.names, self.metric_name = _metric_names(config.eval_metrics, config.monitor)
         self.in_detail = len(self.names) > 1 or train_samples is not None
