@@ -106,7 +106,7 @@ def test_the_mean_over_slices_comes_before_the_best():
 
 def test_one_cell_carries_no_information():
     assert compare([1, 1, 1], [1, 1, 1]) == (1, 1)      # no entropy on either side, and they agree
-    assert compare([1, 1, 1, 1], [1, 0, 1, 1])[1] == 0      # none in the label alone
+    assert compare([1, 1, 1, 1], [1, 0, 1, 1])[1] == 0      # the label carries none
 
 
 def test_a_proposal_without_cells_is_one_segment():
