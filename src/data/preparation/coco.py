@@ -129,7 +129,7 @@ def draw_instances(path, size, instances):
     with open_image(path) as file:
         if (file.height, file.width) != size:
             raise UNetError(f"{path}: {file.width}x{file.height}, the annotation file says {size[1]}x{size[0]}")
-        image = to_channels(read_pixels(file), 3)
+        image = to_channels(read_pixels(file, path), 3)
     mask = np.zeros(size, np.uint8)
     for identity, number, segmentation in reversed(instances):
         try:

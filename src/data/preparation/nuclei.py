@@ -57,4 +57,4 @@ def merge_masks(folder):
 
 def _pixels(path):
     with open_image(path) as file:
-        return read_pixels(file)
+        return read_pixels(file, path)

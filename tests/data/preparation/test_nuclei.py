@@ -12,11 +12,11 @@ import pytest
 from conftest import PROJECT, SCRIPT_ENVIRONMENT, assert_one_line_error, run
 from PIL import Image
 
-from src.data.folders import list_pairs
+from src.data.folders import image_folders
 from src.data.image_mask_pairs import PairReader
 from src.data.preparation.nuclei import merge_masks, nuclei_tasks
 from src.data.preparation.prepare import create_tasks
-from src.data.preparation.task_pool import carry_out
+from src.data.preparation.task_pool import run_tasks
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 
@@ -117,15 +117,14 @@ def test_another_folder_leaves_the_raw_one_alone(tmp_path):
     result = prepare("--data_path", raw, "--save_path", tmp_path / "out")
     assert result.returncode == 0 and not result.stderr
     assert sorted(raw.rglob("*")) == before
-    pairs, _ = list_pairs(tmp_path / "out", 0.5)
-    image, classes = PairReader(pairs, 3, 2)[0]
+    image, classes = PairReader(image_folders(tmp_path / "out"), 3, 2)[0]
     assert image.shape == (24, 32, 3) and set(np.unique(classes)) == {0, 1}
 
 
 def test_a_target_inside_the_raw_folder_is_no_item(tmp_path):
     raw = write_raw(tmp_path, ["a"])
     for _ in range(2):
-        assert carry_out(nuclei_tasks(raw, raw / "out"), 1).bad == ()
+        assert run_tasks(nuclei_tasks(raw, raw / "out"), 1).bad == ()
 
 
 def test_wrong_usage(tmp_path):
@@ -157,7 +156,7 @@ def many(tmp_path_factory):
             link = folder / "raw" / name / path.parent.name / path.name.replace("000", name)
             link.parent.mkdir(parents=True, exist_ok=True)
             link.hardlink_to(path)
-    carry_out(nuclei_tasks(folder / "raw", folder / "whole"))
+    run_tasks(nuclei_tasks(folder / "raw", folder / "whole"))
     return folder
 
 
@@ -203,7 +202,7 @@ def _group_runs(group):
 
 
 def test_check_looks_at_what_was_prepared(tmp_path):
-    carry_out(nuclei_tasks(write_raw(tmp_path / "raw", "abcde"), tmp_path / "out"), 1)
+    run_tasks(nuclei_tasks(write_raw(tmp_path / "raw", "abcde"), tmp_path / "out"), 1)
     result = run("preprocess_dataset.py", "--dataset=Cell_nuclei", "--num_channels=3", "-d", tmp_path / "out",
                  "--output_path", tmp_path / "seen", "--check=True")
     assert result.returncode == 0, result.stderr
