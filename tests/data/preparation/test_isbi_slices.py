@@ -105,7 +105,7 @@ def test_numbers_are_places(slices):
             (slices / "train" / kind / old).rename(slices / "train" / kind / new)
 
     rename("00004.png", "3.png")
-    with pytest.raises(UNetError, match=r"00003\.png and .*train/image/3\.png have one number"):
+    with pytest.raises(UNetError, match=r"00003\.png and .*train/image/3\.png have the same number"):
         stack_tasks(slices, slices, IMAGE_MASK)
     rename("3.png", "four.png")
     with pytest.raises(UNetError, match="four.png: expected a number in the name"):

@@ -77,12 +77,12 @@ def truncate(path):
 
 
 BAD = {
-    "picture missing": (lambda folder: (folder / "images" / f"{folder.name}.png").unlink(), "is missing"),
-    "picture damaged": (lambda folder: truncate(folder / "images" / f"{folder.name}.png"), "damaged or truncated"),
+    "image missing": (lambda folder: (folder / "images" / f"{folder.name}.png").unlink(), "is missing"),
+    "image damaged": (lambda folder: truncate(folder / "images" / f"{folder.name}.png"), "damaged or truncated"),
     "no masks": (lambda folder: [path.unlink() for path in (folder / "masks").iterdir()], "no masks found"),
     "mask damaged": (lambda folder: truncate(folder / "masks" / "1.png"), "1.png: cannot be read as an image"),
     "mask of another size": (lambda folder: Image.new("L", (9, 9)).save(folder / "masks" / "2.png"),
-                             "9x9, the picture is 32x24"),
+                             "9x9, the image is 32x24"),
     "mask is a text": (lambda folder: (folder / "masks" / "0.png").write_text("hello"), "UnidentifiedImageError"),
 }
 
@@ -187,7 +187,7 @@ def test_a_stopped_run_is_finished_by_the_next(many, tmp_path, signum):
     whole = contents(many / "whole")
     assert all(whole[path] == data for path, data in done.items() if not path.name.startswith("."))
     if signum != signal.SIGKILL:
-        assert "the same command goes on" in out and "Traceback" not in err
+        assert "run the same command again" in out and "Traceback" not in err
         assert done.keys() <= whole.keys() and len(done) % 2 == 0      # no half item, no temporary file
     assert run(*command).returncode == 0
     assert contents(tmp_path) == whole
