@@ -7,13 +7,13 @@ from src.model_utils.script import run_script
 
 def main(config):
     """Write the inputs into result_path."""
+    from src.data.layouts import LAYOUTS
     from src.data.samples import create_samples
     from src.export.runtime_files import write_inputs
 
-    is_stack = config.dataset == "ISBI"
-    train, valid = create_samples(config)
-    others = [] if is_stack else train.reader.pairs
-    write_inputs(kept(config, config.result_path), valid, is_stack, others, pictures=config.result_format == "auto")
+    _, samples = create_samples(config)
+    write_inputs(kept(config, config.result_path), samples, LAYOUTS[config.dataset].input_stem,
+                 as_images=config.result_format == "auto")
 
 
 if __name__ == "__main__":

@@ -6,11 +6,11 @@ from src.model_utils.signals import Interruption
 
 
 def main(config):
-    """Prepare the data set, or check a prepared one; the exit status is 1 when some of what was prepared is bad."""
+    """Prepare the data set, or check a prepared one; the exit status is 1 if some items are bad."""
     if config.check:
         check(config)
         return 0
-    interruption = Interruption("the pictures at work")   # before NumPy loads and makes threads
+    interruption = Interruption("the images at work")   # before NumPy loads and makes threads
     from src.data.preparation.prepare import prepare
 
     bad = prepare(config, lambda: interruption.signum)
@@ -18,7 +18,7 @@ def main(config):
 
 
 def check(config):
-    """Look at all of the data as training and validation would read them."""
+    """Check all samples as training and validation would read them."""
     from pathlib import Path
 
     from src.data.dataset_check import check_dataset

@@ -1,7 +1,10 @@
 """Random paired transforms. Images are interpolated, class numbers never are. Sizes are (height, width).
 
-Each function takes an image (H, W) or (H, W, C), its classes (H, W) and a ``numpy.random.Generator``.
+Each function takes an image (H, W) or (H, W, C), its classes (H, W) and a ``numpy.random.Generator``, and returns the
+new image and classes. An augmentation with its own option is a field of ``Augmentation`` and an entry of ``STEPS``.
 """
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
@@ -11,7 +14,7 @@ from scipy.interpolate import CubicSpline
 from src.data.transforms import resize_classes, resize_image
 
 
-def flip(image, classes, rng):
+def flip(image: np.ndarray, classes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Flip upside down and left to right, each with probability one half."""
     for axis in (0, 1):
         if rng.random() < 0.5:
@@ -19,8 +22,9 @@ def flip(image, classes, rng):
     return np.ascontiguousarray(image), np.ascontiguousarray(classes)
 
 
-def crop_and_resize(image, classes, rng, most=0.3):
-    """Cut up to ``most`` of each side off and resize what is left to the former size."""
+def crop_and_resize(image: np.ndarray, classes: np.ndarray, rng: np.random.Generator,
+                    most: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
+    """Cut off up to ``most`` of the image at each of its four sides, and resize the rest to the former size."""
     height, width = size = classes.shape
     top, left = int(rng.random() * most * height), int(rng.random() * most * width)
     bottom, right = int((1 - rng.random() * most) * height), int((1 - rng.random() * most) * width)
@@ -28,44 +32,48 @@ def crop_and_resize(image, classes, rng, most=0.3):
     return resize_image(image[window], size), resize_classes(classes[window], size)
 
 
-def brightness(image, classes, rng, low=-1, most=0.1):
-    """Add one number, up to ``most`` of the range to either side, to an image from ``low`` to 1, and clip."""
-    most *= 1 - low
-    return np.clip(image + np.float32(rng.uniform(-most, most)), low, 1), classes
+def brightness(image: np.ndarray, classes: np.ndarray, rng: np.random.Generator, input_min: int = -1,
+               most: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
+    """Add one number to an image from ``input_min`` to 1, at most ``most`` of that range up or down, and clip."""
+    most *= 1 - input_min
+    return np.clip(image + np.float32(rng.uniform(-most, most)), input_min, 1), classes
 
 
-def gray_values(image, classes, rng, low=-1, most=1.25):
-    """Stretch the gray values about the middle of the range by 1 / ``most`` to ``most``, then change the brightness."""
-    middle = (1 + low) / 2
-    return brightness((image - middle) * np.float32(most ** rng.uniform(-1, 1)) + middle, classes, rng, low)
+def gray_values(image: np.ndarray, classes: np.ndarray, rng: np.random.Generator, input_min: int = -1,
+                most: float = 1.25) -> tuple[np.ndarray, np.ndarray]:
+    """Change the contrast by a factor from 1 / ``most`` to ``most``, then the brightness."""
+    middle = (1 + input_min) / 2
+    return brightness((image - middle) * np.float32(most ** rng.uniform(-1, 1)) + middle, classes, rng, input_min)
 
 
-def scale_and_crop(image, classes, size, rng, most=1.5):
-    """Resize each side to 1 to ``most`` times ``size``, and cut a random window of ``size`` out."""
+def scale_and_crop(image: np.ndarray, classes: np.ndarray, size: Sequence[int], rng: np.random.Generator,
+                   most: float = 1.5) -> tuple[np.ndarray, np.ndarray]:
+    """Resize each side to 1 to ``most`` times ``size``, and cut out a random window of ``size``."""
     scaled = [int(rng.uniform(side, side * most)) for side in size]
     top, left = (int(rng.integers(0, have - side + 1)) for have, side in zip(scaled, size))
     window = slice(top, top + size[0]), slice(left, left + size[1])
     return resize_image(image, scaled)[window], resize_classes(classes, scaled)[window]
 
 
-def patch(image, classes, side, rng):
-    """Cut a random square of ``side`` pixels out."""
+def patch(image: np.ndarray, classes: np.ndarray, side: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Cut out a random square of ``side`` pixels."""
     top, left = (int(rng.integers(0, have - side + 1)) for have in classes.shape)
     window = slice(top, top + side), slice(left, left + side)
     return image[window], classes[window]
 
 
-def quarter_turns(image, classes, rng):
-    """Turn by 0, 90, 180 or 270 degrees; an image that is not square by 0 or 180."""
+def quarter_turns(image: np.ndarray, classes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Turn by 0, 90, 180 or 270 degrees, or by 0 or 180 if the image is not square."""
     turns = int(rng.integers(4)) if classes.shape[0] == classes.shape[1] else 2 * int(rng.integers(2))
     return np.rot90(image, turns), np.rot90(classes, turns)
 
 
-def elastic(image, classes, rng, sigma=10.0):
-    """Deform smoothly: displacements at 3x3 control points, Gaussian of ``sigma`` pixels, cubic between them.
+def elastic(image: np.ndarray, classes: np.ndarray, rng: np.random.Generator,
+            sigma: float = 10.0) -> tuple[np.ndarray, np.ndarray]:
+    """Deform smoothly, as in Ronneberger, Fischer, Brox: U-Net (2015), section 3.1.
 
-    The deformation of Ronneberger, Fischer, Brox: U-Net (2015), section 3.1. What comes from outside the
-    image is mirrored.
+    The displacements of 3x3 control points are Gaussian with a standard deviation of ``sigma`` pixels; between the
+    points they are cubic. Space outside the image is filled by its mirror image.
     """
     height, width = classes.shape
     across_y, across_x = _control_weights(height), _control_weights(width)
@@ -80,6 +88,47 @@ def elastic(image, classes, rng, sigma=10.0):
 
 
 @lru_cache(maxsize=8)
-def _control_weights(length):
-    """(length, 3): weights of the control points at the start, middle and end, by a natural cubic spline."""
+def _control_weights(length: int) -> np.ndarray:
+    """Compute the weights (length, 3) of the control points at start, middle and end, by a natural cubic spline."""
     return CubicSpline([0, 0.5, 1], np.eye(3), bc_type="natural")(np.linspace(0, 1, length))
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How training samples are augmented: ``on`` by the policy of that name, and each field after it by its step.
+
+    Attributes:
+        on: augment by the policy (for ISBI stacks, by the published augmentation).
+        policy: name in ``augmentation_policies.POLICIES``.
+        crop: cut out random squares of that side in pixels; 0 does not.
+        flip, rot90, elastic, gray: apply that step of ``STEPS``.
+    """
+    on: bool = True
+    policy: str = "default"
+    crop: int = 0
+    flip: bool = False
+    rot90: bool = False
+    elastic: bool = False
+    gray: bool = False
+
+
+# Field of Augmentation -> its step, in the order in which they are applied. A step takes image, classes and random
+# numbers, the field's value, and the lower end of the range of gray values.
+Step = Callable[[np.ndarray, np.ndarray, np.random.Generator, int, int], tuple[np.ndarray, np.ndarray]]
+STEPS: dict[str, Step] = {
+    "elastic": lambda image, classes, rng, value, input_min: elastic(image, classes, rng),
+    "crop": lambda image, classes, rng, value, input_min: patch(image, classes, value, rng),
+    "flip": lambda image, classes, rng, value, input_min: flip(image, classes, rng),
+    "rot90": lambda image, classes, rng, value, input_min: quarter_turns(image, classes, rng),
+    "gray": lambda image, classes, rng, value, input_min: gray_values(image, classes, rng, input_min),
+}
+
+
+def apply_steps(augmentation: Augmentation, image: np.ndarray, classes: np.ndarray, rng: np.random.Generator,
+                input_min: int = -1) -> tuple[np.ndarray, np.ndarray]:
+    """Apply the steps whose field of ``augmentation`` is set to an image with values from ``input_min`` to 1."""
+    for name, step in STEPS.items():
+        value = getattr(augmentation, name)
+        if value:
+            image, classes = step(image, classes, rng, value, input_min)
+    return image, classes

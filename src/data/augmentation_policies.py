@@ -1,8 +1,9 @@
-"""Augmentations under a name: what users of other U-Nets know, by albumentations and its random numbers.
+"""Augmentation policies: those of other U-Nets are made with albumentations.
 
-A recipe takes a picture (H, W, C) uint8, its classes (H, W), the size (height, width) and a ``numpy.random.Generator``,
-and gives both in that size.
+A policy takes an image (H, W, C) uint8, its classes (H, W), a size (height, width) and a ``numpy.random.Generator``,
+and returns image and classes in that size.
 """
+from collections.abc import Callable, Sequence
 from functools import cache
 from random import Random
 
@@ -12,23 +13,31 @@ import numpy as np
 from src.data import augment
 from src.data.transforms import resize_classes, resize_image
 
+Policy = Callable[[np.ndarray, np.ndarray, Sequence[int], np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
-def default(image, classes, size, rng):
-    """Random scale, crop and flips."""
+
+def default(image: np.ndarray, classes: np.ndarray, size: Sequence[int],
+            rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Apply a random scale, a random crop and random flips."""
     return augment.flip(*augment.scale_and_crop(image, classes, size, rng), rng)
 
 
-def case_study(image, classes, size, rng):
-    """Of MindSpore's CPU case study: transposition, flips, shift-scale-rotate and quarter turns."""
+def case_study(image: np.ndarray, classes: np.ndarray, size: Sequence[int],
+               rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Augment as MindSpore's case study on a CPU does: transpose, flip, shift, scale, rotate, quarter turns."""
     return _apply(_case_study(), image, classes, size, rng)
 
 
-def membrane(image, classes, size, rng):
-    """Of the Keras U-Net for membranes: small rotation, shifts, shear and zoom, and a flip; borders are repeated."""
+def membrane(image: np.ndarray, classes: np.ndarray, size: Sequence[int],
+             rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Augment as the Keras U-Net for membranes does: slightly rotate, shift, shear and zoom, and flip.
+
+    The space outside the image repeats its border.
+    """
     return _apply(_membrane(), image, classes, size, rng)
 
 
-RECIPES = {"default": default, "case_study": case_study, "membrane": membrane}
+POLICIES: dict[str, Policy] = {"default": default, "case_study": case_study, "membrane": membrane}
 
 
 @cache
@@ -54,11 +63,11 @@ def _membrane():
 
 def _apply(compose, image, classes, size, rng):
     image, classes = resize_image(image, size), resize_classes(classes, size)
-    # Not by a seed: with one, each transform draws the same numbers as the others.
+    # Not a seed: with one, each transform would draw the same numbers as the others.
     compose.set_random_state(rng, Random(int(rng.integers(2**32))))
     result = compose(image=image, mask=classes)
     image = np.ascontiguousarray(result["image"]).reshape(*result["mask"].shape, image.shape[2])
     classes = np.ascontiguousarray(result["mask"])
-    if classes.shape != tuple(size):       # turned, where it is not square
+    if classes.shape != tuple(size):       # an image that is not square was turned
         image, classes = resize_image(image, size), resize_classes(classes, size)
     return image, classes

@@ -2,23 +2,27 @@
 
 Ronneberger, Fischer, Brox 2015, arXiv:1505.04597, equation 2: w(x) = w_c + w0 exp(-(d1 + d2)^2 / (2 sigma^2)), d1 and
 d2 being the distances of a background pixel to the nearest and the second nearest object. w_c, the weight of the
-pixel's class, is the loss's own matter, and w0, 10 in the paper, is an option.
+pixel's class, belongs to the loss; w0, 10 in the paper, is an option.
 
-On its way through the transforms of a sample the map is the upper byte of the class numbers, 16 bits then: whatever
-moves class numbers moves it along, and what resizes them (``src.data.transforms``) takes the two apart.
+In the transforms of a sample, the map is the upper byte of class numbers of 16 bits. So the functions that move class
+numbers move it too; those that resize them (``src.data.transforms``) separate the two first.
 """
+from collections.abc import Iterator
+
 import numpy as np
 from scipy import ndimage
 
+from src.data.reader import Reader, ReaderWrapper
+
 SIGMA = 5.0
-FAR = int(4 * SIGMA)        # with both distances half of it or more, the weight is below 0.2 % of w0
-LEVELS = 255                # of a pixel's share of w0
+FAR = int(4 * SIGMA)        # pixels; where both distances are at least half of it, the weight is below 0.2 % of w0
+WEIGHT_STEPS = 255          # the weights 0 to 1 as a byte
 
 
-def border_map(classes):
-    """(H, W) classes -> (H, W) float32 from 0 to 1: the equation's second term in parts of w0, 0 inside objects.
+def border_map(classes: np.ndarray) -> np.ndarray:
+    """Compute the equation's second term, divided by w0: (H, W) classes -> (H, W) float32 from 0 to 1.
 
-    Objects are the connected regions (sides, not corners) of one class other than 0.
+    It is 0 inside objects. Objects are the regions of one class other than 0 that are connected by sides, not corners.
     """
     nearest = np.full((2, *classes.shape), np.inf, np.float32)      # the two smallest distances
     for mask, window in _objects(classes):
@@ -31,8 +35,8 @@ def border_map(classes):
     return weight.astype(np.float32)
 
 
-def _objects(classes):
-    """Each object as a mask in a window that reaches FAR pixels beyond it."""
+def _objects(classes: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[slice, ...]]]:
+    """Yield each object as a mask in a window that reaches FAR pixels beyond it."""
     for number in np.unique(classes[classes > 0]):
         labels, _ = ndimage.label(classes == number)
         for index, box in enumerate(ndimage.find_objects(labels), 1):
@@ -40,41 +44,35 @@ def _objects(classes):
             yield labels[window] == index, window
 
 
-class BorderReader:
+class BorderReader(ReaderWrapper):
     """A reader whose classes carry their weight maps in the upper byte.
 
-    Each map is made once and kept, a byte a pixel of the masks.
+    Each map is made once and kept: a byte for each pixel of the masks.
     """
 
-    def __init__(self, reader):
-        self.reader = reader
-        self.maps = {}
+    def __init__(self, reader: Reader):
+        super().__init__(reader)
+        self.maps: dict[int, np.ndarray] = {}
 
-    def __len__(self):
-        return len(self.reader)
-
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         image, classes = self.reader[index]
         if index not in self.maps:
-            self.maps[index] = np.rint(border_map(classes) * LEVELS).astype(np.uint8)
-        return image, pack(classes, self.maps[index])
-
-    def __getattr__(self, name):
-        return getattr(self.reader, name)
+            self.maps[index] = np.rint(border_map(classes) * WEIGHT_STEPS).astype(np.uint8)
+        return image, pack_weights(classes, self.maps[index])
 
 
-def pack(classes, border):
-    """Classes and map, both (H, W) uint8, as one (H, W) uint16."""
-    return classes | (border.astype(np.uint16) << 8)
+def pack_weights(classes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Pack classes and weights, both (H, W) uint8, into one (H, W) uint16."""
+    return classes | (weights.astype(np.uint16) << 8)
 
 
-def unpack(packed):
-    """What ``pack`` was given; classes alone have no map."""
+def split_weights(packed: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Undo ``pack_weights``: return (classes, weights); weights is None if there are only classes, in uint8."""
     if packed.dtype != np.uint16:
         return packed, None
     return (packed & 255).astype(np.uint8), (packed >> 8).astype(np.uint8)
 
 
-def pixel_weights(border, w0):
-    """(H, W) uint8 map -> (1, H, W) float32 weights, 1 to 1 + w0."""
-    return (1 + border.astype(np.float32) * np.float32(w0 / LEVELS))[None]
+def pixel_weights(weights: np.ndarray, w0: float) -> np.ndarray:
+    """Turn (H, W) uint8 weights into (1, H, W) float32 factors for the loss, from 1 to 1 + w0."""
+    return (1 + weights.astype(np.float32) * np.float32(w0 / WEIGHT_STEPS))[None]

@@ -1,13 +1,13 @@
-"""Folds: the samples of a data set in k parts, of which each validates once while the others train."""
+"""Folds: k parts of a data set. In each fold one part validates, and the others train."""
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from src.data.folders import LAYOUTS
-from src.data.samples import create_samples, entries
-from src.data.stacks import FOLDS, StackReader, fold_indices
+from src.data.layouts import LAYOUTS, VAL, Layout
+from src.data.samples import all_entries
+from src.data.stacks import FOLDS, fold_indices
+from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
-from src.model_utils.files import natural
 
 
 @dataclass(frozen=True)
@@ -17,16 +17,16 @@ class Fold:
     Attributes:
         number: from 1.
         train, validation: names of the samples, as in splits.json.
-        options: what makes train.py take these samples; empty where that takes a splits.json.
+        options: options of train.py that choose these samples; empty if it needs a splits.json.
     """
     number: int
-    train: list
-    validation: list
-    options: dict = field(default_factory=dict)
+    train: list[str]
+    validation: list[str]
+    options: dict[str, int] = field(default_factory=dict)
 
 
-def partition(count, folds, seed):
-    """Cut the numbers 0 to ``count`` - 1 into ``folds`` parts at random, their sizes as equal as can be.
+def partition(count: int, folds: int, seed: int) -> list[set[int]]:
+    """Divide the numbers 0 to ``count`` - 1 at random into ``folds`` parts whose sizes differ by at most one.
 
     Returns:
         list[set[int]]: the parts, the larger ones first.
@@ -35,50 +35,42 @@ def partition(count, folds, seed):
     return [set(part.tolist()) for part in np.array_split(order, folds)]
 
 
-def create_folds(config):
-    """The folds that the options ask for.
+def create_folds(config: Config) -> list[Fold]:
+    """Make the folds that the options ask for.
 
-    Five folds of ISBI stacks are those of ``cross_valid_ind``, where their slices can be cut into five equal parts;
-    all others are a ``partition`` by the seed.
+    Five folds of a layout with published folds are the published ones, which cross_valid_ind chooses, if its samples
+    can be divided into five equal parts. All others are a ``partition`` by the seed.
 
     Args:
-        config (Config): folds, the data set's options and seed count.
-
-    Returns:
-        list[Fold].
+        config (Config): folds, seed and the options of the data set.
 
     Raises:
-        UNetError: a validation part that is fixed already, fewer samples than folds, or see ``create_samples``.
+        UNetError: the data set has a fixed validation part or fewer samples than folds; see also ``create_samples``.
     """
-    _check(config)
-    names = _names(config)
+    layout = LAYOUTS[config.dataset]
+    _check(config, layout)
+    names = all_entries(config)
     folds = config.folds or min(FOLDS, len(names))
     if not 2 <= folds <= len(names):
-        raise UNetError(f"{folds} folds of {len(names)} samples: each fold validates on one sample at least, and "
-                        f"trains on another; give --folds=2 to --folds={len(names)}")
-    if config.dataset == "ISBI" and folds == FOLDS and len(names) % FOLDS == 0:
-        return [Fold(number, *([names[index] for index in part] for part in fold_indices(len(names), number)),
-                     {"cross_valid_ind": number}) for number in range(1, FOLDS + 1)]
+        raise UNetError(f"{folds} folds of {len(names)} samples: each fold needs at least one sample to validate on "
+                        f"and one to train on; give --folds=2 to --folds={len(names)}")
+    if layout.published_folds and folds == FOLDS and len(names) % FOLDS == 0:
+        return [_published_fold(names, number) for number in range(1, FOLDS + 1)]
     return [Fold(number, [name for index, name in enumerate(names) if index not in part],
                  [names[index] for index in sorted(part)])
             for number, part in enumerate(partition(len(names), folds, config.seed), 1)]
 
 
-def _names(config):
-    """Names of all samples, in their natural order."""
-    if config.dataset == "ISBI":
-        reader = StackReader(config.data_path)      # stacks of fewer slices than five have folds too
-        return [reader.entry(index, config.data_path) for index in range(len(reader))]
-    return sorted((name for part in create_samples(config) for name in entries(part, config.data_path)), key=natural)
+def _published_fold(names: list[str], number: int) -> Fold:
+    train, valid = ([names[index] for index in part] for part in fold_indices(len(names), number))
+    return Fold(number, train, valid, {"cross_valid_ind": number})
 
 
-def _check(config):
+def _check(config: Config, layout: Layout) -> None:
     if config.splits:
-        raise UNetError(f"splits is {config.splits}, but folds make splits of their own; leave it out, or train on "
-                        f"that split alone with train.py")
-    _, _, has_val = LAYOUTS.get(config.dataset, (None, False, False))
-    if has_val or config.split == 1.0 and config.dataset in LAYOUTS:
-        fixed = f"dataset {config.dataset}" if has_val else "split 1.0"
-        raise UNetError(f"{fixed} validates on the pictures of val/, so folds do not apply; train with train.py, or "
-                        f"put all pictures together and give them as dataset folders with another split, or as "
-                        f"membrane")
+        raise UNetError(f"splits is {config.splits}, but folds make their own splits; leave it out, or train on that "
+                        f"one split with train.py")
+    if layout.validates_on_val(config.split):
+        fixed = f"dataset {config.dataset}" if layout.val_folder == "always" else "split 1.0"
+        raise UNetError(f"{fixed} validates on the images of {VAL}/, so folds do not apply; train with train.py, or "
+                        f"put all images together and give them as dataset folders with another split, or as membrane")

@@ -1,257 +1,214 @@
-"""Samples as the network takes them, from any layout, without MindSpore."""
+"""Samples as the network takes them, from any layout. Without MindSpore."""
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from src.data import augment, border_weights, transforms
-from src.data.augmentation_policies import RECIPES
-from src.data.folders import list_pairs
-from src.data.image_mask_pairs import PairReader
-from src.data.splits import choose
-from src.data.stacks import StackReader, fold_indices
+from src.data import border_weights, transforms
+from src.data.augment import Augmentation, apply_steps
+from src.data.layouts import Source
+from src.data.reader import CachedReader, Reader
+from src.data.sample_transforms import Geometry, Transform
+from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
+from src.model_utils.files import natural
 
 
 @dataclass(frozen=True)
-class Geometry:
-    """Sizes, all (height, width) in pixels.
+class TrainingOptions:
+    """How training samples are drawn.
 
-    The picture is resized to ``content`` and padded with zeros to ``input``; with valid convolutions
-    ``content`` is what the network gives back, else both are the same.
+    Attributes:
+        augmentation: what is done to them.
+        seed: seed of order and augmentation.
+        shuffle: draw them in random order.
+        border_w0: largest weight of the borders between objects (see ``border_weights``); 0 makes no weights.
     """
-    input: tuple
-    content: tuple
-
-    @classmethod
-    def from_options(cls, image_size, crop=None, swap=False):
-        """Sizes from the options; ``swap`` for layouts whose options say [width, height]."""
-        order = slice(None, None, -1) if swap else slice(None)
-        size = tuple(image_size)[order]
-        content = tuple(crop)[order] if crop not in (None, "None") else size
-        if any(inner > outer for inner, outer in zip(content, size)):
-            raise UNetError(f"crop {list(crop)} is larger than image_size {list(image_size)}; crop is the size of the "
-                            f"network's output")
-        return cls(size, content)
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """What to do to training samples: the augmentation of that name (``on``), and the optional ones."""
-    on: bool = True
-    recipe: str = "default"
-    crop: int = 0
-    flip: bool = False
-    rot90: bool = False
-    elastic: bool = False
-    gray: bool = False
-
-
-class StackTransform:
-    """ISBI slices: scaled to ``low`` to 1, then resized, as in the published protocol."""
-
-    def __init__(self, geometry, low=-1):
-        self.geometry, self.low = geometry, low
-
-    def plain(self, image, classes):
-        """uint8 (H, W), classes (H, W) -> float32 image and classes, both of the geometry's input size."""
-        image = transforms.resize_image(transforms.to_unit_range(image, self.low), self.geometry.content)
-        classes = transforms.resize_two_classes(classes, self.geometry.content)
-        return (transforms.pad_to(image, self.geometry.input), transforms.pad_to(classes, self.geometry.input))
-
-    def augmented(self, image, classes, rng):
-        """As ``plain``, with random flips, crop-and-resize and brightness."""
-        image, classes = self.plain(image, classes)
-        for step in (augment.flip, augment.crop_and_resize):
-            image, classes = step(image, classes, rng)
-        return augment.brightness(image, classes, rng, self.low)
-
-
-class FolderTransform:
-    """Pictures of any size: resized, then scaled to ``low`` to 1; ``recipe`` names the augmentation policy."""
-
-    def __init__(self, geometry, low=-1, recipe="default"):
-        self.geometry, self.low, self.recipe = geometry, low, RECIPES[recipe]
-
-    def plain(self, image, classes):
-        """uint8 (H, W, C), classes (H, W) -> float32 image and classes, both of the geometry's input size."""
-        return self._finish(transforms.resize_image(image, self.geometry.content),
-                            transforms.resize_classes(classes, self.geometry.content))
-
-    def augmented(self, image, classes, rng):
-        """As ``plain``, augmented by the recipe."""
-        return self._finish(*self.recipe(image, classes, self.geometry.content, rng))
-
-    def _finish(self, image, classes):
-        image = transforms.to_unit_range(image, self.low)
-        return (transforms.pad_to(image, self.geometry.input), transforms.pad_to(classes, self.geometry.input))
+    augmentation: Augmentation = Augmentation()
+    seed: int = 1
+    shuffle: bool = True
+    border_w0: float = 0.0
 
 
 class TrainingSamples:
     """Training samples, addressed by their position in the run.
 
-    ``samples[position]`` depends on the seed and the position alone, not on what was drawn before, so a run
-    can be taken up anywhere and ranks never share a random stream. It is (image, label): (C, H, W) float32
-    in the input range and (num_classes, h, w) float32 one-hot, with ``border_w0`` a channel more, the pixels' weights.
+    ``samples[position]`` depends only on the seed and the position, not on what was drawn before. So a run can resume
+    anywhere, and ranks never share random numbers. It is (image, label): (C, H, W) float32 in the input range, and
+    (num_classes, h, w) float32 one-hot; with ``border_w0`` one more channel has the weights of the pixels.
+
+    Raises:
+        UNetError: patches larger than the image.
     """
 
-    def __init__(self, reader, indices, transform, num_classes, augmentation=Augmentation(), seed=1, shuffle=True,
-                 border_w0=0.0):
-        self.reader = border_weights.BorderReader(reader) if border_w0 else reader
-        self.border_w0 = border_w0
+    def __init__(self, reader: Reader, indices: Iterable[int], transform: Transform, num_classes: int,
+                 options: TrainingOptions = TrainingOptions()):
+        self.reader: Reader = border_weights.BorderReader(reader) if options.border_w0 else reader
         self.indices = list(indices)
         self.transform = transform
         self.num_classes = num_classes
-        self.augmentation = augmentation
-        self.seed = seed
-        self.shuffle = shuffle
-        if augmentation.crop > min(transform.geometry.input):
+        self.options = options
+        if options.augmentation.crop > min(transform.geometry.input):
             height, width = transform.geometry.input
-            raise UNetError(f"train_crop {augmentation.crop} is larger than the image, which image_size makes "
+            raise UNetError(f"train_crop {options.augmentation.crop} is larger than the image, which image_size makes "
                             f"{height}x{width} (height x width)")
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, position):
+    def __getitem__(self, position: int) -> tuple[np.ndarray, np.ndarray]:
         position = int(position)
+        options = self.options
         data_pass, slot = divmod(position, len(self))
-        if self.shuffle:
-            slot = _order(len(self), self.seed, data_pass)[slot]
+        if options.shuffle:
+            slot = _order(len(self), options.seed, data_pass)[slot]
         image, classes = self.reader[self.indices[slot]]
-        rng = np.random.default_rng((self.seed, position))
-        image, classes = (self.transform.augmented(image, classes, rng) if self.augmentation.on
+        rng = np.random.default_rng((options.seed, position))
+        image, classes = (self.transform.augmented(image, classes, rng) if options.augmentation.on
                           else self.transform.plain(image, classes))
-        image, classes = self._patch(image, classes, rng)
+        image, classes = apply_steps(options.augmentation, image, classes, rng, self.transform.input_min)
         classes = transforms.center_crop(classes, self._label_size(classes.shape))
-        classes, weights = border_weights.unpack(classes)
+        classes, weights = border_weights.split_weights(classes)
         label = transforms.one_hot(classes, self.num_classes)
         if weights is not None:
-            label = np.concatenate([label, border_weights.pixel_weights(weights, self.border_w0)])
+            label = np.concatenate([label, border_weights.pixel_weights(weights, options.border_w0)])
         return transforms.channels_first(image), label
 
-    def class_counts(self):
-        """(num_classes,) number of pixels of each class in the masks, without augmentation."""
-        return sum(np.bincount(border_weights.unpack(self.reader[index][1])[0].ravel(), minlength=self.num_classes)
-                   for index in self.indices)
+    def class_counts(self) -> np.ndarray:
+        """Count the pixels of each class in the masks, without augmentation: (num_classes,) integers."""
+        counts = np.zeros(self.num_classes, np.int64)
+        for index in self.indices:
+            classes, _ = border_weights.split_weights(self.reader[index][1])
+            counts += np.bincount(classes.ravel(), minlength=self.num_classes)
+        return counts
 
-    def as_validation(self, keep_label_size=False):
-        """The same samples in order and without augmentation: ValidationSamples."""
+    def as_validation(self, keep_label_size: bool = False) -> "ValidationSamples":
+        """Return the same samples in order, without augmentation and weights."""
         reader = self.reader.reader if isinstance(self.reader, border_weights.BorderReader) else self.reader
         return ValidationSamples(reader, self.indices, self.transform, self.num_classes, keep_label_size)
 
     @property
-    def image_shape(self):
+    def image_shape(self) -> tuple[int, ...]:
         """(C, H, W) of a sample's image."""
         return self[0][0].shape
 
     @property
-    def label_shape(self):
-        """(num_classes, h, w) of a sample's label, one channel more with weights."""
+    def label_shape(self) -> tuple[int, ...]:
+        """(num_classes, h, w) of a sample's label; with weights, one channel more."""
         return self[0][1].shape
 
-    def scale(self, most=100):
-        """What training resizes its pictures by, as a factor of the side: the median over (``most`` of) them."""
+    def scale(self, most: int = 100) -> float:
+        """Return the factor by which training resizes a side: the median over ``most`` images, evenly spread."""
         step = max(1, len(self) // most)
         height, width = self.transform.geometry.content
         sizes = [self.reader.size(index) for index in self.indices[::step]]
         return float(np.median([np.sqrt(height * width / (own[0] * own[1])) for own in sizes]))
 
-    def _patch(self, image, classes, rng):
-        if self.augmentation.elastic:
-            image, classes = augment.elastic(image, classes, rng)
-        if self.augmentation.crop:
-            image, classes = augment.patch(image, classes, self.augmentation.crop, rng)
-        if self.augmentation.flip:
-            image, classes = augment.flip(image, classes, rng)
-        if self.augmentation.rot90:
-            image, classes = augment.quarter_turns(image, classes, rng)
-        if self.augmentation.gray:
-            image, classes = augment.gray_values(image, classes, rng, self.transform.low)
-        return image, classes
-
-    def _label_size(self, size):
+    def _label_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
         geometry = self.transform.geometry
         return tuple(side - (outer - inner) for side, outer, inner in zip(size, geometry.input, geometry.content))
 
 
 @lru_cache(maxsize=2)
-def _order(length, seed, data_pass):
-    """The order of one pass over the data; cached, as all samples of a pass ask for it."""
+def _order(length: int, seed: int, data_pass: int) -> list[int]:
+    """Return the order of one pass over the data; cached, since all samples of a pass need it."""
     return np.random.default_rng((seed, data_pass, length)).permutation(length).tolist()
 
 
 class ValidationSamples:
     """Validation samples in order.
 
-    ``samples[i]`` is (image, classes): (C, H, W) float32 in the input range, and (h, w) uint8 classes of the
-    network's output size, or of the picture's own size with ``keep_label_size``.
+    ``samples[i]`` is (image, classes): (C, H, W) float32 in the input range, and (h, w) uint8 classes of the network's
+    output size, or with ``keep_label_size`` of the mask's own size.
     """
 
-    def __init__(self, reader, indices, transform, num_classes, keep_label_size=False):
+    def __init__(self, reader: Reader, indices: Iterable[int], transform: Transform, num_classes: int,
+                 keep_label_size: bool = False):
         self.reader = reader
         self.indices = list(indices)
         self.transform = transform
         self.num_classes = num_classes
         self.keep_label_size = keep_label_size
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         image, own_classes = self.reader[self.indices[int(index)]]
         image, classes = self.transform.plain(image, own_classes)
         classes = own_classes if self.keep_label_size else transforms.center_crop(classes,
                                                                                    self.transform.geometry.content)
         return transforms.channels_first(image), np.ascontiguousarray(classes)
 
-    def name(self, index):
-        """Name of a sample, for messages and tables."""
+    def name(self, index: int) -> str:
+        """Return the name of a sample, for messages and tables."""
         return self.reader.name(self.indices[index])
 
-    def own_classes(self, index):
-        """(H, W) uint8 classes of a sample in its picture's own size."""
+    def own_classes(self, index: int) -> np.ndarray:
+        """Return (H, W) uint8 classes of a sample in its mask's own size."""
         return self.reader[self.indices[index]][1]
 
-    def pixels(self, index, size):
-        """(h, w, 3) uint8 RGB of a sample's image as the network sees it, fitted to its label's ``size``."""
+    def pixels(self, index: int, size: tuple[int, int]) -> np.ndarray:
+        """Return (h, w, 3) uint8 RGB of a sample's image as the network sees it, resized to its label's ``size``."""
         image, _ = self.transform.plain(*self.reader[self.indices[index]])
-        image = transforms.from_unit_range(image, self.transform.low)
+        image = transforms.from_unit_range(image, self.transform.input_min)
         image = transforms.center_crop(np.atleast_3d(image), self.transform.geometry.content)
         image = transforms.resize_image(np.ascontiguousarray(image), size)
-        return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image[..., ::-1]     # pictures are read as BGR
+        return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image[..., ::-1]     # readers give BGR
 
 
-def stack_samples(data_dir, geometry, cross_val_ind=1, augmentation=Augmentation(), num_classes=2, seed=1,
-                  border_w0=0.0, splits="", low=-1):
-    """Training and validation samples of one ISBI fold, or of a file of ``src.data.splits``."""
-    reader = StackReader(data_dir)
-    if splits:
-        train, valid = choose([reader.name(index) for index in range(len(reader))], splits)
-    else:
-        train, valid = fold_indices(len(reader), cross_val_ind)
-    transform = StackTransform(geometry, low)
-    return (TrainingSamples(reader, train, transform, num_classes, augmentation, seed, border_w0=border_w0),
-            ValidationSamples(reader, valid, transform, num_classes))
+def open_samples(source: Source, transform: Transform, options: TrainingOptions = TrainingOptions(),
+                 keep_label_size: bool = False) -> tuple[TrainingSamples, ValidationSamples]:
+    """Open a data set and divide it into training and validation samples.
+
+    Args:
+        source: the data set.
+        transform: makes images and classes fit for the network.
+        options: how training samples are drawn.
+        keep_label_size: leave the validation classes in the masks' own sizes.
+
+    Raises:
+        UNetError: the data set is missing or incomplete, cannot be divided, or does not fit the options.
+    """
+    reader = source.open()
+    train, valid = source.divide(reader)
+    return (TrainingSamples(CachedReader(reader, source.cache_mb), train, transform, source.num_classes, options),
+            ValidationSamples(CachedReader(reader, source.cache_mb), valid, transform, source.num_classes,
+                              keep_label_size))
 
 
-def folder_samples(data_dir, geometry, split=0.8, augmentation=Augmentation(), num_channels=3, num_classes=2,
-                   eval_resize=False, seed=1, shuffle=True, border_w0=0.0, layout="folders", splits="", cache_mb=0,
-                   low=-1):
-    """Training and validation samples of pictures and masks; ``layout`` is one of ``src.data.folders.LAYOUTS``."""
-    parts = list_pairs(data_dir, split, layout)
-    if splits:
-        pairs = [pair for part in parts for pair in part]
-        chosen = choose([pair.path_below(data_dir) for pair in pairs], splits)
-        parts = [[pairs[index] for index in part] for part in chosen]
-    train, valid = (PairReader(pairs, num_channels, num_classes, cache_mb) for pairs in parts)
-    transform = FolderTransform(geometry, low, augmentation.recipe)
-    return (TrainingSamples(train, range(len(train)), transform, num_classes, augmentation, seed, shuffle, border_w0),
-            ValidationSamples(valid, range(len(valid)), transform, num_classes, keep_label_size=eval_resize))
+def entries(samples: TrainingSamples | ValidationSamples, root: str) -> list[str]:
+    """Return the names of samples in splits.json; ``root`` is the data set's folder."""
+    return [samples.reader.entry(index, root) for index in samples.indices]
 
 
-def input_low(input_range):
-    """The lower end of the option ``input_range``.
+# ---- from the options
+
+
+def create_samples(config: Config) -> tuple[TrainingSamples, ValidationSamples]:
+    """Open the training and validation samples that the options ask for.
+
+    Raises:
+        UNetError: see ``open_samples``.
+    """
+    return open_samples(*_from_options(config), keep_label_size=config.eval_resize)
+
+
+def all_entries(config: Config) -> list[str]:
+    """Return the names in splits.json of all samples of the data set, in their natural order.
+
+    Raises:
+        UNetError: the data set is missing or incomplete, or options that no part of it can be trained with.
+    """
+    source, transform, options = _from_options(config)
+    reader = source.open()
+    samples = TrainingSamples(reader, range(len(reader)), transform, source.num_classes, options)
+    return sorted(entries(samples, config.data_path), key=natural)
+
+
+def input_min(input_range: list[int]) -> int:
+    """Return the lower end of the option ``input_range``.
 
     Raises:
         UNetError: it is neither [-1, 1] nor [0, 1].
@@ -261,31 +218,12 @@ def input_low(input_range):
     return input_range[0]
 
 
-def entries(samples, root):
-    """Names of training or validation samples in splits.json; ``root`` is the data set's folder."""
-    return [samples.reader.entry(index, root) for index in samples.indices]
-
-
-def create_samples(config):
-    """Training and validation samples that the options ask for.
-
-    Returns:
-        tuple: (TrainingSamples, ValidationSamples).
-    """
+def _from_options(config: Config) -> tuple[Source, Transform, TrainingOptions]:
+    source = Source(config.dataset, config.data_path, config.num_channels, config.num_classes, config.split,
+                    config.cross_valid_ind, config.splits, config.cache_mb)
+    geometry = Geometry.from_options(config.image_size, config.crop, source.layout.width_first)
+    transform = source.layout.transform(geometry, input_min(config.input_range), config.augmentation)
     augmentation = Augmentation(config.train_augment, config.augmentation, config.train_crop, config.augment_flip,
                                 config.augment_rot90, config.augment_elastic, config.augment_gray)
-    more = {"seed": config.seed, "border_w0": config.border_w0 if config.border_weight else 0.0,
-            "splits": config.splits, "low": input_low(config.input_range)}
-    is_stack = config.dataset == "ISBI"
-    geometry = Geometry.from_options(config.image_size, config.crop, swap=not is_stack)
-    if is_stack:
-        if config.augmentation != "default":
-            raise UNetError(f"augmentation {config.augmentation} is for pictures and masks in folders; leave it at "
-                            f"default for ISBI stacks")
-        if config.num_channels != 1:
-            raise UNetError(f"num_channels {config.num_channels}: ISBI stacks are gray; set num_channels to 1")
-        return stack_samples(config.data_path, geometry, config.cross_valid_ind, augmentation, config.num_classes,
-                             **more)
-    return folder_samples(config.data_path, geometry, config.split, augmentation, config.num_channels,
-                          config.num_classes, config.eval_resize, layout=config.dataset, cache_mb=config.cache_mb,
-                          **more)
+    return source, transform, TrainingOptions(augmentation, config.seed,
+                                              border_w0=config.border_w0 if config.border_weight else 0.0)

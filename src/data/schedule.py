@@ -1,6 +1,7 @@
-"""Which samples each step of a run takes, on every rank: arithmetic alone."""
+"""Which samples each step of a run takes, on every rank. All of it is arithmetic."""
 from dataclasses import dataclass
 
+from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 
 
@@ -8,9 +9,9 @@ from src.model_utils.errors import UNetError
 class Schedule:
     """The steps of a run.
 
-    An epoch passes ``repeat`` times over ``samples`` training samples and takes as many whole batches as
-    they give; what is left of the last pass is dropped. A position counts samples from the start of the
-    run, dropped ones included: position p belongs to pass p // samples.
+    An epoch passes ``repeat`` times over ``samples`` training samples and takes as many whole batches as they give; the
+    rest is dropped. A position counts samples from the start of the run, dropped ones included: position p belongs to
+    pass p // samples.
 
     Attributes:
         samples: number of training samples.
@@ -25,47 +26,47 @@ class Schedule:
     batch_size: int
     group_size: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.steps_per_epoch == 0:
             ranks = f" on {self.group_size} ranks" if self.group_size > 1 else ""
             raise UNetError(f"a batch of {self.batch_size}{ranks} is larger than the {self.samples} training samples "
                             f"times repeat {self.repeat}; lower batch_size or raise repeat")
 
     @property
-    def steps_per_epoch(self):
+    def steps_per_epoch(self) -> int:
         """Whole batches in an epoch."""
         return self.samples * self.repeat // (self.batch_size * self.group_size)
 
     @property
-    def images_per_step(self):
-        """Samples a step on all ranks."""
+    def images_per_step(self) -> int:
+        """Samples a step, of all ranks together."""
         return self.batch_size * self.group_size
 
     @property
-    def total_steps(self):
+    def total_steps(self) -> int:
         """Steps of the run."""
         return self.steps_per_epoch * self.epochs
 
-    def epoch_and_step(self, done):
-        """(epoch, step in the epoch) of the last of ``done`` >= 1 steps, both counted from 1."""
+    def epoch_and_step(self, done: int) -> tuple[int, int]:
+        """Return (epoch, step in the epoch) of the last of ``done`` >= 1 steps, both counted from 1."""
         epoch, step = divmod(done - 1, self.steps_per_epoch)
         return epoch + 1, step + 1
 
-    def positions(self, step, rank=0):
-        """Positions of the samples that ``rank`` takes in ``step`` (from 0)."""
+    def positions(self, step: int, rank: int = 0) -> range:
+        """Return the positions of the samples that ``rank`` takes in ``step`` (from 0)."""
         epoch, step_in_epoch = divmod(step, self.steps_per_epoch)
         start = (epoch * self.samples * self.repeat
                  + (step_in_epoch * self.group_size + rank) * self.batch_size)
         return range(start, start + self.batch_size)
 
 
-def make_schedule(config, samples, group_size=1):
-    """The Schedule that the options ask for.
+def make_schedule(config: Config, samples: int, group_size: int = 1) -> Schedule:
+    """Make the Schedule that the options ask for.
 
-    The model zoo's arithmetic: a run has floor(epochs / repeat) epochs of ``repeat`` passes each.
+    As in the model zoo, a run has floor(epochs / repeat) epochs of ``repeat`` passes each.
 
     Raises:
-        UNetError: no whole epoch, or a batch larger than an epoch.
+        UNetError: the run is shorter than one epoch, or a batch is larger than an epoch.
     """
     epochs_option = "distribute_epochs" if config.run_distribute else "epochs"
     passes = config.distribute_epochs if config.run_distribute else config.epochs

@@ -1,8 +1,9 @@
-"""Which samples train and which validate, as a file: ``{"train": [name, ...], "validation": [name, ...]}``.
+"""The file splits.json, which says what trains: ``{"train": [name, ...], "validation": [name, ...]}``.
 
-Names are ``slice N`` for stacks (N from 0), and the picture's path below the data set's folder for the others.
+A name is ``slice N`` for stacks (N from 0), and the image's path below the data set's folder for other layouts.
 """
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from src.model_utils.errors import UNetError, some
@@ -11,24 +12,28 @@ from src.model_utils.files import write_atomically
 PARTS = ("train", "validation")
 
 
-def write_splits(path, train, validation):
-    """Write the names of both parts, whole or not at all."""
+def write_splits(path: str | Path, train: Iterable[str], validation: Iterable[str]) -> None:
+    """Write the names of both parts, whole or not at all.
+
+    Raises:
+        UNetError: the file cannot be written.
+    """
     text = json.dumps(dict(zip(PARTS, (list(train), list(validation)))), indent=1)
     write_atomically(path, text.encode())
 
 
-def read_splits(path):
-    """Return (training names, validation names).
+def read_splits(path: str | Path) -> list[list[str]]:
+    """Return [training names, validation names].
 
     Raises:
-        UNetError: no such file, not of this form, or a name that is twice in it.
+        UNetError: there is no such file, it has another form, or it has a name twice.
     """
     path = Path(path)
     try:
         splits = json.loads(path.read_text(encoding="utf-8"))
         parts = [splits[part] for part in PARTS]
         if not all(isinstance(part, list) and all(isinstance(name, str) for name in part) for part in parts):
-            raise ValueError("names are text")
+            raise ValueError("expected two lists of text")
     except FileNotFoundError:
         raise UNetError(f"no such file: {path}; give a splits.json of an earlier run with --splits") from None
     except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -42,11 +47,11 @@ def read_splits(path):
     return parts
 
 
-def choose(names, path):
-    """Indices of the training and of the validation samples among ``names``, in the order of the file.
+def choose(names: Sequence[str], path: str | Path) -> tuple[list[int], list[int]]:
+    """Return the indices among ``names`` of the training and of the validation samples, in the order of the file.
 
     Raises:
-        UNetError: see ``read_splits``; also a name that the data set does not have.
+        UNetError: see ``read_splits``; also a name that is not among ``names``.
     """
     index = {name: number for number, name in enumerate(names)}
     parts = read_splits(path)
@@ -54,4 +59,5 @@ def choose(names, path):
     if unknown:
         raise UNetError(f"{path}: {len(unknown)} names are not in the data set ({some(unknown)}); give the splits.json "
                         f"of a run on this data set")
-    return tuple([index[name] for name in part] for part in parts)
+    train, validation = ([index[name] for name in part] for part in parts)
+    return train, validation

@@ -10,11 +10,11 @@ IMAGE_STACK = "train-volume.tif"
 LABEL_STACK = "train-labels.tif"
 FOLDS = 5
 
-# By how much a mean of probabilities may leave 0 to 1: the rounding of float32.
+# Rounding of float32 can move a mean of probabilities this far out of the range 0 to 1.
 ROUNDING = 1e-5
 
 
-def fold_indices(length, fold, ratio=0.8):
+def fold_indices(length: int, fold: int, ratio: float = 0.8) -> tuple[np.ndarray, np.ndarray]:
     """Split ``length`` slices into training and validation slices of one of the five folds.
 
     The indices are shuffled with RandomState(0), rotated right by ``fold`` times the validation part, and
@@ -22,6 +22,9 @@ def fold_indices(length, fold, ratio=0.8):
 
     Returns:
         tuple: (training indices, validation indices), two int arrays.
+
+    Raises:
+        UNetError: fewer slices than folds.
     """
     if length < FOLDS:
         raise UNetError(f"{length} slices cannot be split into {FOLDS} folds; at least {FOLDS} slices are needed")
@@ -33,14 +36,17 @@ def fold_indices(length, fold, ratio=0.8):
 
 
 class StackReader:
-    """The slices of ``train-volume.tif`` with the classes of ``train-labels.tif``.
+    """Reader of the slices of ``train-volume.tif`` with the classes of ``train-labels.tif``.
 
     ``reader[i]`` is (image, classes): (H, W) uint8 gray values and (H, W) uint8 classes, 0 = membrane,
     1 = cell.
+
+    Raises:
+        UNetError: no such folder, or stacks that are missing, damaged or of different shapes.
     """
 
-    def __init__(self, data_dir):
-        folder = Path(data_dir)
+    def __init__(self, data_dir: str | Path):
+        self.folder = folder = Path(data_dir)
         if not folder.is_dir():
             raise UNetError(f"no such data folder: {folder}; give the folder that holds {IMAGE_STACK} and "
                             f"{LABEL_STACK} with --data_path")
@@ -50,46 +56,51 @@ class StackReader:
             raise UNetError(f"{folder}: {IMAGE_STACK} holds {describe(self.images)}, {LABEL_STACK} holds "
                             f"{describe(self.classes)}; the two must agree")
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         return self.images[index], self.classes[index]
 
-    def size(self, index):
-        """(height, width) of a slice."""
-        return self.images[index].shape
+    def size(self, index: int) -> tuple[int, int]:
+        """Return (height, width) of a slice."""
+        height, width = self.images[index].shape
+        return height, width
 
-    def name(self, index):
-        """Name of a slice, for messages and tables."""
+    def name(self, index: int) -> str:
+        """Return the name of a slice."""
         return f"slice {index}"
 
-    def entry(self, index, root):
-        """Name of a slice in splits.json."""
+    def entry(self, index: int, root: str | Path) -> str:
+        """Return the name of a slice in splits.json."""
         return self.name(index)
 
-    def kind(self, index):
-        """How the slice is stored."""
+    def kind(self, index: int) -> str:
+        """Return how a slice is stored: always gray."""
         return "gray"
 
-    def levels(self, index):
-        """The values of its label, which are known to be right."""
+    def mask_values(self, index: int) -> np.ndarray:
+        """Return the classes of a slice; the file has been checked to hold no other values."""
         return np.unique(self.classes[index])
 
+    def folders(self) -> set[Path]:
+        """Return the folder of the stacks."""
+        return {self.folder}
 
-def describe(stack):
-    """Number and size of a stack's pages, for messages."""
+
+def describe(stack: np.ndarray) -> str:
+    """Return number and size of a stack's pages, for messages."""
     return f"{stack.shape[0]} pages of {stack.shape[2]}x{stack.shape[1]}"
 
 
-def read_classes(path):
+def read_classes(path: str | Path) -> np.ndarray:
     """Read a stack of labels, 0 (membrane) and 255 (cell), or 0 and 1.
 
     Returns:
         np.ndarray: (pages, height, width) uint8 of 0 and 1.
 
     Raises:
-        UNetError: what ``read_stack`` raises, or other values.
+        UNetError: see ``read_stack``; also other values.
     """
     labels = read_stack(path)
     values = np.unique(labels).tolist()
@@ -99,17 +110,17 @@ def read_classes(path):
     return (labels > 0).astype(np.uint8)
 
 
-def read_probabilities(path):
+def read_probabilities(path: str | Path) -> np.ndarray:
     """Read a stack of probabilities, as predict.py saves them.
 
     Returns:
-        np.ndarray: (pages, height, width) float32 from 0 to 1, up to the rounding.
+        np.ndarray: (pages, height, width) float32 from 0 to 1, except for rounding.
 
     Raises:
-        UNetError: what ``read_stack`` raises, or other values.
+        UNetError: see ``read_stack``; also other values.
     """
     stack = read_stack(path, np.float32)
-    # "not all within" rather than its opposite, so that NaN is refused too.
+    # "not (all inside)" instead of "any outside", so that NaN is refused too.
     if not ((stack >= -ROUNDING) & (stack <= 1 + ROUNDING)).all():
         raise UNetError(f"{path}: values from {stack.min()} to {stack.max()} found; expected probabilities, 0 to 1 "
                         f"(predict.py --save_probability=True writes such a stack)")

@@ -1,11 +1,12 @@
-"""A sample data set that the project makes itself: stacks that look like the ISBI 2012 ones.
+"""A synthetic sample data set: stacks that look like those of ISBI 2012.
 
-``python -m src.data.synthetic --output=DIR`` writes ``train-volume.tif`` and ``train-labels.tif``. Cells are
-the regions of moving points, their borders the membranes; vesicles and mitochondria look like membranes in
-places but are none; noise, shading and contrast vary from slice to slice.
+``python -m src.data.synthetic --output=DIR`` writes ``train-volume.tif`` and ``train-labels.tif``. Each cell is the
+region of a point that moves from slice to slice; membranes are the borders of cells. Vesicles and mitochondria partly
+look like membranes. Noise, shading and contrast vary from slice to slice.
 """
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -24,7 +25,7 @@ MITOCHONDRIA_PER_CELL = 0.5
 GRAY = {"cell": 165.0, "membrane": 70.0, "vesicle": 95.0, "mitochondrion": 115.0}
 
 
-def make_stacks(slices=10, size=512, seed=1):
+def make_stacks(slices: int = 10, size: int = 512, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Make image and label stacks.
 
     Args:
@@ -37,7 +38,7 @@ def make_stacks(slices=10, size=512, seed=1):
     """
     rng = np.random.default_rng(seed)
     count = max(4, round(size * size / CELL_AREA))
-    # A margin around the picture, so that cells at its edges have neighbours too.
+    # A margin around the image, so that cells at its edges have neighbours too.
     points = _scatter(rng, round(count * 1.3 ** 2), -0.15 * size, 1.15 * size)
     drift = rng.normal(0, 2.5, points.shape)
     warp = _smooth_noise(rng, (2, size, size), 28) * 14
@@ -53,7 +54,7 @@ def make_stacks(slices=10, size=512, seed=1):
 
 
 def _scatter(rng, count, low, high):
-    """Random points, dense in some places and sparse in others, so that there are small cells and large ones."""
+    """Scatter points, densely in some places and sparsely in others, so that cells are small and large."""
     candidates = rng.uniform(low, high, (6 * count, 2))
     density = _smooth_noise(rng, (64, 64), 5)
     where = ((candidates - low) / (high - low) * 63.99).astype(int)
@@ -107,7 +108,7 @@ def _add_organelles(image, border, rng):
 
 
 def _ellipse(size, y, x, a, b, angle):
-    """A window around an ellipse, and there the distance from its centre in units of its radius."""
+    """Return a window around an ellipse, and in it the distance from the centre in units of the radius."""
     reach = int(max(a, b) * 1.6) + 3
     window = slice(max(0, y - reach), min(size, y + reach)), slice(max(0, x - reach), min(size, x + reach))
     rows, columns = np.mgrid[window]
@@ -117,9 +118,9 @@ def _ellipse(size, y, x, a, b, angle):
 
 
 def _smooth_noise(rng, shape, sigma):
-    """Gaussian noise smoothed over ``sigma`` pixels of the last two axes, with standard deviation one."""
+    """Make Gaussian noise, smoothed over ``sigma`` pixels of the last two axes, with a standard deviation of one."""
     height, width = shape[-2:]
-    step = max(1, int(sigma // 4))    # smooth noise is made small and enlarged, which is much faster
+    step = max(1, int(sigma // 4))    # making smooth noise small and enlarging it is much faster
     small = rng.normal(size=(*shape[:-2], -(-height // step), -(-width // step)))
     noise = gaussian_filter(small, [0] * (len(shape) - 2) + [sigma / step] * 2, mode="wrap")
     noise = (noise - noise.mean()) / noise.std()
@@ -130,14 +131,18 @@ def _smooth_noise(rng, shape, sigma):
     return np.stack(layers).reshape(shape)
 
 
-def write_sample(folder, slices=10, size=512, seed=1):
-    """Write the two stacks into ``folder``; see ``make_stacks``."""
+def write_sample(folder: str | Path, slices: int = 10, size: int = 512, seed: int = 1) -> None:
+    """Write the two stacks into ``folder``; see ``make_stacks``.
+
+    Raises:
+        UNetError: a file cannot be written.
+    """
     for name, stack in zip((IMAGE_STACK, LABEL_STACK), make_stacks(slices, size, seed)):
         write_stack(Path(folder) / name, stack)
 
 
-def main(argv=None):
-    """Command line of the sample."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write a sample as the command line says; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m src.data.synthetic", description="Write an ISBI-like sample.")
     parser.add_argument("--output", default="sample_data", help="folder to write to (default: sample_data)")
     parser.add_argument("--slices", type=int, default=10, help="pages of each stack (default: 10)")

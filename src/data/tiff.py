@@ -1,6 +1,7 @@
-"""Multi-page TIFF files: 8-bit gray pictures, and probabilities."""
+"""Multi-page TIFF files: stacks of 8-bit gray images, and of probabilities."""
 import io
 import logging
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,25 +11,26 @@ import tifffile
 from src.model_utils.errors import UNetError
 from src.model_utils.files import write_atomically
 
-# A header can claim any size; nothing is allocated for a stack beyond this.
+# A header can claim any size; larger stacks are refused before memory is allocated.
 MAX_PIXELS = 10**9
 
-KINDS = {np.uint8: "8-bit gray", np.float32: "32-bit float"}
-TIFF_ENDING = ".tif"
+KINDS: dict[type, str] = {np.uint8: "8-bit gray", np.float32: "32-bit float"}
+TIFF_ENDINGS = {".tif", ".tiff"}
 
 
-def read_stack(path, dtype=np.uint8):
+def read_stack(path: str | Path, dtype: type = np.uint8) -> np.ndarray:
     """Read a multi-page TIFF of one channel.
 
     Args:
         path (Path): the file.
-        dtype (type): np.uint8 or np.float32, of which kind its pixels have to be.
+        dtype (type): expected kind of the pixels, np.uint8 or np.float32.
 
     Returns:
         np.ndarray: (pages, height, width) of ``dtype``.
 
     Raises:
-        UNetError: missing, unreadable, truncated, pixels of another kind, or pages of different size.
+        UNetError: the file is missing, unreadable or truncated, has pixels of another kind, or pages of different
+            sizes.
     """
     path = Path(path)
     if not path.is_file():
@@ -38,37 +40,41 @@ def read_stack(path, dtype=np.uint8):
 
 
 @contextmanager
-def open_tiff(path):
-    """Yield the ``tifffile.TiffFile`` of ``path``; whatever is wrong with it ends in a UNetError."""
-    complaints = _Complaints()
+def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
+    """Yield the ``tifffile.TiffFile`` of ``path``.
+
+    Raises:
+        UNetError: the file cannot be opened, or is found to be damaged while its pages are read.
+    """
+    log = _ErrorLog()
     logger = logging.getLogger("tifffile")
     propagate, logger.propagate = logger.propagate, False
-    logger.addHandler(complaints)
+    logger.addHandler(log)
     try:
         with tifffile.TiffFile(path) as file:
             yield file
-        # tifffile reads what it can of a damaged file, and logs the rest.
-        if complaints.messages:
-            raise ValueError(complaints.messages[0])
+        # tifffile reads a damaged file as far as it can, and only logs what is wrong.
+        if log.messages:
+            raise ValueError(log.messages[0])
     except UNetError:
         raise
-    # The decoders have no common base for what a damaged file raises.
+    # The decoders have no common base class for the errors of damaged files.
     except Exception as error:
         raise UNetError(f"{path}: not a readable TIFF file, damaged or truncated "
                         f"({type(error).__name__}: {str(error)[:120]})") from None
     finally:
-        logger.removeHandler(complaints)
+        logger.removeHandler(log)
         logger.propagate = propagate
 
 
-class _Complaints(logging.Handler):
-    """Collects what tifffile logs as an error."""
+class _ErrorLog(logging.Handler):
+    """Collects the errors that tifffile logs."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(logging.ERROR)
-        self.messages = []
+        self.messages: list[str] = []
 
-    def emit(self, record):
+    def emit(self, record: logging.LogRecord) -> None:
         self.messages.append(record.getMessage())
 
 
@@ -87,7 +93,7 @@ def _read_pages(file, path, dtype):
             raise UNetError(f"{path}: page {number} is {_size(page.shape)}, page 1 is {_size(shape)}; all pages must "
                             f"have one size")
         if 0 in page.databytecounts:
-            raise UNetError(f"{path}: page {number} says that it has no pixels; the file is damaged")
+            raise UNetError(f"{path}: page {number} has no pixel data; the file is damaged")
     stack = np.empty((len(pages), *shape), dtype)
     for number, page in enumerate(pages):
         page.asarray(out=stack[number])
@@ -98,8 +104,12 @@ def _size(shape):
     return f"{shape[1]}x{shape[0]}"
 
 
-def write_stack(path, stack):
-    """Write (pages, height, width) uint8 as a multi-page TIFF, deflated, whole or not at all."""
+def write_stack(path: str | Path, stack: np.ndarray) -> None:
+    """Write (pages, height, width) uint8 as a multi-page TIFF, deflated, whole or not at all.
+
+    Raises:
+        UNetError: the file cannot be written.
+    """
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, stack, photometric="minisblack", compression="zlib")
     write_atomically(path, buffer.getvalue())

@@ -1,49 +1,53 @@
-"""Paired transforms of an image and its classes, deterministic ones. Sizes are (height, width)."""
+"""Deterministic transforms of images and of class numbers. Sizes are (height, width) in pixels."""
+from collections.abc import Callable, Sequence
+
 import cv2
 import numpy as np
 
 from src.data import border_weights
 
 
-def to_unit_range(image, low=-1):
-    """Map uint8 gray values to float32 from ``low`` to 1: x / 127.5 - 1 for -1, x / 255 for 0."""
-    return image.astype(np.float32) / np.float32(255 / (1 - low)) + np.float32(low)
+def to_unit_range(image: np.ndarray, input_min: int = -1) -> np.ndarray:
+    """Map uint8 gray values to float32 from ``input_min`` to 1: x / 127.5 - 1 for -1, x / 255 for 0."""
+    return image.astype(np.float32) / np.float32(255 / (1 - input_min)) + np.float32(input_min)
 
 
-def from_unit_range(image, low=-1):
-    """Map float32 from ``low`` to 1 back to the uint8 gray values that ``to_unit_range`` took."""
-    return np.rint((image - np.float32(low)) * np.float32(255 / (1 - low))).astype(np.uint8)
+def from_unit_range(image: np.ndarray, input_min: int = -1) -> np.ndarray:
+    """Map float32 from ``input_min`` to 1 back to uint8 gray values: the inverse of ``to_unit_range``."""
+    return np.rint((image - np.float32(input_min)) * np.float32(255 / (1 - input_min))).astype(np.uint8)
 
 
-def resize_image(image, size):
+def resize_image(image: np.ndarray, size: Sequence[int]) -> np.ndarray:
     """Resize (H, W) or (H, W, C) to ``size`` bilinearly, without smoothing, as ``cv2.resize`` does."""
     resized = cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
     return resized.reshape(*size, *image.shape[2:])
 
 
-def resize_classes(classes, size):
-    """Resize (H, W) uint8 class numbers to ``size``: a pixel of a smaller mask takes the class that covers most of it.
+def resize_classes(classes: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """Resize (H, W) uint8 class numbers to ``size``.
 
-    A side that grows does so by the nearest neighbour. The classes may carry weights (``src.data.border_weights``).
+    Where the mask shrinks, a pixel takes the class that covers most of it; where it grows, that of the nearest pixel.
+    The classes may carry weights (``src.data.border_weights``).
     """
     return _with_weights(_resize_classes, classes, size)
 
 
-def resize_two_classes(classes, size):
+def resize_two_classes(classes: np.ndarray, size: Sequence[int]) -> np.ndarray:
     """Resize (H, W) of classes 0 and 1, with or without weights, to ``size``: bilinearly, then cut at one half.
 
-    This is the published ISBI protocol. It makes no new class, and is finer than the nearest neighbour.
+    This is the published ISBI protocol. Its edges are finer than those of the nearest neighbour.
     """
     return _with_weights(_cut_at_one_half, classes, size)
 
 
-def _with_weights(resize, classes, size):
-    classes, weights = border_weights.unpack(classes)
+def _with_weights(resize: Callable[[np.ndarray, Sequence[int]], np.ndarray], classes: np.ndarray,
+                  size: Sequence[int]) -> np.ndarray:
+    classes, weights = border_weights.split_weights(classes)
     classes = resize(classes, size)
     if weights is None:
         return classes
-    # Weights go by the nearest neighbour; they are the background's alone.
-    return border_weights.pack(classes, np.where(classes > 0, 0, _nearest(weights, size)))
+    # Weights are those of the nearest pixel; only the background has them.
+    return border_weights.pack_weights(classes, np.where(classes > 0, 0, _nearest(weights, size)))
 
 
 def _cut_at_one_half(classes, size):
@@ -63,7 +67,8 @@ def _shrink(classes, size):
     def covered(number):
         return cv2.resize((classes == number).astype(np.float32), (size[1], size[0]), interpolation=cv2.INTER_AREA)
     result = np.full(size, first, classes.dtype)
-    most = covered(first) if len(others) > 1 else np.float32(0.5)      # of two classes one is enough
+    # With two classes it is enough to look at one of them.
+    most = covered(first) if len(others) > 1 else np.float32(0.5)
     for number in others:
         share = covered(number)
         result[share > most] = number
@@ -74,29 +79,29 @@ def _shrink(classes, size):
 def _nearest(array, size):
     if array.shape == tuple(size):
         return array
-    # From pixel centre to pixel centre, as images are resized. OpenCV's INTER_NEAREST takes the pixel above and to the
-    # left instead: a label would lie up to half a pixel beside its image, in a direction that turns with flips.
+    # INTER_NEAREST_EXACT compares pixel centres, as the resizing of images does. INTER_NEAREST takes the pixel above
+    # and to the left: labels would be shifted against their images by up to half a pixel.
     return cv2.resize(array, (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
 
 
-def pad_to(array, size):
-    """Pad (H, W) or (H, W, C) with zeros on all sides to ``size``, the centre kept in the centre."""
+def pad_to(array: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """Pad (H, W) or (H, W, C) with zeros on all sides to ``size``; the centre stays in the centre."""
     pads = [((target - have) // 2, target - have - (target - have) // 2)
             for have, target in zip(array.shape[:2], size)]
     return np.pad(array, pads + [(0, 0)] * (array.ndim - 2))
 
 
-def center_crop(array, size):
-    """Cut the centre of (H, W) or (H, W, C) to ``size``."""
+def center_crop(array: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """Cut a window of ``size`` out of the centre of (H, W) or (H, W, C)."""
     top, left = ((have - target) // 2 for have, target in zip(array.shape[:2], size))
     return array[top:top + size[0], left:left + size[1]]
 
 
-def one_hot(classes, num_classes):
-    """(H, W) class numbers -> (num_classes, H, W) float32 of zeros and ones."""
+def one_hot(classes: np.ndarray, num_classes: int) -> np.ndarray:
+    """Turn (H, W) class numbers into (num_classes, H, W) float32 of zeros and ones."""
     return (np.arange(num_classes)[:, None, None] == classes).astype(np.float32)
 
 
-def channels_first(image):
-    """(H, W) or (H, W, C) -> contiguous (C, H, W)."""
+def channels_first(image: np.ndarray) -> np.ndarray:
+    """Turn (H, W) or (H, W, C) into contiguous (C, H, W)."""
     return np.ascontiguousarray(np.atleast_3d(image).transpose(2, 0, 1))

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from src.data.image_reader import count_pages, list_pictures, read_pages
-from src.data.samples import input_low
+from src.data.image_reader import count_pages, list_image_files, read_pages
+from src.data.samples import input_min
 from src.data.transforms import channels_first, to_unit_range
 from src.evaluation.evaluate import with_both_classes
 from src.export.onnx_cache import as_onnx
@@ -70,7 +70,7 @@ def predict(config):
     Raises:
         UNetError: no picture, the only one unreadable, or a model that cannot be had.
     """
-    pictures = list_pictures(config.data_path)
+    pictures = list_image_files(config.data_path)
     writer = MaskWriter(config)     # before the model, as it is the quicker one to refuse
     model = load_model(config)
     failed, pages, started = 0, 0, time.perf_counter()
@@ -173,7 +173,7 @@ def _onnx_model(networks, config):
     runs = [_one_hot(network, config.num_classes) if network.activate == "Argmax" else network
             for network in networks]
     return Model(mean_of(runs), field, fixed, _scale(config, [network.metadata for network in networks]),
-                 input_low(config.input_range))
+                 input_min(config.input_range))
 
 
 def _one_hot(network, num_classes):
@@ -212,7 +212,7 @@ def _mindspore_model(config, paths):
         contents.check_weights(network)
         runs.append(partial(switch.run, contents.weights))
         notes.append(contents.state or {})
-    return Model(mean_of(runs), receptive_field(spec), size, _scale(config, notes), input_low(config.input_range))
+    return Model(mean_of(runs), receptive_field(spec), size, _scale(config, notes), input_min(config.input_range))
 
 
 class _Switch:

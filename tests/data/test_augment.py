@@ -80,7 +80,7 @@ def test_brightness_adds_one_number_of_the_range():
 
 def test_gray_values_are_stretched_about_the_middle():
     image = np.array([[0.25, 0.5, 0.75]], np.float32)
-    seen = [augment.gray_values(image, image, np.random.default_rng(seed), low=0)[0][0] for seed in range(300)]
+    seen = [augment.gray_values(image, image, np.random.default_rng(seed), input_min=0)[0][0] for seed in range(300)]
     np.testing.assert_allclose([result[2] - result[1] for result in seen], [result[1] - result[0] for result in seen],
                                atol=1e-6)
     steps, middles = [result[1] - result[0] for result in seen], [result[1] for result in seen]

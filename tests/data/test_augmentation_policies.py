@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.data.augmentation_policies import RECIPES
-from src.data.border_weights import pack
+from src.data.augmentation_policies import POLICIES
+from src.data.border_weights import pack_weights
 from src.data.samples import create_samples
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 
 
-def picture(height=40, width=60, channels=3):
-    """A picture whose red tells the class: 200 where class 1 is, else 50."""
+def example(height=40, width=60, channels=3):
+    """An image whose red tells the class: 200 where class 1 is, else 50."""
     classes = np.zeros((height, width), np.uint8)
     classes[8:30, 12:40] = 1
     image = np.repeat((50 + 150 * classes)[..., None], channels, axis=2).astype(np.uint8)
@@ -21,10 +21,10 @@ def picture(height=40, width=60, channels=3):
 
 
 @settings(max_examples=25)
-@given(st.sampled_from(sorted(RECIPES)), st.integers(0, 2**32), st.sampled_from([1, 3]))
-def test_size_classes_and_pairing(recipe, seed, channels):
+@given(st.sampled_from(sorted(POLICIES)), st.integers(0, 2**32), st.sampled_from([1, 3]))
+def test_size_classes_and_pairing(policy, seed, channels):
     """The size asked for, no new class, and the image moves as its classes do."""
-    image, classes = RECIPES[recipe](*picture(channels=channels), (40, 40), np.random.default_rng(seed))
+    image, classes = POLICIES[policy](*example(channels=channels), (40, 40), np.random.default_rng(seed))
     assert image.shape == (40, 40, channels) and classes.shape == (40, 40)
     assert image.dtype == np.uint8 == classes.dtype and set(np.unique(classes)) <= {0, 1}
     # Away from the edges of the classes, where the image is interpolated; a small rest or a mirrored corner may be off.
@@ -34,28 +34,28 @@ def test_size_classes_and_pairing(recipe, seed, channels):
     assert not outside.any() or (image[outside] < 125).mean() > 0.9
 
 
-@pytest.mark.parametrize("recipe", sorted(RECIPES))
-def test_a_seed_gives_one_result_and_others_differ(recipe):
-    results = [RECIPES[recipe](*picture(), (48, 32), np.random.default_rng(seed))[0].tobytes()
+@pytest.mark.parametrize("policy", sorted(POLICIES))
+def test_a_seed_gives_one_result_and_others_differ(policy):
+    results = [POLICIES[policy](*example(), (48, 32), np.random.default_rng(seed))[0].tobytes()
                for seed in (1, 1, *range(2, 20))]
     np.random.seed(3)       # what others draw plays no part
-    assert results[0] == results[1] == RECIPES[recipe](*picture(), (48, 32), np.random.default_rng(1))[0].tobytes()
+    assert results[0] == results[1] == POLICIES[policy](*example(), (48, 32), np.random.default_rng(1))[0].tobytes()
     assert len(set(results)) > 5
 
 
-@pytest.mark.parametrize("recipe", sorted(RECIPES))
-def test_weights_travel_with_the_classes(recipe):
-    image, classes = picture()
-    packed = pack(classes, 100 * (1 - classes))
-    _, moved = RECIPES[recipe](image, packed, (48, 32), np.random.default_rng(0))
+@pytest.mark.parametrize("policy", sorted(POLICIES))
+def test_weights_travel_with_the_classes(policy):
+    image, classes = example()
+    packed = pack_weights(classes, 100 * (1 - classes))
+    _, moved = POLICIES[policy](image, packed, (48, 32), np.random.default_rng(0))
     assert moved.dtype == np.uint16 and set(np.unique(moved)) <= {1, 100 << 8}
 
 
 def test_membrane_moves_a_little():
-    """At most 5 % of shift and of zoom, and borders are repeated: the frame of the picture stays its own."""
-    image, classes = picture(100, 100)
+    """At most 5 % of shift and of zoom, and borders are repeated: the frame of the image stays."""
+    image, classes = example(100, 100)
     for seed in range(20):
-        moved, _ = RECIPES["membrane"](image, classes, (100, 100), np.random.default_rng(seed))
+        moved, _ = POLICIES["membrane"](image, classes, (100, 100), np.random.default_rng(seed))
         box = np.argwhere(moved[..., 0] > 125)
         assert np.abs(box.min(axis=0)[0] - 8) <= 9 and (moved[0] < 60).all()
 
@@ -65,7 +65,7 @@ def test_options(nuclei, sample):
     of_case_study, _ = create_samples(parse_options([*argv, "--augmentation=case_study"], ""))
     plain, _ = create_samples(parse_options([*argv, "--train_augment=False"], ""))
     assert any((of_case_study[p][0] != plain[p][0]).any() for p in range(8))
-    with pytest.raises(UNetError, match="augmentation membrane is for pictures"):
+    with pytest.raises(UNetError, match="augmentation membrane is for image and mask files"):
         create_samples(parse_options([f"--data_path={sample}", "--augmentation=membrane"], ""))
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.data.border_weights import border_map, pack, pixel_weights, unpack
+from src.data.border_weights import border_map, pack_weights, pixel_weights, split_weights
 from src.data.samples import create_samples
 from src.model_utils.config import parse_options
 
@@ -63,12 +63,12 @@ def test_the_map_is_the_equation(seed):
         assert weights[y, x] == pytest.approx(expected, abs=0.002)
 
 
-def test_pack_and_unpack():
+def test_weights_are_packed_and_split():
     classes, border = np.array([[0, 1, 254]], np.uint8), np.array([[255, 0, 7]], np.uint8)
-    again = unpack(pack(classes, border))
+    again = split_weights(pack_weights(classes, border))
     np.testing.assert_array_equal(again[0], classes)
     np.testing.assert_array_equal(again[1], border)
-    assert unpack(classes)[0] is classes and unpack(classes)[1] is None
+    assert split_weights(classes)[0] is classes and split_weights(classes)[1] is None
     np.testing.assert_allclose(pixel_weights(border, 10)[0, 0], [11, 1, 1 + 70 / 255])
 
 

@@ -67,8 +67,8 @@ def test_what_should_be_known(check, data):
     assert train["masks_without_foreground"] == ["00"] and train["masks_of_one_class"] == ["01"]
     assert train["masks_of_many_values"] == ["02"] and train["same_images"] == [["03", "04"]]
     assert found["same_images_in_both"] == [["03", "04", "09"]]
-    assert "WARNING: training: 1 of 8 masks without a foreground: 00" in log
-    assert "WARNING: 1 images train and validate, so that the score is too good: 03 = 04 = 09" in log
+    assert "WARNING: training: 1 of 8 masks have only background: 00" in log
+    assert "WARNING: 1 images both train and validate, which makes the score too good: 03 = 04 = 09" in log
     assert len(found["warnings"]) == 5 and found["faults"] == []
 
 
@@ -98,7 +98,7 @@ def test_faults_are_saved_and_logged(check, data, tmp_path, caplog):
 def test_nothing_to_learn(check, data):
     for name in NAMES:
         Image.new("L", (48, 40)).save(data / name / "mask.png")
-    with pytest.raises(UNetError, match="all 8 training masks hold class 0 alone"):
+    with pytest.raises(UNetError, match="all 8 training masks hold only class 0"):
         check(data)
 
 
@@ -143,8 +143,8 @@ def test_stacks(sample, tmp_path):
 
 
 def test_table_columns_are_straight(check, data):
-    from src.data.dataset_check import look
+    from src.data.dataset_check import inspect
 
     train, valid = create_samples(parse_options(["--dataset=folders", "--num_channels=3", f"--data_path={data}"], ""))
-    lines = table({"training": look(train, None), "validation": look(valid, None)}, [])
+    lines = table({"training": inspect(train, None), "validation": inspect(valid, None)}, [])
     assert lines[0].index("training") == lines[1].index("8") and lines[0].index("validation") == lines[1].index("2")

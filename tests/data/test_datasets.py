@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from conftest import PROJECT, write_pairs
 
+from src.data.augment import Augmentation
+from src.data.layouts import Source
 from src.data.pipeline import training_pipeline
-from src.data.samples import Augmentation, Geometry, stack_samples
+from src.data.sample_transforms import Geometry, StackTransform
+from src.data.samples import TrainingOptions, open_samples
 from src.data.schedule import Schedule
 from src.data_loader import create_dataset, create_multi_class_dataset
 from src.model_utils.errors import UNetError
@@ -93,8 +96,8 @@ def test_ranks_of_the_folder_data_set_are_disjoint(nuclei):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_run_can_be_taken_up_anywhere(sample, workers):
     """The batches from step 5 on are those of a run that began there, in a thread and in processes."""
-    samples, _ = stack_samples(sample, Geometry((96, 96), (96, 96)),
-                               augmentation=Augmentation(crop=32, rot90=True, elastic=True))
+    samples, _ = open_samples(Source("ISBI", sample), StackTransform(Geometry((96, 96), (96, 96))),
+                              TrainingOptions(Augmentation(crop=32, rot90=True, elastic=True)))
     schedule = Schedule(len(samples), 3, 2, 3)
     (whole,) = batches(training_pipeline(samples, schedule))
     (rest,) = batches(training_pipeline(samples, schedule, first_step=5, num_parallel_workers=workers))

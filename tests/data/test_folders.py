@@ -5,13 +5,16 @@ import pytest
 from conftest import write_pairs
 from PIL import Image
 
-from src.data.folders import list_pairs
 from src.data.image_mask_pairs import Pair, PairReader
+from src.data.layouts import Source
 from src.model_utils.errors import UNetError
 
 
-def names(folders):
-    return [folder.name for folder in folders]
+def divided(data, split, dataset="folders"):
+    """Names of the pairs that train, and of those that validate."""
+    source = Source(dataset, data, split=split)
+    pairs = source.open()
+    return tuple([pairs.name(index) for index in part] for part in source.divide(pairs))
 
 
 def reader(folder, num_channels, num_classes):
@@ -21,22 +24,20 @@ def reader(folder, num_channels, num_classes):
 def test_split_by_fraction_over_sorted_names(tmp_path):
     write_pairs(tmp_path, ["b", "a", "d", "c", "e"])
     (tmp_path / ".ipynb_checkpoints").mkdir()
-    train, valid = list_pairs(tmp_path, 0.8)
-    assert (names(train), names(valid)) == (["a", "b", "c", "d"], ["e"])
+    assert divided(tmp_path, 0.8) == (["a", "b", "c", "d"], ["e"])
 
 
 def test_split_by_folders(tmp_path):
     write_pairs(tmp_path / "train", ["x", "y"])
     write_pairs(tmp_path / "val", ["z"])
-    train, valid = list_pairs(tmp_path, 1.0)
-    assert (names(train), names(valid)) == (["x", "y"], ["z"])
+    assert divided(tmp_path, 1.0) == (["x", "y"], ["z"])
 
 
 def test_images_are_bgr(tmp_path):
     write_pairs(tmp_path, ["a"])
-    picture = np.zeros((40, 48, 3), np.uint8)
-    picture[..., 0] = 200      # red, as Pillow writes it
-    Image.fromarray(picture).save(tmp_path / "a" / "image.png")
+    pixels = np.zeros((40, 48, 3), np.uint8)
+    pixels[..., 0] = 200      # red, as Pillow writes it
+    Image.fromarray(pixels).save(tmp_path / "a" / "image.png")
     image, mask = reader(tmp_path / "a", 3, 2)[0]
     assert image.shape == (40, 48, 3) and image[0, 0].tolist() == [0, 0, 200]
     assert mask.shape == (40, 48) and mask.dtype == np.uint8
@@ -65,12 +66,12 @@ def test_values_outside_the_classes(tmp_path):
         _ = reader(tmp_path / "a", 3, 3)[0]
 
 
-def test_pictures_of_floats_are_refused(tmp_path):
+def test_images_of_floats_are_refused(tmp_path):
     """Pillow would cut 0 to 1 to whole numbers."""
     write_pairs(tmp_path, ["a"])
     Image.fromarray(np.full((40, 48), 0.5, np.float32)).save(tmp_path / "float.tif")
     pair = Pair("a", tmp_path / "float.tif", tmp_path / "a" / "mask.png")
-    with pytest.raises(UNetError, match=r"float.tif: pixels of kind 'F' \(floats\) found; pictures have 8 or 16 bits"):
+    with pytest.raises(UNetError, match=r"float.tif: pixels of kind 'F' \(floats\) found; expected 8 or 16 bits"):
         _ = PairReader([pair], 1, 2)[0]
 
 
@@ -79,7 +80,7 @@ def test_missing_file(tmp_path, file):
     write_pairs(tmp_path, ["a", "b"])
     (tmp_path / "b" / file).unlink()
     with pytest.raises(UNetError, match=f"b: {file} is missing"):
-        list_pairs(tmp_path, 0.5)
+        divided(tmp_path, 0.5)
 
 
 def test_sizes_that_differ(tmp_path):
@@ -140,19 +141,19 @@ def test_damaged_file(tmp_path, file, data):
 
 def test_no_folder_and_empty_folder(tmp_path):
     with pytest.raises(UNetError, match="no such data folder: .*none"):
-        list_pairs(tmp_path / "none", 0.8)
+        divided(tmp_path / "none", 0.8)
     with pytest.raises(UNetError, match="no image folders"):
-        list_pairs(tmp_path, 0.8)
+        divided(tmp_path, 0.8)
     with pytest.raises(UNetError, match="train"):
-        list_pairs(tmp_path, 1.0)
+        divided(tmp_path, 1.0)
 
 
-# ---- pictures and masks side by side
+# ---- images and masks side by side
 
 
 @pytest.fixture
 def slices(tmp_path):
-    """A folder with twelve slices of either layout: picture N is gray N, its mask has N white pixels."""
+    """A folder with twelve slices of either layout: image N is gray N, its mask has N white pixels."""
     for part in ("train/image", "train/mask", "train/label"):
         (tmp_path / part).mkdir(parents=True)
     for number in range(12):
@@ -165,20 +166,19 @@ def slices(tmp_path):
 
 
 def test_membrane(slices):
-    """By number, not by letter; ``split`` cuts off the end; picture and mask belong together."""
-    train, valid = list_pairs(slices, 0.75, "membrane")
-    assert names(train) == [str(number) for number in range(9)] and names(valid) == ["9", "10", "11"]
-    pairs = PairReader(valid, 3, 2)
-    assert [(int(image[0, 0, 0]), int(mask.sum())) for image, mask in pairs] == [(9, 9), (10, 10), (11, 11)]
+    """By number, not by letter; ``split`` cuts off the end; image and mask belong together."""
+    assert divided(slices, 0.75, "membrane") == ([str(number) for number in range(9)], ["9", "10", "11"])
+    pairs = Source("membrane", slices, num_channels=3).open()
+    assert [(int(image[0, 0, 0]), int(mask.sum())) for image, mask in pairs] == [(k, k) for k in range(12)]
     assert pairs[0][0].shape == (6, 5, 3) and pairs.size(0) == (6, 5)
 
 
 def test_image_mask(slices):
     with pytest.raises(UNetError, match="no such data folder: .*val/image"):
-        list_pairs(slices, 0.8, "image_mask")
+        divided(slices, 0.8, "image_mask")
     (slices / "val").symlink_to(slices / "train")
-    train, valid = list_pairs(slices, 0.8, "image_mask")
-    assert names(train) == names(valid) == [str(number) for number in range(12)]
+    train, valid = divided(slices, 0.8, "image_mask")
+    assert train == valid == [str(number) for number in range(12)]
 
 
 @pytest.mark.parametrize("folder, other", [("image", "label"), ("label", "image")])
@@ -187,15 +187,15 @@ def test_missing_partners(slices, folder, other):
         (slices / "train" / folder / name).unlink()
     with pytest.raises(UNetError, match=f"train/{other}/3.png: no file of that name in .*/train/{folder}; .*2 without "
                                         "partner: 3.png, 10.png"):
-        list_pairs(slices, 0.8, "membrane")
+        divided(slices, 0.8, "membrane")
 
 
 def test_masks_saved_with_loss(slices):
     path = slices / "train" / "label" / "3.png"
     Image.open(path).save(path.with_suffix(".jpg"))
     with pytest.raises(UNetError, match="3.png: 3.jpg has the same name"):
-        list_pairs(slices, 0.8, "membrane")
+        divided(slices, 0.8, "membrane")
     path.unlink()
-    pairs = PairReader(list_pairs(slices, 1 / 3, "membrane")[0], 1, 2)
-    with pytest.raises(UNetError, match="3.jpg: a JPEG file; masks that were saved with loss"):
+    pairs = Source("membrane", slices).open()
+    with pytest.raises(UNetError, match="3.jpg: a JPEG file, whose compression changes class numbers"):
         _ = pairs[3]

@@ -78,9 +78,9 @@ def test_fewer_samples_than_five(tmp_path):
 
 @pytest.mark.parametrize("argv, part", [
     (["--folds=1"], "1 folds of 10 samples.*--folds=2 to --folds=10"), (["--folds=11"], "11 folds of 10 samples"),
-    (["--split=1.0"], "split 1.0 validates on the pictures of val/, so folds do not apply"),
-    (["--dataset=image_mask"], "dataset image_mask validates on the pictures of val/"),
-    (["--splits=mine.json"], "splits is mine.json, but folds make splits of their own")])
+    (["--split=1.0"], "split 1.0 validates on the images of val/, so folds do not apply"),
+    (["--dataset=image_mask"], "dataset image_mask validates on the images of val/"),
+    (["--splits=mine.json"], "splits is mine.json, but folds make their own splits")])
 def test_refusals(nuclei, argv, part):
     with pytest.raises(UNetError, match=part):
         folds_of(nuclei, *FOLDERS, *argv)

@@ -1,10 +1,10 @@
-"""Pictures without labels: kinds, order, damage."""
+"""Images without labels: kinds, order, damage."""
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
-from src.data.image_reader import MAX_SIDE, Picture, check_size, count_pages, list_pictures, read_pages
+from src.data.image_reader import MAX_SIDE, ImageFile, check_size, count_pages, list_image_files, read_pages
 from src.model_utils.errors import UNetError
 
 GRAY = np.arange(12 * 9, dtype=np.uint8).reshape(12, 9)
@@ -12,7 +12,7 @@ COLOUR = np.stack([GRAY, 255 - GRAY, GRAY // 2], axis=-1)       # red, green, bl
 
 
 def read(path, num_channels=1):
-    return list(read_pages(Picture(path, "x"), num_channels))
+    return list(read_pages(ImageFile(path, "x"), num_channels))
 
 
 def save(path, array, **options):
@@ -64,7 +64,7 @@ def test_pages(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.tif") as file:
         for page in pages:
             file.write(page, metadata=None)
-    assert count_pages(Picture(tmp_path / "a.tif", "a")) == 3
+    assert count_pages(ImageFile(tmp_path / "a.tif", "a")) == 3
     assert [(page[..., 0] == own).all() for page, own in zip(read(tmp_path / "a.tif"), pages)] == [True] * 3
 
 
@@ -79,36 +79,36 @@ def test_order_and_names(tmp_path):
     for name in ("10.png", "9.png", "a.PNG", "a.bmp", "notes.txt"):
         (tmp_path / name).touch()
     (tmp_path / "sub").mkdir()
-    assert [picture.name for picture in list_pictures(tmp_path)] == ["9", "10", "a.PNG", "a.bmp"]
-    assert [picture.name for picture in list_pictures(tmp_path / "9.png")] == ["9"]
+    assert [image.name for image in list_image_files(tmp_path)] == ["9", "10", "a.PNG", "a.bmp"]
+    assert [image.name for image in list_image_files(tmp_path / "9.png")] == ["9"]
 
 
-def test_hidden_files_are_no_pictures(tmp_path):
+def test_hidden_files_are_no_images(tmp_path):
     for name in ("1.png", "._1.png"):
         (tmp_path / name).touch()
-    assert [picture.name for picture in list_pictures(tmp_path)] == ["1"]
+    assert [image.name for image in list_image_files(tmp_path)] == ["1"]
 
 
-def test_no_two_pictures_share_a_name(tmp_path):
+def test_no_two_images_share_a_name(tmp_path):
     for name in ("a.png", "a.png.bmp", "b.png", "b.jpg", "b.png.tif", "B.bmp", "c.tiff"):
         (tmp_path / name).touch()
-    names = [picture.name for picture in list_pictures(tmp_path)]
+    names = [image.name for image in list_image_files(tmp_path)]
     assert sorted(names) == ["B.bmp", "a", "a.png.bmp", "b.jpg", "b.png", "b.png.tif", "c"]
 
 
 def test_folders_of_the_training_layout(nuclei):
-    pictures = list_pictures(nuclei)
-    assert [picture.name for picture in pictures] == [f"{number:04d}" for number in range(10)]
-    assert {picture.path.name for picture in pictures} == {"image.png"}
+    images = list_image_files(nuclei)
+    assert [image.name for image in images] == [f"{number:04d}" for number in range(10)]
+    assert {image.path.name for image in images} == {"image.png"}
 
 
 def test_nothing_to_predict(tmp_path):
-    for path, words in ((tmp_path / "none", "no such file or folder"), (tmp_path, "no pictures found")):
+    for path, words in ((tmp_path / "none", "no such file or folder"), (tmp_path, "no images found")):
         with pytest.raises(UNetError, match=words):
-            list_pictures(path)
+            list_image_files(path)
     (tmp_path / "a.txt").touch()
-    with pytest.raises(UNetError, match="expected a picture"):
-        list_pictures(tmp_path / "a.txt")
+    with pytest.raises(UNetError, match="expected an image"):
+        list_image_files(tmp_path / "a.txt")
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "tif"])

@@ -4,17 +4,10 @@ import numpy as np
 import pytest
 from conftest import write_pairs
 
-from src.data.samples import (
-    Augmentation,
-    FolderTransform,
-    Geometry,
-    StackTransform,
-    TrainingSamples,
-    ValidationSamples,
-    create_samples,
-    folder_samples,
-    stack_samples,
-)
+from src.data.augment import Augmentation
+from src.data.layouts import Source
+from src.data.sample_transforms import FolderTransform, Geometry, StackTransform
+from src.data.samples import TrainingOptions, TrainingSamples, ValidationSamples, create_samples, open_samples
 from src.data.transforms import to_unit_range
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
@@ -32,7 +25,17 @@ def numbered(count=6, size=(8, 8)):
 
 def numbered_samples(count=6, seed=1, shuffle=True, **augmentation):
     return TrainingSamples(numbered(count), range(count), StackTransform(Geometry((8, 8), (8, 8))), 2,
-                           Augmentation(**{"on": False, **augmentation}), seed, shuffle)
+                           TrainingOptions(Augmentation(**{"on": False, **augmentation}), seed, shuffle))
+
+
+def stack_samples(data, geometry, augmentation=None, seed=1, input_min=-1):
+    return open_samples(Source("ISBI", data), StackTransform(geometry, input_min),
+                        TrainingOptions(augmentation or Augmentation(), seed))
+
+
+def folder_samples(data, geometry, keep_label_size=False, augmentation=None, **source):
+    return open_samples(Source("folders", data, num_channels=3, **source), FolderTransform(geometry),
+                        TrainingOptions(augmentation or Augmentation()), keep_label_size)
 
 
 def number(sample):
@@ -40,9 +43,9 @@ def number(sample):
 
 
 def test_training_samples_as_validation():
-    """In order, whole, without augmentation and weights: what validation makes of the same pictures."""
+    """In order, whole, without augmentation and weights: what validation makes of the same images."""
     samples = TrainingSamples(numbered(), [4, 2, 1], StackTransform(Geometry((8, 8), (8, 8))), 2,
-                              Augmentation(on=True, crop=4, rot90=True), border_w0=10.0)
+                              TrainingOptions(Augmentation(on=True, crop=4, rot90=True), border_w0=10.0))
     view = samples.as_validation()
     expected = ValidationSamples(numbered(), [4, 2, 1], samples.transform, 2)
     assert [view.name(k) for k in range(len(view))] == ["number 4", "number 2", "number 1"]
@@ -77,22 +80,22 @@ def test_isbi_protocol_without_crop(isbi):
 
 
 def test_folder_protocol(nuclei):
-    _, valid = folder_samples(nuclei, Geometry.from_options([32, 16], swap=True), split=0.8)
+    _, valid = folder_samples(nuclei, Geometry.from_options([32, 16], width_first=True), split=0.8)
     image, classes = valid[0]
     assert image.shape == (3, 16, 32) and classes.shape == (16, 32)     # the options say [width, height]
-    raw, _ = valid.reader[0]
+    raw, _ = valid.reader[valid.indices[0]]
     expected = (cv2.resize(raw, (32, 16)).astype(np.float32) - 127.5) / 127.5
     np.testing.assert_allclose(image, expected.transpose(2, 0, 1), atol=1e-6)
     assert len(valid) == 2 and valid.name(0) == "0008"
 
 
 def test_labels_keep_their_size_for_eval_resize(nuclei):
-    _, valid = folder_samples(nuclei, Geometry.from_options([32, 16], swap=True), eval_resize=True)
+    _, valid = folder_samples(nuclei, Geometry.from_options([32, 16], width_first=True), keep_label_size=True)
     assert valid[0][0].shape == (3, 16, 32) and valid[0][1].shape == (40, 48)
 
 
 def test_folders_with_valid_convolutions(nuclei):
-    geometry = Geometry.from_options([200, 188], [16, 4], swap=True)
+    geometry = Geometry.from_options([200, 188], [16, 4], width_first=True)
     train, valid = folder_samples(nuclei, geometry)
     assert valid[0][0].shape == (3, 188, 200) and valid[0][1].shape == (4, 16)
     assert train[0][0].shape == (3, 188, 200) and train[0][1].shape == (2, 4, 16)
@@ -129,8 +132,8 @@ def test_a_sample_depends_on_seed_and_position_alone(sample):
 
 
 def test_gray_values_alone(sample):
-    """Each picture is another one, in its range; its label stays."""
-    plain, gray = (stack_samples(sample, Geometry((96, 96), (96, 96)), low=0,
+    """Each image differs, and stays in its range; its label stays the same."""
+    plain, gray = (stack_samples(sample, Geometry((96, 96), (96, 96)), input_min=0,
                                  augmentation=Augmentation(on=False, gray=on))[0] for on in (False, True))
     for position in range(5):
         (image, label), (changed, same) = plain[position], gray[position]
@@ -192,9 +195,9 @@ def test_crop_larger_than_the_image():
 
 
 def test_scale(sample, nuclei):
-    """Stacks of 96x96 shrunk to 72x72; pictures of 40x48 (height x width) to 20x96, of the same area."""
+    """Stacks of 96x96 shrunk to 72x72; images of 40x48 (height x width) to 20x96, of the same area."""
     assert stack_samples(sample, Geometry((172, 172), (72, 72)))[0].scale() == 0.75
-    assert folder_samples(nuclei, Geometry.from_options([96, 20], swap=True))[0].scale(most=2) == 1.0
+    assert folder_samples(nuclei, Geometry.from_options([96, 20], width_first=True))[0].scale(most=2) == 1.0
 
 
 def test_padding_takes_part_in_no_class_of_its_own(sample):

@@ -43,7 +43,8 @@ def test_names_tell_train_from_val(nuclei, tmp_path):
 
 
 @pytest.mark.parametrize("text, part", [
-    ('{"train": ["slice 0"]}', "expected"), ("[1]", "expected"), ('{"train": [1], "validation": []}', "names are text"),
+    ('{"train": ["slice 0"]}', "expected"), ("[1]", "expected"),
+    ('{"train": [1], "validation": []}', "expected two lists of text"),
     ('{"train": ["slice 0"], "validation": ["slice 0"]}', r"1 names are in it twice \(slice 0\)"), ("{", "expected"),
     ("[" * 100000, "expected")])
 def test_refusals(tmp_path, text, part):

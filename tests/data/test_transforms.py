@@ -40,9 +40,9 @@ def test_a_mask_that_shrinks_in_one_direction_and_grows_in_the_other():
 
 
 def test_weights_keep_to_their_classes():
-    packed = border_weights.pack(np.array([[0, 0, 1, 1]], np.uint8), np.array([[9, 9, 0, 0]], np.uint8))
+    packed = border_weights.pack_weights(np.array([[0, 0, 1, 1]], np.uint8), np.array([[9, 9, 0, 0]], np.uint8))
     for resize in (transforms.resize_classes, transforms.resize_two_classes):
-        classes, weights = border_weights.unpack(resize(packed, (1, 2)))
+        classes, weights = border_weights.split_weights(resize(packed, (1, 2)))
         assert classes.tolist() == [[0, 1]] and weights.tolist() == [[9, 0]]
 
 

@@ -10,7 +10,9 @@ import tifffile
 from conftest import PROJECT, write_pairs
 from PIL import Image
 
-from src.data.samples import Geometry, folder_samples, stack_samples
+from src.data.layouts import Source
+from src.data.sample_transforms import FolderTransform, Geometry, StackTransform
+from src.data.samples import open_samples
 from src.evaluation.evaluate import ScoreOptions, evaluate, to_volume
 from src.evaluation.isbi_metrics import BestThreshold, BoardMetrics
 from src.model_utils.config import parse_options
@@ -156,7 +158,8 @@ def test_log_lines_metrics_and_drawings(folder, caplog):
     """With 99 classes, of which the labels have nine."""
     data, out = folder
     config = parse_options([f"--data_path={data}", f"--output_path={out}", "--num_classes=99", "--show_eval=True"], "")
-    _, samples = folder_samples(data, Geometry((40, 48), (40, 48)), num_classes=99, split=0.4)
+    _, samples = open_samples(Source("folders", data, 3, num_classes=99, split=0.4),
+                              FolderTransform(Geometry((40, 48), (40, 48))))
     answers = iter([samples[k][1] for k in range(len(samples))])
     (out / "draw_eval").mkdir(parents=True)
     (out / "draw_eval" / "predict-77.png").write_text("of an earlier run")
@@ -184,7 +187,7 @@ def test_log_lines_metrics_and_drawings(folder, caplog):
 
 def board_report(sample, out, side, *argv):
     """Report a perfect predictor on the sample's slices, resized to ``side``; returns the Scores."""
-    _, samples = stack_samples(sample, Geometry((side, side), (side, side)))
+    _, samples = open_samples(Source("ISBI", sample), StackTransform(Geometry((side, side), (side, side))))
     answers = iter([samples[k][1] for k in range(len(samples))])
     config = parse_options([f"--output_path={out}", "--isbi_metrics=True", *argv], "")
     return evaluate_and_report(lambda _: np.eye(2, dtype=np.float32)[next(answers)][None], samples, config,

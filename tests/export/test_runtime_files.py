@@ -134,7 +134,7 @@ def test_inputs_of_an_earlier_longer_run_go(sample, long_stacks, tmp_path):
     assert sorted(path.name for path in longer.inputs.iterdir()) == [
         "ISBI_test_bs_1_0.bin", "ISBI_test_bs_1_1.bin", "ISBI_test_bs_1_x.bin", "label.npy", "label.npy.bak",
         "notes.txt"]
-    assert "files of other origin (ISBI_test_bs_1_x.bin, label.npy.bak, notes.txt)" in result.stdout
+    assert "holds other files (ISBI_test_bs_1_x.bin, label.npy.bak, notes.txt)" in result.stdout
 
 
 def test_pictures_of_another_split_go(nuclei, tmp_path):
@@ -142,7 +142,7 @@ def test_pictures_of_another_split_go(nuclei, tmp_path):
     Exchange(tmp_path, nuclei, "--split=0.2", *options).preprocess()
     exchange = Exchange(tmp_path, nuclei, "--split=0.8", *options)
     (exchange.inputs / "holiday.png").write_text("mine")
-    assert "other origin (holiday.png)" in exchange.preprocess().stdout
+    assert "other files (holiday.png)" in exchange.preprocess().stdout
     assert sorted(path.name for path in exchange.inputs.iterdir()) == ["0008.png", "0009.png", "holiday.png"]
 
 
@@ -178,7 +178,7 @@ def test_no_validation_image(tmp_path):
                         "--split=0.9")
     exchange.samples.indices.clear()
     with pytest.raises(UNetError, match="no validation image"):
-        write_inputs(exchange.inputs, exchange.samples, is_stack=False)
+        write_inputs(exchange.inputs, exchange.samples)
     assert not exchange.inputs.exists()
 
 

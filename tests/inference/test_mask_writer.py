@@ -5,7 +5,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from src.data.image_reader import Picture
+from src.data.image_reader import ImageFile
 from src.data.stacks import read_probabilities
 from src.inference.mask_writer import OPACITY, STRIP, MaskWriter
 from src.model_utils.config import parse_options
@@ -20,7 +20,7 @@ def write(folder, name, pages, classes=2, parts=5, channels=3):
     writer = MaskWriter(parse_options([f"--output_path={folder}", f"--num_classes={classes}", "--overlay=True",
                                        "--save_probability=True"], ""))
     made = []
-    with writer.open(Picture(folder / name, name.split(".")[0]), len(pages)) as output:
+    with writer.open(ImageFile(folder / name, name.split(".")[0]), len(pages)) as output:
         for height in pages:
             pixels = rng.integers(0, 256, (height, WIDTH, channels), dtype=np.uint8)
             probability = rng.random((height, WIDTH, classes), np.float32)
@@ -68,7 +68,7 @@ def test_submission(tmp_path):
     writer = MaskWriter(parse_options([f"--output_path={tmp_path}", "--isbi_submission=True"], ""))
     cells = np.random.default_rng(0).random((3, STRIP + 3, WIDTH), np.float32)
     cells[0, 0, :2] = -1e-7, 1 + 1e-6       # what the rounding of a mean leaves
-    with writer.open(Picture(tmp_path / "test-volume.tif", "test-volume"), 3) as output:
+    with writer.open(ImageFile(tmp_path / "test-volume.tif", "test-volume"), 3) as output:
         for page in cells:
             output.add(np.zeros((*page.shape, 1), np.uint8), iter(np.array_split(np.stack([1 - page, page], -1), 5)))
     path = tmp_path / "submission" / "test-volume.tif"
@@ -87,11 +87,11 @@ def test_a_submission_has_two_classes_and_one_size(tmp_path):
     with pytest.raises(UNetError, match="isbi_submission .* num_classes is 3; expected 2"):
         MaskWriter(parse_options([*argv, "--num_classes=3"], ""))
     with pytest.raises(UNetError, match=r"a\.tif: a slice is 11x5, the first one is 11x6"), \
-            MaskWriter(parse_options(argv, "")).open(Picture(tmp_path / "a.tif", "a"), 2) as output:
+            MaskWriter(parse_options(argv, "")).open(ImageFile(tmp_path / "a.tif", "a"), 2) as output:
         for height in (6, 5):
             output.add(np.zeros((height, WIDTH, 1), np.uint8), iter([np.zeros((height, WIDTH, 2), np.float32)]))
     with pytest.raises(UNetError, match="20000 slices of 1000x500 are more than a TIFF of ImageJ holds"), \
-            MaskWriter(parse_options(argv, "")).open(Picture(tmp_path / "a.tif", "a"), 20000) as output:
+            MaskWriter(parse_options(argv, "")).open(ImageFile(tmp_path / "a.tif", "a"), 20000) as output:
         output.add(np.zeros((500, 1000, 1), np.uint8), iter([np.zeros((500, 1000, 2), np.float32)]))
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
@@ -102,7 +102,7 @@ def test_the_picture_is_never_overwritten(tmp_path, name):
     folder.mkdir()
     (folder / name).write_bytes(b"mine")
     writer = MaskWriter(parse_options([f"--output_path={tmp_path}"], ""))
-    with pytest.raises(UNetError, match="choose another output_path"), writer.open(Picture(folder / name, "a"), 1):
+    with pytest.raises(UNetError, match="choose another output_path"), writer.open(ImageFile(folder / name, "a"), 1):
         pass
     assert (folder / name).read_bytes() == b"mine"
 
@@ -114,7 +114,7 @@ def test_a_stack_appears_whole_or_not_at_all(tmp_path):
 
     writer = MaskWriter(parse_options([f"--output_path={tmp_path}", "--save_probability=True"], ""))
     pixels = np.zeros((6, WIDTH, 1), np.uint8)
-    with pytest.raises(UNetError, match="page 2"), writer.open(Picture(tmp_path / "a.tif", "a"), 2) as output:
+    with pytest.raises(UNetError, match="page 2"), writer.open(ImageFile(tmp_path / "a.tif", "a"), 2) as output:
         output.add(pixels, iter([np.zeros((6, WIDTH, 2), np.float32)]))
         output.add(pixels, broken())
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -1,5 +1,5 @@
 """Preparation of raw data sets for training: nuclei, COCO, ISBI stacks. Without MindSpore.
 
-A data set becomes a list of tasks (``nuclei``, ``coco``, ``isbi_slices``), and ``task_pool`` does them in several
+``nuclei``, ``coco`` and ``isbi_slices`` turn a data set into a list of tasks; ``task_pool`` runs them in several
 processes.
 """

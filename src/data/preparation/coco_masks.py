@@ -1,25 +1,27 @@
-"""COCO's segmentations, checked before the C code of pycocotools gets them.
+"""COCO's segmentations, checked before they go to the C code of pycocotools.
 
-That code checks little: it takes four numbers as a box and large ones as memory, and reads beyond the end of a
-run-length code that is cut off.
+That code checks little: it takes four numbers for a box, allocates memory for coordinates of any size, and reads beyond
+the end of a run-length code that is cut off.
 """
+from typing import Any
+
 import numpy as np
 from pycocotools import mask as coder
 
 
-def area(segmentation, height, width):
-    """Where a segmentation is.
+def area(segmentation: Any, height: int, width: int) -> np.ndarray:
+    """Compute the area of a segmentation.
 
     Args:
         segmentation (list or dict): polygons [x, y, x, y, ...], or a run-length code {"size": [height, width],
             "counts": list or str}.
-        height (int), width (int): of the picture.
+        height (int), width (int): size of the image.
 
     Returns:
-        np.ndarray: (height, width) bool.
+        np.ndarray: (height, width) bool, True inside.
 
     Raises:
-        ValueError, TypeError, KeyError: it is neither, or is damaged.
+        ValueError, TypeError, KeyError: it has another form, or is damaged.
     """
     if isinstance(segmentation, list):
         _check_polygons(segmentation, 4 * max(height, width))
@@ -30,7 +32,7 @@ def area(segmentation, height, width):
     return coder.decode(code).astype(bool)
 
 
-def _check_polygons(polygons, most):
+def _check_polygons(polygons: list, most: int) -> None:
     if not polygons:
         raise ValueError("no polygons and no run-length code")
     for polygon in polygons:
@@ -38,11 +40,11 @@ def _check_polygons(polygons, most):
         if points.ndim != 1 or len(points) < 6 or len(points) % 2:
             raise ValueError(f"a polygon of {points.size} numbers; expected x, y of at least 3 points")
         if not (np.abs(points) <= most).all():
-            raise ValueError("a polygon far outside the picture")
+            raise ValueError("a polygon far outside the image")
 
 
-def _counts(code, height, width):
-    """The lengths of the runs of 0, 1, 0, ... that a run-length code stands for."""
+def _counts(code: Any, height: int, width: int) -> list[int]:
+    """Return the lengths of the runs of 0, 1, 0, ... in a run-length code."""
     if not isinstance(code, dict) or code.get("size") != [height, width]:
         raise ValueError(f"expected polygons or a run-length code of the size {[height, width]}")
     counts = _decompress(code["counts"]) if isinstance(code["counts"], str) else code["counts"]
@@ -51,13 +53,14 @@ def _counts(code, height, width):
     return counts
 
 
-def _decompress(text):
-    """Counts from COCO's compressed form.
+def _decompress(text: str) -> list[int]:
+    """Read the counts from COCO's compressed form.
 
-    Five bits a character, the lowest first; bit 5 says that more follow, bit 4 of the last one is the sign. From the
-    fourth on a count is given by its difference to the one before the last.
+    Each character has five bits of a count, the lowest first. Bit 5 says that more follow; bit 4 of the last character
+    is the sign. From the fourth count on, the code has the difference to the count two places before.
     """
-    counts, value, shift = [], 0, 0
+    counts: list[int] = []
+    value = shift = 0
     for character in text:
         bits = ord(character) - 48
         value |= (bits & 31) << shift

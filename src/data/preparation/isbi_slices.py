@@ -1,11 +1,11 @@
-"""ISBI stacks to PNG slices in either layout of folders, and back, bit for bit."""
+"""ISBI stacks to PNG slices in the layout image_mask or membrane, and back, bit for bit."""
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from src.data.folders import list_pairs
+from src.data.folders import side_by_side
 from src.data.image_mask_pairs import open_image
 from src.data.preparation.task_pool import Task
 from src.data.stacks import IMAGE_STACK, LABEL_STACK
@@ -17,51 +17,60 @@ TEST_STACK = "test-volume.tif"
 
 @dataclass(frozen=True)
 class Slices:
-    """Where the slices lie in a layout of ``src.data.folders``, and how they are called.
+    """Folders and names of the slices in a layout.
 
-    Args:
-        layout (str): its name.
-        labels (str): folder of the labels; the images are in ``image``.
-        test (str): folder of the slices without labels.
-        digits (int): to which the numbers are filled up with zeros.
-        validates_every (int): each so-many-th slice, from the first on, goes to ``val``; the others, and with 0 all, to
-            ``train``.
+    Attributes:
+        labels: folder of the labels; the images are in ``image``.
+        test: folder of the slices without labels.
+        digits: number of digits in the names, with leading zeros.
+        validates_every: every slice whose number is a multiple of it goes to ``val``, all others to ``train``; 0 puts
+            all into ``train``.
     """
-    layout: str
     labels: str
     test: str
     digits: int
     validates_every: int = 0
 
-    def part(self, number):
-        """The part to which a slice belongs."""
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The folders of the slices with labels."""
+        return ("train", "val") if self.validates_every else ("train",)
+
+    def part(self, number: int) -> str:
+        """Return the folder to which a slice belongs."""
         return "val" if self.validates_every and number % self.validates_every == 0 else "train"
 
-    def name(self, number):
-        """The file name of a slice."""
+    def name(self, number: int) -> str:
+        """Return the file name of a slice."""
         return f"{number:0{self.digits}d}.png"
 
 
-# The layout and the split of the MindSpore case study on a CPU, and the layout of the membrane data set.
-IMAGE_MASK = Slices("image_mask", "mask", "test_imgs", digits=5, validates_every=3)
-MEMBRANE = Slices("membrane", "label", "test", digits=1)
+# The layout and the split of MindSpore's case study on a CPU, and the layout of the membrane data set.
+IMAGE_MASK = Slices("mask", "test_imgs", digits=5, validates_every=3)
+MEMBRANE = Slices("label", "test", digits=1)
 
 
-def slice_tasks(data_dir, save_dir, slices):
-    """Tasks that write the slices of ``train-volume.tif``, ``train-labels.tif`` and, if there, ``test-volume.tif``."""
+def slice_tasks(data_dir: str | Path, save_dir: str | Path, slices: Slices) -> list[Task]:
+    """Make the tasks that write the slices of ``train-volume.tif``, ``train-labels.tif`` and ``test-volume.tif``.
+
+    The last is optional.
+
+    Raises:
+        UNetError: a stack is missing or damaged, or images and labels have different shapes.
+    """
     source, target = Path(data_dir), Path(save_dir)
     images, labels = _read_pair(source)
     tasks = []
     for number, pair in enumerate(zip(images, labels)):
         part, name = target / slices.part(number), slices.name(number)
-        tasks.append(Task((part / "image" / name, part / slices.labels / name), as_they_are, pair))
+        tasks.append(Task((part / "image" / name, part / slices.labels / name), unchanged, pair))
     if (source / TEST_STACK).exists():
-        tasks += [Task((target / slices.test / slices.name(number),), as_they_are, (image,))
+        tasks += [Task((target / slices.test / slices.name(number),), unchanged, (image,))
                   for number, image in enumerate(read_stack(source / TEST_STACK))]
     return tasks
 
 
-def _read_pair(folder):
+def _read_pair(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     images, labels = (read_stack(folder / name) for name in (IMAGE_STACK, LABEL_STACK))
     if images.shape != labels.shape:
         raise UNetError(f"{folder}: {IMAGE_STACK} has the shape {images.shape}, {LABEL_STACK} {labels.shape}; the two "
@@ -69,20 +78,22 @@ def _read_pair(folder):
     return images, labels
 
 
-def as_they_are(*slices):
-    """The slices, and that they are one part."""
+def unchanged(*slices: np.ndarray) -> tuple[tuple[np.ndarray, ...], int]:
+    """Return the slices, and 1 for the number of parts."""
     return slices, 1
 
 
-def stack_tasks(data_dir, save_dir, slices):
-    """Tasks that put slices back into stacks, in the order of the numbers in their names.
+def stack_tasks(data_dir: str | Path, save_dir: str | Path, slices: Slices) -> list[Task]:
+    """Make the tasks that put slices back into stacks, in the order of the numbers in their names.
 
-    The slices that train and those that validate go into one stack; ``test-volume.tif`` is made if there are test
-    slices.
+    The slices of ``train`` and of ``val`` go into one stack. ``test-volume.tif`` is made if there are test slices.
+
+    Raises:
+        UNetError: slices without a partner, or names without a number or with the same number.
     """
     source, target = Path(data_dir), Path(save_dir)
-    train, valid = list_pairs(source, 0.5, slices.layout)
-    pairs = _in_order([(pair.image, pair.mask) for pair in train + valid])
+    pairs = _in_order([(pair.image, pair.mask) for part in slices.parts
+                       for pair in side_by_side(source / part, slices.labels)])
     tasks = [Task((target / IMAGE_STACK, target / LABEL_STACK), read_slices, tuple(zip(*pairs)))]
     test = _in_order([(path,) for path in sorted((source / slices.test).glob("[!.]*.png"))])
     if test:
@@ -90,22 +101,22 @@ def stack_tasks(data_dir, save_dir, slices):
     return tasks
 
 
-def _in_order(files):
-    """Tuples of paths, in the order of the last number in the name of the first."""
-    by_number = {}
+def _in_order(files: list[tuple[Path, ...]]) -> list[tuple[Path, ...]]:
+    """Sort tuples of paths by the last number in the name of the first path."""
+    by_number: dict[int, tuple[Path, ...]] = {}
     for paths in files:
         digits = re.findall(r"\d+", paths[0].stem)
         if not digits:
-            raise UNetError(f"{paths[0]}: expected a number in the name; it is the slice's place in the stack")
+            raise UNetError(f"{paths[0]}: expected a number in the name, which is the slice's place in the stack")
         number = int(digits[-1])
         if number in by_number:
-            raise UNetError(f"{paths[0]} and {by_number[number][0]} have one number; it is a slice's place in the "
-                            f"stack")
+            raise UNetError(f"{paths[0]} and {by_number[number][0]} have the same number, which is the slice's place "
+                            f"in the stack; rename one of them")
         by_number[number] = paths
     return [by_number[number] for number in sorted(by_number)]
 
 
-def read_slices(*stacks):
+def read_slices(*stacks: tuple[Path, ...]) -> tuple[list[np.ndarray], int]:
     """Read stacks of PNG slices, all of one size.
 
     Args:
@@ -113,6 +124,9 @@ def read_slices(*stacks):
 
     Returns:
         tuple: one (slices, H, W) uint8 for each stack, and the number of slices.
+
+    Raises:
+        UNetError: a slice is damaged, not 8-bit gray, or has another size than the first.
     """
     arrays = []
     size = None
@@ -121,7 +135,7 @@ def read_slices(*stacks):
         for path in paths:
             with open_image(path) as file:
                 if file.mode != "L":
-                    raise UNetError(f"{path}: pixels of kind {file.mode!r}; a stack's slices are gray of 8 bits ('L')")
+                    raise UNetError(f"{path}: pixels of kind {file.mode!r}; expected gray of 8 bits ('L')")
                 size = size or file.size
                 if file.size != size:
                     raise UNetError(f"{path}: {file.width}x{file.height}, the first slice is {size[0]}x{size[1]}; all "

@@ -9,12 +9,15 @@ from src.data.preparation.task_pool import Task
 from src.model_utils.errors import UNetError
 
 
-def nuclei_tasks(data_dir, save_dir):
-    """Tasks that merge each picture's masks: ``save_dir/ID/image.png`` and ``save_dir/ID/mask.png``.
+def nuclei_tasks(data_dir: str | Path, save_dir: str | Path) -> list[Task]:
+    """Make the tasks that merge the masks of each image: ``save_dir/ID/image.png`` and ``save_dir/ID/mask.png``.
 
     Args:
         data_dir (str): folder of the folders ID.
-        save_dir (str): where the results go; ``data_dir`` puts them beside the raw files.
+        save_dir (str): folder of the results; with ``data_dir`` they are beside the raw files.
+
+    Raises:
+        UNetError: no such folder, or no nuclei in it.
     """
     source, target = Path(data_dir), Path(save_dir)
     if not source.is_dir():
@@ -29,14 +32,17 @@ def nuclei_tasks(data_dir, save_dir):
             for path in folders]
 
 
-def merge_masks(folder):
-    """Read a picture, and merge its masks to the largest value of each pixel.
+def merge_masks(folder: Path) -> tuple[tuple[np.ndarray, np.ndarray], int]:
+    """Read an image, and merge its masks into the largest value of each pixel.
 
     Args:
-        folder (Path): holds ``images/ID.png`` and ``masks/*.png``, ID being its own name.
+        folder (Path): holds ``images/ID.png`` and ``masks/*.png``; ID is the folder's own name.
 
     Returns:
         tuple: ((H, W, 3) uint8 blue, green, red; (H, W) uint8), and the number of masks.
+
+    Raises:
+        UNetError: a file is missing or damaged, or a mask has another size than the image.
     """
     path = folder / "images" / f"{folder.name}.png"
     if not path.is_file():
@@ -45,16 +51,16 @@ def merge_masks(folder):
     merged = np.zeros(image.shape[:2], np.uint8)
     masks = sorted(file for file in (folder / "masks").glob("*.png") if not file.name.startswith("."))
     if not masks:
-        raise UNetError(f"{folder / 'masks'}: no masks found; a picture without masks cannot be trained on")
+        raise UNetError(f"{folder / 'masks'}: no masks found; an image without masks cannot be used for training")
     for file in masks:
         mask = to_channels(_pixels(file), 1)[..., 0]
         if mask.shape != merged.shape:
-            raise UNetError(f"{file}: {mask.shape[1]}x{mask.shape[0]}, the picture is "
+            raise UNetError(f"{file}: {mask.shape[1]}x{mask.shape[0]}, the image is "
                             f"{merged.shape[1]}x{merged.shape[0]}; the two must have one size")
         np.maximum(merged, mask, out=merged)
     return (image, merged), len(masks)
 
 
-def _pixels(path):
+def _pixels(path: Path) -> np.ndarray:
     with open_image(path) as file:
-        return read_pixels(file)
+        return read_pixels(file, path)

@@ -5,7 +5,7 @@ from conftest import assert_one_line_error
 from PIL import Image
 
 from src.data.preparation.isbi_slices import IMAGE_MASK, MEMBRANE, slice_tasks, stack_tasks
-from src.data.preparation.task_pool import carry_out
+from src.data.preparation.task_pool import run_tasks
 from src.data.tiff import read_stack, write_stack
 from src.model_utils.errors import UNetError
 
@@ -29,7 +29,7 @@ def stacks(tmp_path):
 
 @pytest.fixture
 def slices(tmp_path, stacks):
-    carry_out(slice_tasks(stacks, tmp_path / "slices", IMAGE_MASK), 1)
+    run_tasks(slice_tasks(stacks, tmp_path / "slices", IMAGE_MASK), 1)
     return tmp_path / "slices"
 
 
@@ -50,7 +50,7 @@ def test_every_third_slice_validates(stacks, slices):
 
 
 def test_membrane_numbers_have_no_zeros(stacks, tmp_path):
-    carry_out(slice_tasks(stacks, tmp_path, MEMBRANE), 1)
+    run_tasks(slice_tasks(stacks, tmp_path, MEMBRANE), 1)
     assert names(tmp_path / "train") == ["image", "label"]
     expected = {f"{number}.png" for number in range(12)}
     assert set(names(tmp_path / "train" / "image")) == set(names(tmp_path / "train" / "label")) == expected
@@ -61,9 +61,9 @@ def test_membrane_numbers_have_no_zeros(stacks, tmp_path):
 @pytest.mark.parametrize("test_pages", [0, 11])
 def test_there_and_back(tmp_path, layout, test_pages):
     source = write_stacks(tmp_path / "stacks", test_pages=test_pages)
-    carry_out(slice_tasks(source, tmp_path / "slices", layout), 1)
+    run_tasks(slice_tasks(source, tmp_path / "slices", layout), 1)
     (tmp_path / "slices" / "train" / "image" / ".00001.unet-1.png").write_bytes(b"of a killed run")
-    carry_out(stack_tasks(tmp_path / "slices", tmp_path / "back", layout), 1)
+    run_tasks(stack_tasks(tmp_path / "slices", tmp_path / "back", layout), 1)
     assert names(tmp_path / "back") == names(source)
     for name in names(source):
         assert np.array_equal(read_stack(tmp_path / "back" / name), read_stack(source / name)), name
@@ -105,7 +105,7 @@ def test_numbers_are_places(slices):
             (slices / "train" / kind / old).rename(slices / "train" / kind / new)
 
     rename("00004.png", "3.png")
-    with pytest.raises(UNetError, match=r"00003\.png and .*train/image/3\.png have one number"):
+    with pytest.raises(UNetError, match=r"00003\.png and .*train/image/3\.png have the same number"):
         stack_tasks(slices, slices, IMAGE_MASK)
     rename("3.png", "four.png")
     with pytest.raises(UNetError, match="four.png: expected a number in the name"):
@@ -116,6 +116,6 @@ def test_numbers_are_places(slices):
                                               (Image.new("L", (31, 20)), "31x20, the first slice is 30x20")])
 def test_a_bad_slice_is_named_and_the_other_stack_made(slices, tmp_path, image, words):
     image.save(slices / "train" / "image" / "00005.png")
-    (fault,) = carry_out(stack_tasks(slices, tmp_path / "out", IMAGE_MASK), 1).bad
+    (fault,) = run_tasks(stack_tasks(slices, tmp_path / "out", IMAGE_MASK), 1).bad
     assert "00005.png" in fault and words in fault
     assert names(tmp_path / "out") == ["test-volume.tif"]

@@ -12,11 +12,11 @@ import pytest
 from conftest import PROJECT, SCRIPT_ENVIRONMENT, assert_one_line_error, run
 from PIL import Image
 
-from src.data.folders import list_pairs
+from src.data.folders import image_folders
 from src.data.image_mask_pairs import PairReader
 from src.data.preparation.nuclei import merge_masks, nuclei_tasks
 from src.data.preparation.prepare import create_tasks
-from src.data.preparation.task_pool import carry_out
+from src.data.preparation.task_pool import run_tasks
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 
@@ -77,12 +77,12 @@ def truncate(path):
 
 
 BAD = {
-    "picture missing": (lambda folder: (folder / "images" / f"{folder.name}.png").unlink(), "is missing"),
-    "picture damaged": (lambda folder: truncate(folder / "images" / f"{folder.name}.png"), "damaged or truncated"),
+    "image missing": (lambda folder: (folder / "images" / f"{folder.name}.png").unlink(), "is missing"),
+    "image damaged": (lambda folder: truncate(folder / "images" / f"{folder.name}.png"), "damaged or truncated"),
     "no masks": (lambda folder: [path.unlink() for path in (folder / "masks").iterdir()], "no masks found"),
     "mask damaged": (lambda folder: truncate(folder / "masks" / "1.png"), "1.png: cannot be read as an image"),
     "mask of another size": (lambda folder: Image.new("L", (9, 9)).save(folder / "masks" / "2.png"),
-                             "9x9, the picture is 32x24"),
+                             "9x9, the image is 32x24"),
     "mask is a text": (lambda folder: (folder / "masks" / "0.png").write_text("hello"), "UnidentifiedImageError"),
 }
 
@@ -117,15 +117,14 @@ def test_another_folder_leaves_the_raw_one_alone(tmp_path):
     result = prepare("--data_path", raw, "--save_path", tmp_path / "out")
     assert result.returncode == 0 and not result.stderr
     assert sorted(raw.rglob("*")) == before
-    pairs, _ = list_pairs(tmp_path / "out", 0.5)
-    image, classes = PairReader(pairs, 3, 2)[0]
+    image, classes = PairReader(image_folders(tmp_path / "out"), 3, 2)[0]
     assert image.shape == (24, 32, 3) and set(np.unique(classes)) == {0, 1}
 
 
 def test_a_target_inside_the_raw_folder_is_no_item(tmp_path):
     raw = write_raw(tmp_path, ["a"])
     for _ in range(2):
-        assert carry_out(nuclei_tasks(raw, raw / "out"), 1).bad == ()
+        assert run_tasks(nuclei_tasks(raw, raw / "out"), 1).bad == ()
 
 
 def test_wrong_usage(tmp_path):
@@ -157,7 +156,7 @@ def many(tmp_path_factory):
             link = folder / "raw" / name / path.parent.name / path.name.replace("000", name)
             link.parent.mkdir(parents=True, exist_ok=True)
             link.hardlink_to(path)
-    carry_out(nuclei_tasks(folder / "raw", folder / "whole"))
+    run_tasks(nuclei_tasks(folder / "raw", folder / "whole"))
     return folder
 
 
@@ -188,7 +187,7 @@ def test_a_stopped_run_is_finished_by_the_next(many, tmp_path, signum):
     whole = contents(many / "whole")
     assert all(whole[path] == data for path, data in done.items() if not path.name.startswith("."))
     if signum != signal.SIGKILL:
-        assert "the same command goes on" in out and "Traceback" not in err
+        assert "run the same command again" in out and "Traceback" not in err
         assert done.keys() <= whole.keys() and len(done) % 2 == 0      # no half item, no temporary file
     assert run(*command).returncode == 0
     assert contents(tmp_path) == whole
@@ -203,7 +202,7 @@ def _group_runs(group):
 
 
 def test_check_looks_at_what_was_prepared(tmp_path):
-    carry_out(nuclei_tasks(write_raw(tmp_path / "raw", "abcde"), tmp_path / "out"), 1)
+    run_tasks(nuclei_tasks(write_raw(tmp_path / "raw", "abcde"), tmp_path / "out"), 1)
     result = run("preprocess_dataset.py", "--dataset=Cell_nuclei", "--num_channels=3", "-d", tmp_path / "out",
                  "--output_path", tmp_path / "seen", "--check=True")
     assert result.returncode == 0, result.stderr

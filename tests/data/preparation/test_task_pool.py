@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from src.data.preparation.task_pool import Task, carry_out
+from src.data.preparation.task_pool import Task, run_tasks
 from src.data.tiff import read_stack, write_stack
 from src.model_utils.errors import UNetError
 
@@ -26,36 +26,36 @@ def times(folder):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_files_are_made_and_bad_tasks_are_named(tmp_path, workers, capsys):
-    tally = carry_out(tasks(tmp_path, [1, 13, 2]), workers)
-    assert (tally.made, tally.kept, tally.left, tally.parts, tally.bad) == (2, 0, 0, 4, ("13 is bad",))
+    counts = run_tasks(tasks(tmp_path, [1, 13, 2]), workers)
+    assert (counts.made, counts.kept, counts.left, counts.parts, counts.bad) == (2, 0, 0, 4, ("13 is bad",))
     assert capsys.readouterr().err == "error: 13 is bad\n"
     assert np.array_equal(cv2.imread(str(tmp_path / "2" / "b.png")), np.full((4, 6, 3), 2))
     assert not (tmp_path / "13").exists()
 
 
 def test_what_is_whole_is_kept(tmp_path):
-    carry_out(tasks(tmp_path), 1)
+    run_tasks(tasks(tmp_path), 1)
     before = times(tmp_path)
-    tally = carry_out(tasks(tmp_path, range(7)), 1)
-    assert (tally.made, tally.kept) == (2, 5)
+    counts = run_tasks(tasks(tmp_path, range(7)), 1)
+    assert (counts.made, counts.kept) == (2, 5)
     assert {path: time for path, time in times(tmp_path).items() if path in before} == before
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data[:20], lambda data: b"",
                                     lambda data: b"x" + data[1:]])
 def test_half_written_files_are_made_again(tmp_path, damage):
-    carry_out(tasks(tmp_path, [1, 2]), 1)
+    run_tasks(tasks(tmp_path, [1, 2]), 1)
     path = tmp_path / "2" / "a.png"
     whole = path.read_bytes()
     path.write_bytes(damage(whole))
-    assert carry_out(tasks(tmp_path, [1, 2]), 1).made == 1
+    assert run_tasks(tasks(tmp_path, [1, 2]), 1).made == 1
     assert path.read_bytes() == whole
 
 
 def test_a_task_with_one_of_its_files_is_done_again(tmp_path):
-    carry_out(tasks(tmp_path, [1]), 1)
+    run_tasks(tasks(tmp_path, [1]), 1)
     (tmp_path / "1" / "b.png").unlink()
-    assert carry_out(tasks(tmp_path, [1]), 1).made == 1
+    assert run_tasks(tasks(tmp_path, [1]), 1).made == 1
     assert (tmp_path / "1" / "b.png").exists()
 
 
@@ -64,30 +64,30 @@ def test_files_of_killed_processes_are_cleared_away(tmp_path):
     left.parent.mkdir()
     left.write_bytes(b"half")
     other.write_bytes(b"of a process that runs")
-    carry_out(tasks(tmp_path, [1]), 1)
+    run_tasks(tasks(tmp_path, [1]), 1)
     assert not left.exists() and other.exists()
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_stop_and_go_on(tmp_path, workers):
     answers = iter([False] * 2)
-    first = carry_out(tasks(tmp_path, range(20, 60)), workers, stopped=lambda: next(answers, True))
+    first = run_tasks(tasks(tmp_path, range(20, 60)), workers, stopped=lambda: next(answers, True))
     assert 0 < first.made < 20 and first.made + first.left == 40
     assert len(times(tmp_path)) == 2 * first.made       # nothing but whole items
-    second = carry_out(tasks(tmp_path, range(20, 60)), workers)
+    second = run_tasks(tasks(tmp_path, range(20, 60)), workers)
     assert (second.kept, second.made, second.left) == (first.made, first.left, 0)
 
 
 def test_a_killed_worker_is_named(tmp_path):
     deadly = [Task((tmp_path / name / "a.png",), os._exit, (9,)) for name in "xy"]
     with pytest.raises(UNetError, match=r"worker process was ended .*x/a\.png"):
-        carry_out(deadly, 2)
+        run_tasks(deadly, 2)
 
 
 def test_a_folder_that_cannot_be_written_ends_the_run(tmp_path):
     (tmp_path / "1").write_text("a file in the place of a folder")
     with pytest.raises(UNetError, match="cannot write"):
-        carry_out(tasks(tmp_path, [1, 2]), 1)
+        run_tasks(tasks(tmp_path, [1, 2]), 1)
 
 
 def stack():
@@ -97,7 +97,7 @@ def stack():
 def test_stacks_are_kept_or_made_again(tmp_path):
     path = tmp_path / "x.tif"
     write_stack(path, stack()[0][0] + 1)
-    assert carry_out([Task((path,), stack, ())], 1).kept == 1
+    assert run_tasks([Task((path,), stack, ())], 1).kept == 1
     path.write_bytes(path.read_bytes()[:60])
-    assert carry_out([Task((path,), stack, ())], 1).made == 1
+    assert run_tasks([Task((path,), stack, ())], 1).made == 1
     assert np.array_equal(read_stack(path), stack()[0][0])
