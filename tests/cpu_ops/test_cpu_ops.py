@@ -1,22 +1,19 @@
 """The compiled CPU operators against MindSpore's own, values and gradients; when they are used and when not."""
-import json
-import os
-import subprocess
-import sys
-
 import mindspore as ms
 import numpy as np
 import pytest
-from conftest import PROJECT, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mindspore import ParameterTuple, Tensor, nn, ops
-from support.networks import backend_of
+from mindspore import Tensor, ops
 
+from benchmarks.loss_curves import descend
 from src.cpu_ops import build
 from src.model_utils.errors import UNetError
 from src.networks.layers import MINDSPORE, Layers
 from src.networks.unet_keras import Up
+from tests.support.networks import backend_of
+from tests.support.operators import Between, convolution, normal, results_of_a_step, values_and_gradients, whole
+from tests.support.scripts import run_code
 
 
 @pytest.fixture(scope="module")
@@ -28,72 +25,10 @@ def fast():
     return layers
 
 
-class Between(nn.Cell):
-    """A part of a network, with NCHW on both sides."""
-
-    def __init__(self, layers, part):
-        super().__init__()
-        self.enter, self.leave = layers.enter(), layers.leave()
-        self.part = nn.SequentialCell(part) if isinstance(part, list) else part
-
-    def construct(self, *inputs):
-        entered = ()
-        for x in inputs:
-            entered += (self.enter(x),)
-        return self.leave(self.part(*entered))
-
-
-class Weighted(nn.Cell):
-    """A scalar of a part's result, so that each value has a gradient of its own."""
-
-    def __init__(self, part):
-        super().__init__()
-        self.part = part
-
-    def construct(self, weights, *inputs):
-        return (self.part(*inputs) * weights).sum()
-
-
-def normal(rng, shape):
-    return rng.normal(size=shape)
-
-
-def whole(rng, shape):
-    """Whole numbers, a half more for a bias: then no result of a convolution lies so near zero that rounding decides
-    whether a ReLU lets its gradient through."""
-    return rng.integers(-3, 4, shape) + (0.5 if len(shape) == 1 else 0)
-
-
-def values_and_gradients(layers, make, shapes, draw=normal, draw_weights=normal):
-    rng = np.random.default_rng(0)
-    inputs = [Tensor(draw(rng, shape).astype(np.float32)) for shape in shapes]
-    part = Between(layers, make(layers))
-    for parameter in part.trainable_params():
-        parameter.set_data(Tensor(draw(rng, parameter.shape).astype(np.float32)))
-    part.set_train()
-    result = part(*inputs)
-    weights = Tensor(draw_weights(rng, result.shape).astype(np.float32))
-    parameters = ParameterTuple(part.trainable_params())
-    gradient = ops.GradOperation(get_all=True, get_by_list=len(parameters) > 0)
-    found = gradient(Weighted(part), parameters)(weights, *inputs) if len(parameters) else gradient(Weighted(part))(
-        weights, *inputs)
-    flat = [result]
-    for item in found:
-        flat += list(item) if isinstance(item, tuple) else [item]
-    moving = [parameter for parameter in part.get_parameters() if not parameter.requires_grad]
-    # The weights' own gradient comes first and says nothing.
-    return [tensor.asnumpy() for tensor in [flat[0], *flat[2:], *moving]]
-
-
 def agree(fast, make, shapes, draw=normal):
     for mine, stock in zip(*(values_and_gradients(layers, make, shapes, draw) for layers in (fast, MINDSPORE))):
         assert mine.shape == stock.shape
         np.testing.assert_allclose(mine, stock, rtol=1e-5, atol=1e-5 * np.abs(stock).max())
-
-
-def convolution(ins, outs, kernel, pad_mode, has_bias, relu):
-    """What makes one, with or without ReLU, of a layer set."""
-    return lambda layers: (layers.conv_relu if relu else layers.conv)(ins, outs, kernel, pad_mode, has_bias, "normal")
 
 
 batch, side, channels = st.integers(1, 3), st.integers(4, 17), st.integers(1, 20)
@@ -125,20 +60,15 @@ ON_ONE_CPU = """
 import os, sys
 os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
 import numpy as np
-import test_cpu_ops
-np.savez(sys.argv[1], *test_cpu_ops.results_of_a_step(test_cpu_ops.backend_of("--cpu_ops=on")))
+from tests.support.networks import backend_of
+from tests.support.operators import results_of_a_step
+np.savez(sys.argv[1], *results_of_a_step(backend_of("--cpu_ops=on")))
 """
-
-
-def results_of_a_step(layers):
-    return values_and_gradients(layers, lambda layers: layers.conv_relu(48, 32, 3, "same", True, "normal"),
-                                [(2, 48, 37, 30)])
 
 
 def test_results_do_not_depend_on_the_number_of_threads(fast, tmp_path):
     file = tmp_path / "one.npz"
-    subprocess.run([sys.executable, "-c", ON_ONE_CPU, str(file)], check=True, capture_output=True,
-                   env={**os.environ, "PYTHONPATH": os.pathsep.join([str(PROJECT), str(PROJECT / "tests")])})
+    run_code(ON_ONE_CPU, file)
     for mine, other in zip(results_of_a_step(fast), np.load(file).values()):
         np.testing.assert_array_equal(mine, other)
 
@@ -218,9 +148,7 @@ def test_step_up_of_the_keras_network(fast):
 
 @pytest.fixture(scope="module")
 def curves(fast):
-    mine, stock = (json.loads(run("tests/curves.py", option, "4").stdout.splitlines()[-1]) for option in ("on", "off"))
-    assert mine["compiled"] and not stock["compiled"]
-    return mine, stock
+    return descend("compiled", 4), descend("AVX2", 4)
 
 
 @pytest.mark.parametrize("name", ["simple", "nested", "medical", "bilinear", "keras"])

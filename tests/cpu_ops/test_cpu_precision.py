@@ -1,12 +1,11 @@
 """cpu_precision: convolutions of bfloat16 products, and when they are refused."""
 import pytest
-from conftest import assert_one_line_error
-from conftest import run as run_script
-from support.networks import backend_of
 
 from src.cpu_ops.build import CannotBuild, _cpu_flags, build_library
 from src.model_utils.errors import UNetError
 from src.networks.layers import MINDSPORE
+from tests.support.networks import backend_of
+from tests.support.scripts import assert_one_line_error, run_helper
 
 # What rounding to 8 bits makes of a sum of products.
 ROUNDING = 1e-2
@@ -28,7 +27,7 @@ def found(compiled):
     """What bfloat16.py prints: a name, then values."""
     if "avx512bw" not in _cpu_flags().split():
         pytest.skip("this processor has no AVX-512, without which oneDNN has no convolutions of bfloat16 numbers")
-    script = run_script("tests/bfloat16.py")
+    script = run_helper("bfloat16")
     assert script.returncode == 0, script.stderr
     return {name: list(map(float, values)) for name, *values in map(str.split, script.stdout.splitlines())}
 
@@ -71,7 +70,7 @@ def test_training_and_evaluation(found, run, sample, tmp_path):
 
 def test_a_processor_without_matrix_units(compiled, run, sample):
     result = run("train.py", *TRAIN, f"--data_path={sample}", "--cpu_precision=bfloat16",
-                 env={"ONEDNN_MAX_CPU_ISA": "AVX2"})
+                 ONEDNN_MAX_CPU_ISA="AVX2")
     assert_one_line_error(result, "cpu_precision is bfloat16", "AMX", "ONEDNN_MAX_CPU_ISA=AVX2", "float32")
 
 

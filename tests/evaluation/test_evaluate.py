@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from conftest import PROJECT, write_pairs
 from PIL import Image
 
 from src.data.samples import Geometry, folder_samples, stack_samples
@@ -17,6 +16,8 @@ from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.report.drawing import palette
 from src.report.evaluation import hard_table, report
+from tests.support.data import write_pairs
+from tests.support.scripts import PROJECT
 
 
 class Known:

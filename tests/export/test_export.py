@@ -6,14 +6,14 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from conftest import assert_one_line_error, run
-from support.networks import network_of
 
 from src.export.export import export, largest_difference
 from src.export.onnx_model import OnnxNetwork, choose_providers
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.training import checkpoint
+from tests.support.networks import network_of
+from tests.support.scripts import assert_one_line_error, run
 
 NETWORKS = {
     "simple": ["--model_name=unet_simple", "--width=48", "--height=32"],
@@ -133,7 +133,7 @@ def test_evaluation_of_a_checkpoint_and_of_its_onnx_file(checkpoints, sample, tm
     (tmp_path / "small.yaml").write_text(f"image_size: [96, 96]\nisbi_metrics: True\noutput_path: {tmp_path / 'b'}\n")
     (tmp_path / "mindspore.py").write_text("raise ImportError('MindSpore was imported')")
     result = run("infer_unet_onnx.py", tmp_path / "small.yaml", path, sample, "CPU", cwd=tmp_path,
-                 env={"PYTHONPATH": str(tmp_path)})
+                 PYTHONPATH=str(tmp_path))
     assert result.returncode == 0, result.stdout + result.stderr
     one, other = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in "ab")
     assert one["soft"]["dice_coeff"] == pytest.approx(other["soft"]["dice_coeff"], abs=1e-5)

@@ -4,14 +4,15 @@ import re
 
 import numpy as np
 import pytest
-from conftest import PROJECT, assert_one_line_error, run, write_pairs
-from exchange import Exchange, scores
 
 from src.data.stacks import IMAGE_STACK, LABEL_STACK
 from src.data.tiff import write_stack
 from src.data.transforms import from_unit_range, to_unit_range
 from src.export.runtime_files import write_inputs
 from src.model_utils.errors import UNetError
+from tests.support.data import write_pairs
+from tests.support.exchange import Exchange, scores
+from tests.support.scripts import PROJECT, assert_one_line_error, run
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,7 @@ import os
 import numpy as np
 import pytest
 import tifffile
-from conftest import assert_one_line_error
 from PIL import Image
-from support.networks import network_of
 
 from src.export.export import export
 from src.inference.predict import load_model, predict
@@ -15,6 +13,8 @@ from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.training import checkpoint
 from src.training.fold_results import write_results
+from tests.support.networks import network_of
+from tests.support.scripts import assert_one_line_error
 
 SMALL = ["--model_name=unet_simple", "--weight_init=he_uniform"]
 NETWORKS = {"simple": SMALL, "nested": ["--model_name=unet_nested", "--use_deconv=False", "--weight_init=he_uniform"],
@@ -226,7 +226,7 @@ def test_onnx_file_without_mindspore(run, checkpoints, pictures, tmp_path):
     assert result.returncode == 0, result.stderr
     (tmp_path / "mindspore.py").write_text("raise ImportError('MindSpore was imported')")
     result = run("predict.py", f"--file_name={path}", f"--data_path={pictures}", f"--output_path={tmp_path / 'out'}",
-                 env={"PYTHONPATH": str(tmp_path)})
+                 PYTHONPATH=str(tmp_path))
     assert result.returncode == 0, result.stdout + result.stderr
     assert_one_line_error(run("predict.py", f"--file_name={path}", f"--data_path={pictures}", "--num_channels=3"),
                           "takes 1 channel(s), num_channels is 3")

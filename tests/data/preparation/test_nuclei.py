@@ -9,7 +9,6 @@ import time
 import cv2
 import numpy as np
 import pytest
-from conftest import PROJECT, SCRIPT_ENVIRONMENT, assert_one_line_error, run
 from PIL import Image
 
 from src.data.folders import list_pairs
@@ -19,6 +18,7 @@ from src.data.preparation.prepare import create_tasks
 from src.data.preparation.task_pool import carry_out
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
+from tests.support.scripts import PROJECT, assert_one_line_error, run, start
 
 COMMAND = ["preprocess_dataset.py", "--config_path", PROJECT / "unet_nested_cell_config.yaml"]
 
@@ -168,8 +168,7 @@ def contents(folder):
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_run_is_finished_by_the_next(many, tmp_path, signum):
     command = [*COMMAND, "--data_path", many / "raw", "--save_path", tmp_path]
-    process = subprocess.Popen([sys.executable, *map(str, command)], text=True, cwd=PROJECT, env=SCRIPT_ENVIRONMENT,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    process = start(*command, stderr=subprocess.PIPE, start_new_session=True)
     until = time.monotonic() + 60
     while not list(tmp_path.glob("*/mask.png")) and time.monotonic() < until:
         time.sleep(0.005)

@@ -2,13 +2,13 @@
 import re
 
 import numpy as np
-from conftest import run
 from PIL import Image
 
 from src.data.samples import create_samples
 from src.data.transforms import to_unit_range
 from src.evaluation.evaluate import ScoreOptions, evaluate
 from src.model_utils.config import parse_options
+from tests.support.scripts import run
 
 
 class Exchange:

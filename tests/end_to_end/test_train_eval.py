@@ -6,7 +6,6 @@ import re
 import numpy as np
 import pytest
 import yaml
-from conftest import PROJECT, assert_one_line_error, run, write_pairs
 from mindspore import hal
 from PIL import Image
 
@@ -14,6 +13,8 @@ from eval import main as evaluate
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.training.run import train
+from tests.support.data import write_pairs
+from tests.support.scripts import PROJECT, assert_one_line_error, run
 
 SMALL = ["--model_name=unet_simple", "--image_size=[96,96]", "--train_crop=32", "--batch_size=2", "--repeat=2",
          "--epochs=4", "--weight_init=he_uniform", "--lr=0.002"]

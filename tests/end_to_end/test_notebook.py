@@ -6,9 +6,10 @@ import re
 import nbformat
 import numpy as np
 import pytest
-from conftest import PROJECT
 from nbclient import NotebookClient
 from PIL import Image
+
+from tests.support.scripts import PROJECT
 
 NOTEBOOK = PROJECT / "notebooks" / "quickstart.ipynb"
 
