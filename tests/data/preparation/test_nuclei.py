@@ -3,7 +3,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import cv2
@@ -208,9 +207,3 @@ def test_check_looks_at_what_was_prepared(tmp_path):
     assert result.returncode == 0, result.stderr
     seen = json.loads((tmp_path / "seen" / "dataset.json").read_text())
     assert (seen["training"]["seen"], seen["validation"]["seen"]) == (4, 1)
-
-
-def test_mindspore_is_not_loaded():
-    code = "import src.data.preparation.prepare, preprocess_dataset, sys; print('mindspore' in sys.modules)"
-    result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, text=True, capture_output=True, check=True)
-    assert result.stdout == "False\n"
