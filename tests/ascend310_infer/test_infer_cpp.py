@@ -14,6 +14,8 @@ from tests.support.data import write_pairs
 from tests.support.lite import MODELS, as_release, write_images
 from tests.support.scripts import PROJECT, SCRIPTS, assert_one_line_error, bash, call, run
 
+pytestmark = pytest.mark.slow
+
 # ---- the program
 
 

@@ -32,18 +32,21 @@ def found(compiled):
     return {name: list(map(float, values)) for name, *values in map(str.split, script.stdout.splitlines())}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", ["same", "valid", "even", "pointwise", "transposed"])
 def test_products_of_rounded_numbers_summed_in_float32(found, layer):
     exact, rounded = found[layer]
     assert exact < 1e-5 < rounded < ROUNDING
 
 
+@pytest.mark.slow
 def test_with_relu(found):
     """Where rounding moves a result past zero, a gradient comes or goes."""
     exact, rounded = found["with_relu"]
     assert exact < 1e-5 < ROUNDING < rounded < 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", ["image", "logits"])
 def test_layers_that_are_not_rounded(found, layer):
     assert found[layer] == [0, 0]
@@ -54,6 +57,7 @@ def losses(result):
     return [float(line.split("loss is ")[1].split(",")[0]) for line in result.stdout.splitlines() if "loss is" in line]
 
 
+@pytest.mark.slow
 def test_training_and_evaluation(found, run, sample, tmp_path):
     if found["units"] == [0]:
         pytest.skip("this processor has no units for products of bfloat16 numbers")
@@ -68,6 +72,7 @@ def test_training_and_evaluation(found, run, sample, tmp_path):
     assert result.returncode == 0 and "compiled CPU operators in bfloat16 (" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_processor_without_matrix_units(compiled, run, sample):
     result = run("train.py", *TRAIN, f"--data_path={sample}", "--cpu_precision=bfloat16",
                  ONEDNN_MAX_CPU_ISA="AVX2")

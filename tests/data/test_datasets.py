@@ -110,6 +110,7 @@ def test_batch_larger_than_the_data(sample, nuclei):
         create_multi_class_dataset(str(nuclei), [48, 32], 1, 99, is_train=True)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_repeat(isbi):
     """24 slices, repeat 400, batch 16 at 572x572: thirty batches through the pipeline, under 1 GB in all."""
     code = f"""

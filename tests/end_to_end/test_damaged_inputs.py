@@ -2,7 +2,11 @@
 import json
 from collections import Counter
 
+import pytest
+
 from tests.support.scripts import run_helper
+
+pytestmark = pytest.mark.slow
 
 
 def test_damaged_inputs(tmp_path):

@@ -24,6 +24,7 @@ def test_no_outputs_are_kept(notebook):
                if cell.cell_type == "code")
 
 
+@pytest.mark.slow
 def test_it_runs(notebook, tmp_path):
     """A single pass over the sample, into a folder of the test."""
     parameters, = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))

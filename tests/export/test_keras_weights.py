@@ -61,6 +61,7 @@ def network(x, arrays):
     return 1 / (1 + np.exp(-convolve(x, *next(layers), relu=False)))
 
 
+@pytest.mark.slow
 def test_forward_pass(tmp_path):
     """Through the command line, then what eval.py loads, on another height than width."""
     rng = np.random.default_rng(0)

@@ -23,6 +23,7 @@ def argv(tmp_path):
             f"--output_path={tmp_path / 'out'}"]
 
 
+@pytest.mark.slow
 def test_one_file_serves_windows_of_any_size(argv, tmp_path, monkeypatch):
     """Same convolutions; a network of valid ones has a file for each size of its windows."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -37,6 +38,7 @@ def test_one_file_serves_windows_of_any_size(argv, tmp_path, monkeypatch):
     assert len(os.listdir(tmp_path / "cache" / "unet_mindspore" / "onnx")) == 2
 
 
+@pytest.mark.slow
 def test_without_a_cache_mindspore_runs_the_checkpoint(run, argv, tmp_path):
     """A cache that cannot be written stops nobody who has not asked for ONNX."""
     (tmp_path / "cache").mkdir()
@@ -48,6 +50,7 @@ def test_without_a_cache_mindspore_runs_the_checkpoint(run, argv, tmp_path):
     assert_one_line_error(run("predict.py", *argv, "--backend=onnx", **environment), "cannot write")
 
 
+@pytest.mark.slow
 def test_the_cache_is_used_without_mindspore(run, argv, tmp_path):
     """What the first run has exported serves the second without MindSpore; damaged checkpoints are named."""
     environment = {"XDG_CACHE_HOME": str(tmp_path / "cache")}

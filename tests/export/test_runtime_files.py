@@ -91,6 +91,7 @@ def test_folders(nuclei, tmp_path, options, ending):
     assert scores(exchange.postprocess()) == [expected.mean_dice, expected.mean_iou]
 
 
+@pytest.mark.slow
 def test_a_network_scores_as_in_eval(sample, tmp_path):
     """A checkpoint through eval.py, and the same network over the files."""
     import mindspore as ms

@@ -199,6 +199,7 @@ def test_an_archive_without_a_name(store):
     assert not (store / "calls").exists()
 
 
+@pytest.mark.slow
 def test_training_and_export(store, sample):
     """train.py on an archive, then export.py with the checkpoint that it left in the store."""
     with zipfile.ZipFile(store / "data" / "isbi.zip", "w") as archive:

@@ -102,6 +102,7 @@ def test_output_shapes(mode, network, shape, expected):
     assert expected[2:] == tuple(net.output_size(side) for side in shape[2:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, argv", [("unet_bilinear", ["--num_channels=3"]), ("unet_keras", [])])
 def test_compiled_layers_give_the_same_logits(name, argv, compiled):
     """Full width, 16x16: one pixel is left at the coarsest level."""

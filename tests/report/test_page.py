@@ -144,6 +144,7 @@ def browser():
         browser.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width, scheme", [(1400, "light"), (400, "dark")])
 def test_in_a_browser(written, browser, width, scheme):
     """It opens without errors and requests, nothing overflows, and axe finds no fault, the contrast of AA included."""

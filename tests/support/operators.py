@@ -2,6 +2,8 @@
 import numpy as np
 from mindspore import ParameterTuple, Tensor, nn, ops
 
+from src.networks.layers import MINDSPORE
+
 
 class Between(nn.Cell):
     """A part of a network, with NCHW on both sides."""
@@ -68,3 +70,10 @@ def convolution(ins, outs, kernel, pad_mode, has_bias, relu):
 def results_of_a_step(layers):
     return values_and_gradients(layers, lambda layers: layers.conv_relu(48, 32, 3, "same", True, "normal"),
                                 [(2, 48, 37, 30)])
+
+
+def agree(fast, make, shapes, draw=normal):
+    """A part has the same values and gradients in the layer set ``fast`` as in MindSpore's."""
+    for mine, stock in zip(*(values_and_gradients(layers, make, shapes, draw) for layers in (fast, MINDSPORE))):
+        assert mine.shape == stock.shape
+        np.testing.assert_allclose(mine, stock, rtol=1e-5, atol=1e-5 * np.abs(stock).max())

@@ -32,6 +32,7 @@ def read(path):
     return json.loads(path.read_text())
 
 
+@pytest.mark.slow
 def test_killed_and_taken_up_again(data, tmp_path):
     """SIGKILL behind fold 1; the same command keeps it, goes on in fold 2, and makes the table."""
     out = tmp_path / "with space"

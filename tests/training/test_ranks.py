@@ -14,6 +14,8 @@ from tests.support import ranks_worker
 from tests.support.ranks_worker import CURVE, train
 from tests.support.scripts import PROJECT, call
 
+pytestmark = pytest.mark.slow
+
 
 def free_port():
     with socket.socket() as probe:

@@ -14,6 +14,8 @@ from src.report.history import read_history
 from tests.support import scripts
 from tests.support.scripts import assert_one_line_error, run, run_code
 
+pytestmark = pytest.mark.slow
+
 STACKS = ["--model_name=unet_simple", "--image_size=[96,96]", "--train_crop=32", "--batch_size=2", "--repeat=6",
           "--epochs=6", "--weight_init=he_normal", "--lr=0.001", "--lr_schedule=cosine", "--augment_elastic=True",
           "--augment_rot90=True", "--run_eval=True", "--eval_steps=10", "--save_checkpoint_steps=5"]
