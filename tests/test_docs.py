@@ -3,9 +3,9 @@ import re
 import shlex
 
 import pytest
-from conftest import PROJECT
 
 from src.model_utils.config import parse_options
+from tests.support.scripts import PROJECT
 
 PAGES = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md"), *PROJECT.glob("benchmarks/*.md")])
 

@@ -1,99 +1,17 @@
-"""The compiled CPU operators against MindSpore's own, values and gradients; when they are used and when not."""
-import json
-import os
-import subprocess
-import sys
-
-import mindspore as ms
+"""The compiled CPU operators against MindSpore's own: values and gradients."""
 import numpy as np
 import pytest
-from conftest import PROJECT, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mindspore import ParameterTuple, Tensor, nn, ops
-from support.networks import backend_of
+from mindspore import Tensor, ops
 
-from src.cpu_ops import build
-from src.model_utils.errors import UNetError
-from src.networks.layers import MINDSPORE, Layers
+from benchmarks.loss_curves import descend
+from src.networks.layers import MINDSPORE
 from src.networks.unet_keras import Up
+from tests.support.operators import Between, agree, convolution, normal, results_of_a_step, whole
+from tests.support.scripts import run_code
 
-
-@pytest.fixture(scope="module")
-def fast():
-    ms.set_context(mode=ms.GRAPH_MODE)
-    layers = backend_of()
-    if layers is MINDSPORE:
-        pytest.skip("the CPU operators cannot be compiled here")
-    return layers
-
-
-class Between(nn.Cell):
-    """A part of a network, with NCHW on both sides."""
-
-    def __init__(self, layers, part):
-        super().__init__()
-        self.enter, self.leave = layers.enter(), layers.leave()
-        self.part = nn.SequentialCell(part) if isinstance(part, list) else part
-
-    def construct(self, *inputs):
-        entered = ()
-        for x in inputs:
-            entered += (self.enter(x),)
-        return self.leave(self.part(*entered))
-
-
-class Weighted(nn.Cell):
-    """A scalar of a part's result, so that each value has a gradient of its own."""
-
-    def __init__(self, part):
-        super().__init__()
-        self.part = part
-
-    def construct(self, weights, *inputs):
-        return (self.part(*inputs) * weights).sum()
-
-
-def normal(rng, shape):
-    return rng.normal(size=shape)
-
-
-def whole(rng, shape):
-    """Whole numbers, a half more for a bias: then no result of a convolution lies so near zero that rounding decides
-    whether a ReLU lets its gradient through."""
-    return rng.integers(-3, 4, shape) + (0.5 if len(shape) == 1 else 0)
-
-
-def values_and_gradients(layers, make, shapes, draw=normal, draw_weights=normal):
-    rng = np.random.default_rng(0)
-    inputs = [Tensor(draw(rng, shape).astype(np.float32)) for shape in shapes]
-    part = Between(layers, make(layers))
-    for parameter in part.trainable_params():
-        parameter.set_data(Tensor(draw(rng, parameter.shape).astype(np.float32)))
-    part.set_train()
-    result = part(*inputs)
-    weights = Tensor(draw_weights(rng, result.shape).astype(np.float32))
-    parameters = ParameterTuple(part.trainable_params())
-    gradient = ops.GradOperation(get_all=True, get_by_list=len(parameters) > 0)
-    found = gradient(Weighted(part), parameters)(weights, *inputs) if len(parameters) else gradient(Weighted(part))(
-        weights, *inputs)
-    flat = [result]
-    for item in found:
-        flat += list(item) if isinstance(item, tuple) else [item]
-    moving = [parameter for parameter in part.get_parameters() if not parameter.requires_grad]
-    # The weights' own gradient comes first and says nothing.
-    return [tensor.asnumpy() for tensor in [flat[0], *flat[2:], *moving]]
-
-
-def agree(fast, make, shapes, draw=normal):
-    for mine, stock in zip(*(values_and_gradients(layers, make, shapes, draw) for layers in (fast, MINDSPORE))):
-        assert mine.shape == stock.shape
-        np.testing.assert_allclose(mine, stock, rtol=1e-5, atol=1e-5 * np.abs(stock).max())
-
-
-def convolution(ins, outs, kernel, pad_mode, has_bias, relu):
-    """What makes one, with or without ReLU, of a layer set."""
-    return lambda layers: (layers.conv_relu if relu else layers.conv)(ins, outs, kernel, pad_mode, has_bias, "normal")
+pytestmark = pytest.mark.slow
 
 
 batch, side, channels = st.integers(1, 3), st.integers(4, 17), st.integers(1, 20)
@@ -125,20 +43,15 @@ ON_ONE_CPU = """
 import os, sys
 os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
 import numpy as np
-import test_cpu_ops
-np.savez(sys.argv[1], *test_cpu_ops.results_of_a_step(test_cpu_ops.backend_of("--cpu_ops=on")))
+from tests.support.networks import backend_of
+from tests.support.operators import results_of_a_step
+np.savez(sys.argv[1], *results_of_a_step(backend_of("--cpu_ops=on")))
 """
-
-
-def results_of_a_step(layers):
-    return values_and_gradients(layers, lambda layers: layers.conv_relu(48, 32, 3, "same", True, "normal"),
-                                [(2, 48, 37, 30)])
 
 
 def test_results_do_not_depend_on_the_number_of_threads(fast, tmp_path):
     file = tmp_path / "one.npz"
-    subprocess.run([sys.executable, "-c", ON_ONE_CPU, str(file)], check=True, capture_output=True,
-                   env={**os.environ, "PYTHONPATH": os.pathsep.join([str(PROJECT), str(PROJECT / "tests")])})
+    run_code(ON_ONE_CPU, file)
     for mine, other in zip(results_of_a_step(fast), np.load(file).values()):
         np.testing.assert_array_equal(mine, other)
 
@@ -218,9 +131,7 @@ def test_step_up_of_the_keras_network(fast):
 
 @pytest.fixture(scope="module")
 def curves(fast):
-    mine, stock = (json.loads(run("tests/curves.py", option, "4").stdout.splitlines()[-1]) for option in ("on", "off"))
-    assert mine["compiled"] and not stock["compiled"]
-    return mine, stock
+    return descend("compiled", 4), descend("AVX2", 4)
 
 
 @pytest.mark.parametrize("name", ["simple", "nested", "medical", "bilinear", "keras"])
@@ -230,80 +141,3 @@ def test_networks_train_alike(curves, name):
     np.testing.assert_allclose(mine["losses"], stock["losses"], rtol=1e-4)
     mine, stock = np.array(mine["logits"]), np.array(stock["logits"])
     assert np.abs(mine - stock).mean() < 0.02 * np.abs(stock).mean()
-
-
-# ---- when they are used
-
-
-@pytest.mark.parametrize("option, device, mode, level, reason", [
-    ("off", "CPU", "graph", "O0", "cpu_ops is off"), ("auto", "CPU", "pynative", "O0", "graph mode"),
-    ("auto", "CPU", "graph", "O3", "amp_level is O3"), ("auto", "Ascend", "graph", "O3", None),
-    ("auto", "GPU", "graph", "O0", None)])
-def test_stock_layers_with_a_reason(option, device, mode, level, reason, caplog, monkeypatch):
-    monkeypatch.setattr("src.cpu_ops.cap_cpu_instruction_set", lambda: None)
-    caplog.set_level("INFO", "unet")
-    assert backend_of(f"--cpu_ops={option}", f"--context_mode={mode}", device=device, amp_level=level) is MINDSPORE
-    assert reason is None or reason in caplog.text
-
-
-def test_no_compiler(monkeypatch, caplog, fast):
-    monkeypatch.setattr("src.cpu_ops.cap_cpu_instruction_set", lambda: None)
-    monkeypatch.setenv("CXX", "no-such-compiler")
-    caplog.set_level("INFO", "unet")
-    assert backend_of() is MINDSPORE
-    assert "no C++ compiler was found (no-such-compiler)" in caplog.text
-    with pytest.raises(UNetError, match="cpu_ops is on, but .* no C"):
-        backend_of("--cpu_ops=on")
-
-
-def test_compiler_that_fails(monkeypatch, tmp_path, fast):
-    compiler = tmp_path / "broken"
-    compiler.write_text("#!/bin/sh\necho 'x.cc:1: error: nothing works' >&2\nexit 1\n")
-    compiler.chmod(0o755)
-    monkeypatch.setenv("CXX", str(compiler))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with pytest.raises(build.CannotBuild, match="nothing works"):
-        build.build_library()
-    assert not list((tmp_path / "cache").rglob("*.so"))
-
-
-def test_headers_that_are_missing(monkeypatch):
-    monkeypatch.setattr(build, "HEADERS", "no-such-package")
-    with pytest.raises(build.CannotBuild, match="pip install no-such-package"):
-        build._find_headers()
-
-
-def test_cache_that_cannot_be_written(monkeypatch, tmp_path, fast):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(build.CannotBuild, match="cannot be written"):
-        build.build_library()
-
-
-def test_second_build_is_the_first(fast):
-    assert build.build_library() == build.build_library() == fast.operators.library
-
-
-def test_operators_compiled_ahead(monkeypatch, tmp_path, fast):
-    """What a container's image holds serves without a compiler, where the processor can run it."""
-    monkeypatch.setattr(build, "FLAGS", ["-O0", *build.FLAGS[1:]])      # for the test's own speed
-    build.build_ahead(tmp_path)
-    made, = tmp_path.iterdir()
-    monkeypatch.setenv("UNET_CPU_OPS", str(tmp_path))
-    monkeypatch.setenv("CXX", "no-such-compiler")
-    with monkeypatch.context() as patch:
-        patch.setattr(build, "_cpu_flags", lambda: "flags : sse2 avx")
-        with pytest.raises(build.CannotBuild, match="no-such-compiler"):
-            build.build_library()
-    if not set(build._cpu_flags().split()) >= build.PORTABLE_FLAGS:
-        pytest.skip("this processor lacks what the operators of an image need")
-    assert build.build_library() == str(made)
-    agree(type(fast)(str(made)), lambda layers: layers.conv(1, 4, 3, "same", True, "normal"), [(1, 1, 8, 8)])
-    made.rename(tmp_path / "unet_cpu_ops-of-another-version.so")
-    with pytest.raises(build.CannotBuild, match="no-such-compiler"):
-        build.build_library()
-
-
-def test_layer_sets_have_the_same_factories(fast):
-    own = {name for name in dir(Layers) if not name.startswith("_")}
-    assert own <= set(dir(fast))

@@ -1,12 +1,11 @@
 """cpu_precision: convolutions of bfloat16 products, and when they are refused."""
 import pytest
-from conftest import assert_one_line_error
-from conftest import run as run_script
-from support.networks import backend_of
 
 from src.cpu_ops.build import CannotBuild, _cpu_flags, build_library
 from src.model_utils.errors import UNetError
 from src.networks.layers import MINDSPORE
+from tests.support.networks import backend_of
+from tests.support.scripts import assert_one_line_error, run_helper
 
 # What rounding to 8 bits makes of a sum of products.
 ROUNDING = 1e-2
@@ -28,23 +27,26 @@ def found(compiled):
     """What bfloat16.py prints: a name, then values."""
     if "avx512bw" not in _cpu_flags().split():
         pytest.skip("this processor has no AVX-512, without which oneDNN has no convolutions of bfloat16 numbers")
-    script = run_script("tests/bfloat16.py")
+    script = run_helper("bfloat16")
     assert script.returncode == 0, script.stderr
     return {name: list(map(float, values)) for name, *values in map(str.split, script.stdout.splitlines())}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", ["same", "valid", "even", "pointwise", "transposed"])
 def test_products_of_rounded_numbers_summed_in_float32(found, layer):
     exact, rounded = found[layer]
     assert exact < 1e-5 < rounded < ROUNDING
 
 
+@pytest.mark.slow
 def test_with_relu(found):
     """Where rounding moves a result past zero, a gradient comes or goes."""
     exact, rounded = found["with_relu"]
     assert exact < 1e-5 < ROUNDING < rounded < 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", ["image", "logits"])
 def test_layers_that_are_not_rounded(found, layer):
     assert found[layer] == [0, 0]
@@ -55,6 +57,7 @@ def losses(result):
     return [float(line.split("loss is ")[1].split(",")[0]) for line in result.stdout.splitlines() if "loss is" in line]
 
 
+@pytest.mark.slow
 def test_training_and_evaluation(found, run, sample, tmp_path):
     if found["units"] == [0]:
         pytest.skip("this processor has no units for products of bfloat16 numbers")
@@ -69,9 +72,10 @@ def test_training_and_evaluation(found, run, sample, tmp_path):
     assert result.returncode == 0 and "compiled CPU operators in bfloat16 (" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_processor_without_matrix_units(compiled, run, sample):
     result = run("train.py", *TRAIN, f"--data_path={sample}", "--cpu_precision=bfloat16",
-                 env={"ONEDNN_MAX_CPU_ISA": "AVX2"})
+                 ONEDNN_MAX_CPU_ISA="AVX2")
     assert_one_line_error(result, "cpu_precision is bfloat16", "AMX", "ONEDNN_MAX_CPU_ISA=AVX2", "float32")
 
 

@@ -4,13 +4,13 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import write_pairs
 from PIL import Image
 
 from src.data.dataset_check import _spread, check_dataset, table
 from src.data.samples import create_samples
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
+from tests.support.data import write_pairs
 
 NAMES = [f"{number:02d}" for number in range(10)]
 

@@ -1,11 +1,8 @@
 """The two functions that the model zoo's users know, and the pipelines behind them."""
 import inspect
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from conftest import PROJECT, write_pairs
 
 from src.data.augment import Augmentation
 from src.data.layouts import Source
@@ -15,6 +12,8 @@ from src.data.samples import TrainingOptions, open_samples
 from src.data.schedule import Schedule
 from src.data_loader import create_dataset, create_multi_class_dataset
 from src.model_utils.errors import UNetError
+from tests.support.data import write_pairs
+from tests.support.scripts import run_code
 
 
 def batches(dataset, epochs=1):
@@ -114,11 +113,10 @@ def test_batch_larger_than_the_data(sample, nuclei):
         create_multi_class_dataset(str(nuclei), [48, 32], 1, 99, is_train=True)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_repeat(isbi):
     """24 slices, repeat 400, batch 16 at 572x572: thirty batches through the pipeline, under 1 GB in all."""
     code = f"""
-import sys
-sys.path.insert(0, {str(PROJECT)!r})
 from src.data_loader import create_dataset
 from src.model_utils.memory import peak_memory_gb
 train, _ = create_dataset({str(isbi)!r}, 400, 16, True, 1, False, [388, 388], [572, 572])
@@ -128,5 +126,4 @@ for number, batch in enumerate(train.create_dict_iterator(num_epochs=1, output_n
         break
 print(peak_memory_gb())
 """
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert float(result.stdout.split()[-1]) < 1.0
+    assert float(run_code(code).split()[-1]) < 1.0

@@ -2,12 +2,12 @@
 import cv2
 import numpy as np
 import pytest
-from conftest import write_pairs
 from PIL import Image
 
 from src.data.image_mask_pairs import Pair, PairReader
 from src.data.layouts import Source
 from src.model_utils.errors import UNetError
+from tests.support.data import write_pairs
 
 
 def divided(data, split, dataset="folders"):

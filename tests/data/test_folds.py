@@ -1,7 +1,6 @@
 """Folds: disjoint, together the whole set, and the same whenever they are made."""
 import numpy as np
 import pytest
-from conftest import write_pairs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +8,7 @@ from src.data.folds import create_folds, partition
 from src.data.synthetic import write_sample
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
+from tests.support.data import write_pairs
 
 FOLDERS = ["--dataset=folders", "--num_channels=3", "--image_size=[48,40]"]
 

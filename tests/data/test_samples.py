@@ -2,7 +2,6 @@
 import cv2
 import numpy as np
 import pytest
-from conftest import write_pairs
 
 from src.data.augment import Augmentation
 from src.data.layouts import Source
@@ -11,6 +10,7 @@ from src.data.samples import TrainingOptions, TrainingSamples, ValidationSamples
 from src.data.transforms import to_unit_range
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
+from tests.support.data import write_pairs
 
 
 class Reader(list):

@@ -1,13 +1,10 @@
 """Evaluation of predictors with known answers, without a network."""
 import json
-import subprocess
-import sys
 
 import cv2
 import numpy as np
 import pytest
 import tifffile
-from conftest import PROJECT, write_pairs
 from PIL import Image
 
 from src.data.layouts import Source
@@ -19,6 +16,7 @@ from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.report.drawing import palette
 from src.report.evaluation import evaluate_and_report, hard_table
+from tests.support.data import write_pairs
 
 
 class Known:
@@ -238,10 +236,3 @@ def test_table_of_many_classes_is_short():
 
     assert len(hard_table(ClassCounts(2).summary())) == 5
     assert len(hard_table(ClassCounts(81).summary())) == 3
-
-
-def test_evaluation_runs_without_mindspore():
-    code = ("import sys, src.data.samples, src.data.synthetic, src.evaluation.evaluate, src.evaluation.isbi_metrics; "
-            "print('mindspore' in sys.modules)")
-    result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "False"

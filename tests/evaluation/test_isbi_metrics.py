@@ -4,7 +4,6 @@ import sys
 import numpy as np
 import pytest
 import tifffile
-from conftest import assert_one_line_error
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -13,6 +12,7 @@ from skimage.metrics import variation_of_information
 import isbi_score
 from src.data.tiff import read_stack
 from src.evaluation.isbi_metrics import THRESHOLDS, BoardMetrics, segments, v_rand_info
+from tests.support.scripts import assert_one_line_error
 
 LN2, LN6 = np.log(2), np.log(6)
 

@@ -1,11 +1,11 @@
 """Results of another runtime that are missing, damaged or of another kind, through the command line."""
 import numpy as np
 import pytest
-from conftest import assert_one_line_error
-from exchange import Exchange
 
 from src.export.runtime_files import result_predictor
 from src.model_utils.errors import UNetError
+from tests.support.exchange import Exchange
+from tests.support.scripts import assert_one_line_error
 
 
 @pytest.fixture(scope="module")

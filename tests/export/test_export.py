@@ -1,19 +1,20 @@
 """Exported files compute what the network computes; the same evaluation from a checkpoint and from its ONNX file."""
 import json
 import os
+from functools import lru_cache
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from conftest import assert_one_line_error, run
-from support.networks import network_of
 
 from src.export.export import export, largest_difference
 from src.export.onnx_model import OnnxNetwork, choose_providers
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.training import checkpoint
+from tests.support.networks import network_of
+from tests.support.scripts import assert_one_line_error, run, run_here
 
 NETWORKS = {
     "simple": ["--model_name=unet_simple", "--width=48", "--height=32"],
@@ -27,29 +28,32 @@ NETWORKS = {
 RESULT_SIZES = {"simple": (32, 48), "nested": (32, 32), "nested-bilinear": (48, 32), "medical": (20, 4),
                 "bilinear": (48, 32), "keras": (32, 48)}
 CONTEXTS = {"simple": "96", "nested": "96", "nested-bilinear": "128", "medical": "0", "bilinear": "128", "keras": "112"}
-ONE_CHANNEL = ("bilinear", "keras")
 
 
 @pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory, small_one_channel_networks):
-    """name -> checkpoint of each network, as training writes it, with weights that keep the logits small."""
+def saved(tmp_path_factory, small_one_channel_networks):
+    """Gives a network's checkpoint by name: as training writes it, with weights that keep the logits small."""
     folder = tmp_path_factory.mktemp("checkpoints")
-    for name, argv in NETWORKS.items():
-        network = network_of([*argv, "--weight_init=he_uniform"])
-        checkpoint.save(network, folder / f"{name}.ckpt", {"step": 1, "scale": 0.5})
-    return folder
+
+    @lru_cache
+    def saved(name):
+        network = network_of([*NETWORKS[name], "--weight_init=he_uniform"])
+        return checkpoint.save(network, folder / f"{name}.ckpt", {"step": 1, "scale": 0.5})
+    return saved
 
 
-def options(checkpoints, name, *argv):
-    return parse_options([*NETWORKS[name], f"--checkpoint_file_path={checkpoints / name}.ckpt", *argv], "")
+def options(path, name, *argv):
+    return parse_options([*NETWORKS[name], f"--checkpoint_file_path={path}", *argv], "")
 
 
 @pytest.mark.parametrize("name, activate, batch", [
-    *((name, *more) for name in NETWORKS if name not in ONE_CHANNEL for more in (("Softmax", 1), ("Argmax", 4))),
-    *((name, "Sigmoid", 2) for name in ONE_CHANNEL)])
-def test_onnx(checkpoints, tmp_path, name, activate, batch):
+    ("simple", "Softmax", 1), *(pytest.param(*case, marks=pytest.mark.slow) for case in [
+        ("simple", "Argmax", 2), ("nested", "Softmax", 1), ("nested", "Argmax", 2),
+        ("nested-bilinear", "Softmax", 1), ("nested-bilinear", "Argmax", 2),
+        ("medical", "Softmax", 1), ("medical", "Argmax", 2), ("bilinear", "Sigmoid", 2), ("keras", "Sigmoid", 2)])])
+def test_onnx(saved, tmp_path, name, activate, batch):
     path = tmp_path / "net.onnx"
-    export(options(checkpoints, name, "--file_format=onnx", f"--file_name={path}", f"--eval_activate={activate}",
+    export(options(saved(name), name, "--file_format=onnx", f"--file_name={path}", f"--eval_activate={activate}",
                    f"--batch_size={batch}"))       # raises where the file differs from the network
     network = OnnxNetwork(path)
     classes = 5 if name == "nested" else 2
@@ -68,11 +72,12 @@ def test_onnx(checkpoints, tmp_path, name, activate, batch):
     np.testing.assert_array_equal(result[-1], network(images[-1:])[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, activate", [("simple", "Softmax"), ("nested-bilinear", "Softmax"),
                                             ("bilinear", "Sigmoid"), ("keras", "Sigmoid")])
-def test_onnx_of_any_size(checkpoints, tmp_path, name, activate):
+def test_onnx_of_any_size(saved, tmp_path, name, activate):
     path = tmp_path / "net.onnx"
-    export(options(checkpoints, name, "--file_format=ONNX", "--dynamic=True", f"--file_name={path}", "--batch_size=1",
+    export(options(saved(name), name, "--file_format=ONNX", "--dynamic=True", f"--file_name={path}", "--batch_size=1",
                    f"--eval_activate={activate}"))
     network = OnnxNetwork(path)
     channels, last = 3 if name == "bilinear" else 1, 2 if activate == "Softmax" else 1
@@ -83,11 +88,12 @@ def test_onnx_of_any_size(checkpoints, tmp_path, name, activate):
         np.testing.assert_allclose(result.sum(axis=-1), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, activate", [("medical", "Argmax"), ("nested-bilinear", "Softmax"),
                                             ("bilinear", "Sigmoid"), ("keras", "Sigmoid")])
-def test_mindir(checkpoints, tmp_path, name, activate):
+def test_mindir(saved, tmp_path, name, activate):
     path = tmp_path / "a folder" / "net"
-    export(options(checkpoints, name, f"--file_name={path}", f"--eval_activate={activate}", "--batch_size=2"))
+    export(options(saved(name), name, f"--file_name={path}", f"--eval_activate={activate}", "--batch_size=2"))
     path = path.with_suffix(".mindir")
     assert os.listdir(path.parent) == ["net.mindir"]
     assert path.stat().st_mode & 0o777 == 0o644
@@ -111,20 +117,21 @@ def test_difference():
     ("bilinear", ["--file_format=ONNX"], ["eval_activate Softmax does not fit UNetBilinear; set it to Sigmoid"]),
     ("simple", ["--eval_activate=Sigmoid"], ["eval_activate Sigmoid does not fit UNet; set it to Softmax or Argmax"]),
 ])
-def test_refusals(checkpoints, tmp_path, name, argv, parts):
+def test_refusals(saved, tmp_path, name, argv, parts):
     with pytest.raises(UNetError) as refused:
-        export(options(checkpoints, name, f"--file_name={tmp_path / 'net'}", *argv))
+        export(options(saved(name), name, f"--file_name={tmp_path / 'net'}", *argv))
     assert all(part in str(refused.value) for part in parts) and "\n" not in str(refused.value), refused.value
     assert os.listdir(tmp_path) == []
 
 
-def test_evaluation_of_a_checkpoint_and_of_its_onnx_file(checkpoints, sample, tmp_path):
+@pytest.mark.slow
+def test_evaluation_of_a_checkpoint_and_of_its_onnx_file(saved, sample, tmp_path):
     """Two command lines, one score; and the second does without MindSpore."""
     argv = [f"--data_path={sample}", "--image_size=[96,96]", f"--output_path={tmp_path / 'a'}", "--isbi_metrics=True"]
     path = tmp_path / "net.onnx"
-    result = run("eval.py", *argv, f"--ckpt_path={checkpoints / 'simple.ckpt'}", cwd=tmp_path)
+    result = run("eval.py", *argv, f"--ckpt_path={saved('simple')}", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    result = run("export.py", f"--ckpt_path={checkpoints / 'simple.ckpt'}", "--file_format=ONNX", "--width=96",
+    result = run("export.py", f"--ckpt_path={saved('simple')}", "--file_format=ONNX", "--width=96",
                  "--height=96", "--batch_size=2", f"--file_name={path}", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "largest difference to the network: " in result.stdout and f"exported: {path}, " in result.stdout
@@ -133,7 +140,7 @@ def test_evaluation_of_a_checkpoint_and_of_its_onnx_file(checkpoints, sample, tm
     (tmp_path / "small.yaml").write_text(f"image_size: [96, 96]\nisbi_metrics: True\noutput_path: {tmp_path / 'b'}\n")
     (tmp_path / "mindspore.py").write_text("raise ImportError('MindSpore was imported')")
     result = run("infer_unet_onnx.py", tmp_path / "small.yaml", path, sample, "CPU", cwd=tmp_path,
-                 env={"PYTHONPATH": str(tmp_path)})
+                 PYTHONPATH=str(tmp_path))
     assert result.returncode == 0, result.stdout + result.stderr
     one, other = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in "ab")
     assert one["soft"]["dice_coeff"] == pytest.approx(other["soft"]["dice_coeff"], abs=1e-5)
@@ -149,9 +156,9 @@ def test_evaluation_of_a_checkpoint_and_of_its_onnx_file(checkpoints, sample, tm
     assert_one_line_error(result, path, "takes images of 1x96x96", "these are 1x48x48")
 
 
-def test_onnx_files_that_cannot_be_used(run, checkpoints):
-    assert_one_line_error(run("infer_unet_onnx.py", "--file_name=none"), "no such ONNX file: none.onnx")
-    assert_one_line_error(run("infer_unet_onnx.py", f"--file_name={checkpoints / 'simple.ckpt'}"), "no such ONNX file")
+def test_onnx_files_that_cannot_be_used(saved):
+    assert_one_line_error(run_here("infer_unet_onnx.py", "--file_name=none"), "no such ONNX file: none.onnx")
+    assert_one_line_error(run_here("infer_unet_onnx.py", f"--file_name={saved('simple')}"), "no such ONNX file")
 
 
 def test_damaged_onnx_file(tmp_path):

@@ -6,17 +6,18 @@ import sys
 import h5py
 import numpy as np
 import pytest
-from conftest import PROJECT, assert_one_line_error, run
-from support.networks import network_of
 
 from src.export.keras_weights import read_arrays, rearrange
 from src.model_utils.errors import UNetError
 from src.networks.inference_network import predictor
 from src.training.checkpoint import load_weights
+from tests.support.data import FIXTURES
+from tests.support.networks import network_of
+from tests.support.scripts import assert_one_line_error, run
 
 SCRIPT = "scripts/convert_keras_weights.py"
 WIDTHS = (64, 128, 256, 512, 1024)
-EXPECTED = json.loads((PROJECT / "tests" / "fixtures" / "parameter_names.json").read_text())["unet_keras"]
+EXPECTED = json.loads((FIXTURES / "parameter_names.json").read_text())["unet_keras"]
 
 
 def shapes():
@@ -60,6 +61,7 @@ def network(x, arrays):
     return 1 / (1 + np.exp(-convolve(x, *next(layers), relu=False)))
 
 
+@pytest.mark.slow
 def test_forward_pass(tmp_path):
     """Through the command line, then what eval.py loads, on another height than width."""
     rng = np.random.default_rng(0)

@@ -3,13 +3,13 @@ import os
 
 import numpy as np
 import pytest
-from conftest import assert_one_line_error
 from PIL import Image
-from support.networks import network_of
 
 from src.export.onnx_cache import as_onnx
 from src.model_utils.config import parse_options
 from src.training import checkpoint
+from tests.support.networks import network_of
+from tests.support.scripts import assert_one_line_error
 
 SMALL = ["--model_name=unet_simple", "--weight_init=he_uniform", "--device_target=CPU"]
 
@@ -23,6 +23,7 @@ def argv(tmp_path):
             f"--output_path={tmp_path / 'out'}"]
 
 
+@pytest.mark.slow
 def test_one_file_serves_windows_of_any_size(argv, tmp_path, monkeypatch):
     """Same convolutions; a network of valid ones has a file for each size of its windows."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -37,27 +38,29 @@ def test_one_file_serves_windows_of_any_size(argv, tmp_path, monkeypatch):
     assert len(os.listdir(tmp_path / "cache" / "unet_mindspore" / "onnx")) == 2
 
 
+@pytest.mark.slow
 def test_without_a_cache_mindspore_runs_the_checkpoint(run, argv, tmp_path):
     """A cache that cannot be written stops nobody who has not asked for ONNX."""
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "unet_mindspore").touch()
     environment = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    result = run("predict.py", *argv, "--cpu_ops=off", env=environment)
+    result = run("predict.py", *argv, "--cpu_ops=off", **environment)
     assert result.returncode == 0, result.stderr
     assert "MindSpore runs the checkpoint, as no ONNX file could be made of it: cannot write" in result.stdout
-    assert_one_line_error(run("predict.py", *argv, "--backend=onnx", env=environment), "cannot write")
+    assert_one_line_error(run("predict.py", *argv, "--backend=onnx", **environment), "cannot write")
 
 
+@pytest.mark.slow
 def test_the_cache_is_used_without_mindspore(run, argv, tmp_path):
     """What the first run has exported serves the second without MindSpore; damaged checkpoints are named."""
     environment = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    assert run("predict.py", *argv, env=environment).returncode == 0
+    assert run("predict.py", *argv, **environment).returncode == 0
     (tmp_path / "blocked").mkdir()
     (tmp_path / "blocked" / "mindspore.py").write_text("raise ImportError('MindSpore was imported')")
-    result = run("predict.py", *argv, env={**environment, "PYTHONPATH": str(tmp_path / "blocked")})
+    result = run("predict.py", *argv, **{**environment, "PYTHONPATH": str(tmp_path / "blocked")})
     assert result.returncode == 0, result.stderr
-    result = run("predict.py", *argv, "--device_target=GPU", env=environment)
+    result = run("predict.py", *argv, "--device_target=GPU", **environment)
     assert_one_line_error(result, "device_target GPU: this MindSpore offers CPU alone")
     (tmp_path / "bad.ckpt").write_bytes((tmp_path / "simple.ckpt").read_bytes()[:5000])
-    result = run("predict.py", *argv, f"--checkpoint_file_path={tmp_path / 'bad.ckpt'}", env=environment)
+    result = run("predict.py", *argv, f"--checkpoint_file_path={tmp_path / 'bad.ckpt'}", **environment)
     assert_one_line_error(result, "bad.ckpt", "not a whole MindSpore checkpoint")

@@ -4,14 +4,15 @@ import re
 
 import numpy as np
 import pytest
-from conftest import PROJECT, assert_one_line_error, run, write_pairs
-from exchange import Exchange, scores
 
 from src.data.stacks import IMAGE_STACK, LABEL_STACK
 from src.data.tiff import write_stack
 from src.data.transforms import from_unit_range, to_unit_range
 from src.export.runtime_files import write_inputs
 from src.model_utils.errors import UNetError
+from tests.support.data import write_pairs
+from tests.support.exchange import Exchange, scores
+from tests.support.scripts import PROJECT, assert_one_line_error, run, run_here
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +91,7 @@ def test_folders(nuclei, tmp_path, options, ending):
     assert scores(exchange.postprocess()) == [expected.mean_dice, expected.mean_iou]
 
 
+@pytest.mark.slow
 def test_a_network_scores_as_in_eval(sample, tmp_path):
     """A checkpoint through eval.py, and the same network over the files."""
     import mindspore as ms
@@ -100,7 +102,7 @@ def test_a_network_scores_as_in_eval(sample, tmp_path):
     exchange = Exchange(tmp_path, sample, "--image_size=[32,32]")
     network = build_network(NetworkSpec.from_config(exchange.config))
     ms.save_checkpoint(network, str(tmp_path / "x.ckpt"))
-    by_eval = run("eval.py", *exchange.argv, f"--checkpoint_file_path={tmp_path / 'x.ckpt'}", cwd=tmp_path)
+    by_eval = run_here("eval.py", *exchange.argv, f"--checkpoint_file_path={tmp_path / 'x.ckpt'}")
     assert exchange.preprocess().returncode == 0
     exchange.infer(predictor(network, "Softmax"))
     by_files = exchange.postprocess()
@@ -115,7 +117,7 @@ def test_mindspore_is_not_needed(sample, tmp_path):
     (tmp_path / "blocked").mkdir()
     (tmp_path / "blocked" / "mindspore.py").write_text("raise ImportError('not here')")
     exchange = Exchange(tmp_path, sample, "--image_size=[32,32]")
-    without = {"env": {"PYTHONPATH": str(tmp_path / "blocked")}, "cwd": tmp_path}
+    without = {"PYTHONPATH": str(tmp_path / "blocked"), "cwd": tmp_path}
     assert run("preprocess.py", *exchange.argv, **without).returncode == 0
     exchange.infer()
     assert run("postprocess.py", *exchange.argv, **without).returncode == 0
@@ -156,8 +158,8 @@ def test_pictures_of_the_data_set_stay(nuclei, tmp_path):
             (data / ("val" if number else "train") / kind / f"{number}.png").write_bytes(copy)
     before = {path: path.read_bytes() for path in data.rglob("*.png")}
     for part in ("train/image", "val/image", "val/mask"):
-        result = run("preprocess.py", "--dataset=image_mask", "--image_size=[32,32]", f"--data_path={data}",
-                     f"--result_path={data / part}")
+        result = run_here("preprocess.py", "--dataset=image_mask", "--image_size=[32,32]", f"--data_path={data}",
+                          f"--result_path={data / part}")
         assert_one_line_error(result, part, "of the data set itself; give another --result_path")
     assert {path: path.read_bytes() for path in data.rglob("*.png")} == before
 

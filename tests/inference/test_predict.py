@@ -4,9 +4,7 @@ import os
 import numpy as np
 import pytest
 import tifffile
-from conftest import assert_one_line_error
 from PIL import Image
-from support.networks import network_of
 
 from src.export.export import export
 from src.inference.predict import load_model, predict
@@ -15,6 +13,8 @@ from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.training import checkpoint
 from src.training.fold_results import write_results
+from tests.support.networks import network_of
+from tests.support.scripts import assert_one_line_error
 
 SMALL = ["--model_name=unet_simple", "--weight_init=he_uniform"]
 NETWORKS = {"simple": SMALL, "nested": ["--model_name=unet_nested", "--use_deconv=False", "--weight_init=he_uniform"],
@@ -57,6 +57,7 @@ def probabilities(argv, path):
     return tifffile.imread(out / "probabilities" / f"{path.stem}.tif")
 
 
+@pytest.mark.slow
 def test_folder(run, checkpoints, pictures, tmp_path):
     before = {path.name: path.read_bytes() for path in pictures.iterdir()}
     result = run("predict.py", *SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}",
@@ -95,6 +96,7 @@ def test_stack(checkpoints, sample, tmp_path):
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out" / "predictions" / "page.png")), masks[7])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_windows_agree_with_the_whole_and_mindspore_with_onnx(checkpoints, name):
     """One window, several windows, both backends: the same probabilities."""
@@ -115,6 +117,7 @@ def test_windows_agree_with_the_whole_and_mindspore_with_onnx(checkpoints, name)
     np.testing.assert_allclose(results[1], results[2], atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, side", [("unet_bilinear", 384), ("unet_keras", 336)])
 def test_one_output_channel(small_one_channel_networks, pictures, tmp_path, name, side):
     """Both classes by ONNX in several windows and by MindSpore in one; masks where class 1 is the more probable."""
@@ -141,6 +144,7 @@ def test_one_output_channel(small_one_channel_networks, pictures, tmp_path, name
     np.testing.assert_array_equal(mask == 255, found > 0.5)
 
 
+@pytest.mark.slow
 def test_several_checkpoints_are_averaged(checkpoints, pictures):
     paths = [checkpoints / "simple.ckpt", checkpoints / "other.ckpt"]
     both, one, other = (probabilities([*SMALL, f"--checkpoint_file_path={value}"], pictures / "2.png")
@@ -158,6 +162,7 @@ def as_folds(folder, paths):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("argv", [["--backend=onnx", "--tta=True"], [
     "--backend=mindspore", "--context_mode=pynative", "--cpu_ops=off"]], ids=["onnx-tta", "mindspore"])
 def test_a_folder_of_folds_is_averaged(checkpoints, tmp_path, argv, caplog, monkeypatch):
@@ -177,6 +182,7 @@ def test_a_folder_of_folds_is_averaged(checkpoints, tmp_path, argv, caplog, monk
     assert "WARNING" not in caplog.text
 
 
+@pytest.mark.slow
 def test_a_folder_of_folds_that_are_not_finished(checkpoints, tmp_path, caplog):
     folds = as_folds(tmp_path, [checkpoints / "simple.ckpt"])
     write_results(folds, "", {}, 5)
@@ -187,6 +193,7 @@ def test_a_folder_of_folds_that_are_not_finished(checkpoints, tmp_path, caplog):
         load_model(parse_options([*SMALL, f"--checkpoint_file_path={folds}"], ""))
 
 
+@pytest.mark.slow
 def test_augmentation_while_testing(checkpoints, pictures, tmp_path):
     """The mean of the predictions of the picture's 8 flips and turns; a square picture is one square window."""
     pixels = np.asarray(Image.open(pictures / "2.png"))[:45]
@@ -205,6 +212,7 @@ def test_augmentation_while_testing(checkpoints, pictures, tmp_path):
     np.testing.assert_allclose(found[:45, :45], expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_scale(checkpoints, pictures, tmp_path):
     """The picture is resized for the network, and the probabilities back."""
     import cv2
@@ -219,6 +227,7 @@ def test_scale(checkpoints, pictures, tmp_path):
     np.testing.assert_allclose(found, cv2.resize(twice, (45, 60)), atol=5e-3)
 
 
+@pytest.mark.slow
 def test_onnx_file_without_mindspore(run, checkpoints, pictures, tmp_path):
     path = tmp_path / "net.onnx"
     result = run("export.py", *SMALL, f"--ckpt_path={checkpoints / 'simple.ckpt'}", "--file_format=ONNX",
@@ -226,7 +235,7 @@ def test_onnx_file_without_mindspore(run, checkpoints, pictures, tmp_path):
     assert result.returncode == 0, result.stderr
     (tmp_path / "mindspore.py").write_text("raise ImportError('MindSpore was imported')")
     result = run("predict.py", f"--file_name={path}", f"--data_path={pictures}", f"--output_path={tmp_path / 'out'}",
-                 env={"PYTHONPATH": str(tmp_path)})
+                 PYTHONPATH=str(tmp_path))
     assert result.returncode == 0, result.stdout + result.stderr
     assert_one_line_error(run("predict.py", f"--file_name={path}", f"--data_path={pictures}", "--num_channels=3"),
                           "takes 1 channel(s), num_channels is 3")
@@ -235,6 +244,7 @@ def test_onnx_file_without_mindspore(run, checkpoints, pictures, tmp_path):
     assert_one_line_error(result, "must be square", "80x64")
 
 
+@pytest.mark.slow
 def test_bad_files(run, checkpoints, pictures, tmp_path):
     """One of several is reported and the others are done; alone it is an error."""
     folder = tmp_path / "in"
@@ -251,6 +261,7 @@ def test_bad_files(run, checkpoints, pictures, tmp_path):
     assert_one_line_error(run("predict.py", *argv, f"--data_path={folder / 'bad.png'}"), folder / "bad.png")
 
 
+@pytest.mark.slow
 def test_results_do_not_take_the_place_of_the_pictures(run, checkpoints, pictures, tmp_path):
     folder = tmp_path / "out" / "predictions"
     folder.mkdir(parents=True)
@@ -283,6 +294,7 @@ def test_a_stack_with_a_damaged_page_leaves_nothing(checkpoints, sample, tmp_pat
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.slow
 def test_sixteen_bits_are_the_upper_eight(checkpoints, pictures, tmp_path):
     argv = [*SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}"]
     (tmp_path / "in").mkdir()

@@ -1,18 +1,16 @@
 """Options: defaults, YAML files, the command line, and what is refused."""
 import re
-import subprocess
-import sys
 import time
 
 import pytest
 import yaml
-from conftest import PROJECT, run
 from hypothesis import given
 from hypothesis import strategies as st
 
 from src import __version__
 from src.model_utils.config import CONFIGS, DEFAULT_CONFIG, load_schema, parse_options
 from src.model_utils.errors import UNetError
+from tests.support.scripts import PROJECT, run, run_code
 
 YAML_FILES = sorted(path for path in [*PROJECT.glob("unet_*.yaml"), *CONFIGS.glob("unet_*.yaml")])
 
@@ -122,8 +120,7 @@ def test_changelog_begins_with_this_version():
 def test_options_load_nothing_heavy():
     code = ("import sys; from src.model_utils.config import parse_options; parse_options([], ''); "
             "print([m for m in ('mindspore', 'numpy', 'cv2') if m in sys.modules])")
-    result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "[]"
+    assert run_code(code) == "[]\n"
 
 
 # ---- reading

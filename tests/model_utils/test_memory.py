@@ -1,13 +1,11 @@
 """Memory that is reserved, and memory that is taken."""
 import os
 import resource
-import subprocess
-import sys
 
 import pytest
-from conftest import PROJECT
 
 from src.model_utils import memory
+from tests.support.scripts import run_code
 
 NONE = resource.RLIM_INFINITY
 
@@ -33,8 +31,8 @@ def test_a_block_of_the_pool_is_reserved_and_hardly_touched():
               "from src.model_utils.config import parse_options; "
               "[runtime.start(parse_options(['--device_target=CPU'], '')) for _ in range(2)]; "
               "(ms.Tensor([1.0]) + 1).asnumpy(); print(open('/proc/self/status').read())")
-    result = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, check=True, capture_output=True, text=True)
-    kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in result.stdout.splitlines() if line.endswith("kB")}
+    lines = run_code(script).splitlines()
+    kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.endswith("kB")}
     assert kilobytes["VmData"] > wanted * 2**20
     assert kilobytes["VmHWM"] < 2**20
 

@@ -9,14 +9,15 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, SCRIPT_ENVIRONMENT, assert_one_line_error, run
 
 from src.model_utils import device_adapter
 from src.model_utils.errors import UNetError
 from src.model_utils.lock import ServerLock
 from src.model_utils.moxing_adapter import unpack
+from tests.support.data import FIXTURES
+from tests.support.scripts import PROJECT, SCRIPT_ENVIRONMENT, assert_one_line_error, run
 
-STAND_IN = PROJECT / "tests" / "fixtures" / "modelarts"
+STAND_IN = FIXTURES / "modelarts"
 
 # What a script does, without MindSpore: waits for the ranks of TOGETHER, as training does, reads its data, writes a
 # result of its own, and ends as RESULT says, or hangs.
@@ -198,6 +199,7 @@ def test_an_archive_without_a_name(store):
     assert not (store / "calls").exists()
 
 
+@pytest.mark.slow
 def test_training_and_export(store, sample):
     """train.py on an archive, then export.py with the checkpoint that it left in the store."""
     with zipfile.ZipFile(store / "data" / "isbi.zip", "w") as archive:
@@ -206,7 +208,7 @@ def test_training_and_export(store, sample):
     small = ["--model_name=unet_simple", "--image_size=[96,96]", "--train_crop=32", "--batch_size=2", "--repeat=1",
              "--epochs=1", "--enable_profiling=True"]
     unzip = ["--need_modelarts_dataset_unzip=True", "--modelarts_dataset_unzip_name=isbi"]
-    result = run("train.py", *OPTIONS, *small, *unzip, cwd=store.parent, env=environment(store))
+    result = run("train.py", *OPTIONS, *small, *unzip, cwd=store.parent, **environment(store))
     assert result.returncode == 0, result.stdout + result.stderr
     checkpoint = "checkpoint/ckpt_0/ckpt_unet_simple_adam-1_4.ckpt"
     assert (store / "out" / checkpoint).is_file()
@@ -214,7 +216,7 @@ def test_training_and_export(store, sample):
     assert f"profile of the steps 3 to 4 of the run: in side/out/profile/rank_0/{trace.parts[-3]}" in result.stdout
     result = run("export.py", *OPTIONS, *small, "--checkpoint_url=obs://out", "--width=32", "--height=32",
                  f"--checkpoint_file_path=in side/ckpt/{checkpoint}", "--output_path=exported",
-                 cwd=store.parent, env=environment(store))
+                 cwd=store.parent, **environment(store))
     assert result.returncode == 0, result.stdout + result.stderr
     assert (store / "out" / "unet.mindir").is_file()
 
@@ -222,7 +224,7 @@ def test_training_and_export(store, sample):
 def test_preprocess(store, sample):
     shutil.copytree(sample, store / "isbi")
     result = run("preprocess.py", *OPTIONS, "--data_url=obs://isbi", "--image_size=[96,96]", cwd=store.parent,
-                 env=environment(store))
+                 **environment(store))
     assert result.returncode == 0, result.stdout + result.stderr
     assert (store / "out" / "preprocess_Result" / "label.npy").is_file()
 
@@ -247,7 +249,6 @@ def test_a_run_begun_while_another_takes_its_output_away(tmp_path, monkeypatch):
     earlier = ServerLock("x", 1)
     code = f"""
 import sys, tempfile
-sys.path.insert(0, {str(PROJECT)!r})
 tempfile.gettempdir = lambda: {str(tmp_path)!r}
 from src.model_utils.lock import ServerLock
 print("begun", flush=True)
@@ -257,7 +258,8 @@ print(ServerLock("x", 60).is_owner)
         later.stdout.readline()
         with pytest.raises(subprocess.TimeoutExpired):
             later.wait(1)
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as later:
+    with subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.PIPE,
+                          text=True) as later:
         assert earlier.leave(take_away, False, 5) is None
         assert later.communicate(timeout=60)[0] == "True\n"
 

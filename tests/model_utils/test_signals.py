@@ -6,14 +6,13 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT
 
 from src.model_utils.signals import SIGNALS, Relay
+from tests.support.scripts import PROJECT
 
 # Runs two programs; the first says its number, its session, and whatever signal it gets.
-PARENT = f"""
+PARENT = """
 import sys
-sys.path.insert(0, {str(PROJECT)!r})
 from src.model_utils.signals import Relay
 child = '''
 import os, signal, sys, time
@@ -40,7 +39,7 @@ def is_running(pid):
 
 @pytest.fixture
 def parent():
-    process = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", PARENT], cwd=PROJECT, stdout=subprocess.PIPE, text=True)
     yield process
     process.kill()
     process.communicate()

@@ -4,9 +4,7 @@ import json
 import mindspore as ms
 import numpy as np
 import pytest
-from conftest import PROJECT
 from mindspore import Tensor
-from support.networks import backend_of, network_of, spec_of
 
 from src.model_utils.errors import UNetError
 from src.networks.layers import MINDSPORE
@@ -16,8 +14,10 @@ from src.networks.unet_keras import UNetKeras
 from src.networks.unet_medical import UNetMedical
 from src.networks.unet_nested import NestedUNet
 from src.networks.unet_simple import UNet
+from tests.support.data import FIXTURES
+from tests.support.networks import backend_of, network_of, spec_of
 
-PINNED = json.loads((PROJECT / "tests" / "fixtures" / "parameter_names.json").read_text())
+PINNED = json.loads((FIXTURES / "parameter_names.json").read_text())
 
 # Published checkpoint -> the options that build its network, and the number of its values.
 PUBLISHED = {
@@ -102,6 +102,7 @@ def test_output_shapes(mode, network, shape, expected):
     assert expected[2:] == tuple(net.output_size(side) for side in shape[2:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, argv", [("unet_bilinear", ["--num_channels=3"]), ("unet_keras", [])])
 def test_compiled_layers_give_the_same_logits(name, argv, compiled):
     """Full width, 16x16: one pixel is left at the coarsest level."""

@@ -144,6 +144,7 @@ def browser():
         browser.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width, scheme", [(1400, "light"), (400, "dark")])
 def test_a_browser_shows_the_page_without_faults(written, browser, width, scheme):
     """No errors, no requests, no overflow, and axe finds no fault of accessibility, including the contrast of AA."""

@@ -5,18 +5,17 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 
 import pytest
 import yaml
-from conftest import PROJECT, SCRIPT_ENVIRONMENT, run, write_pairs
 
 from src.data.splits import read_splits
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.training.cross_validation import run_folds
 from src.training.fold_results import write_results
+from tests.support.data import write_pairs
+from tests.support.scripts import run, start
 
 # Two steps of two pictures a fold; without compiling, which would take longer than they do.
 SMALL = ["--model_name=unet_simple", "--dataset=folders", "--num_channels=3", "--image_size=[16,16]", "--batch_size=2",
@@ -33,12 +32,12 @@ def read(path):
     return json.loads(path.read_text())
 
 
+@pytest.mark.slow
 def test_killed_and_taken_up_again(data, tmp_path):
     """SIGKILL behind fold 1; the same command keeps it, goes on in fold 2, and makes the table."""
     out = tmp_path / "with space"
-    argv = [sys.executable, str(PROJECT / "train_folds.py"), *SMALL, f"--data_path={data}", f"--output_path={out}"]
-    process = subprocess.Popen(argv, text=True, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               env=SCRIPT_ENVIRONMENT)
+    argv = [*SMALL, f"--data_path={data}", f"--output_path={out}"]
+    process = start("train_folds.py", *argv, cwd=tmp_path)
     log = list(itertools.takewhile(lambda line: "Fold 2 of 2" not in line, process.stdout))
     process.kill()
     assert process.wait() == -signal.SIGKILL, "".join(log)
@@ -53,7 +52,7 @@ def test_killed_and_taken_up_again(data, tmp_path):
     assert "not finished" in (out / "folds.md").read_text()
     files = {path: path.stat().st_mtime_ns for path in (out / "fold_1").rglob("*")}
 
-    result = subprocess.run(argv, capture_output=True, text=True, cwd=tmp_path, env=SCRIPT_ENVIRONMENT, check=False)
+    result = run("train_folds.py", *argv, cwd=tmp_path)
     assert result.returncode == 0 and result.stderr == "", result.stdout + result.stderr
     assert f"finished before: {out / 'fold_1'}\n" in result.stdout
     assert f"resuming from {place / name}: it holds the network, Adam's moments" in result.stdout

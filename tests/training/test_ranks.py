@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PROJECT
-from lite import call
-from ranks_worker import CURVE, train
 
 from src.model_utils.ranks import Ranks
+from tests.support import ranks_worker
+from tests.support.ranks_worker import CURVE, train
+from tests.support.scripts import PROJECT, call
+
+pytestmark = pytest.mark.slow
 
 
 def free_port():
@@ -32,9 +34,9 @@ def ranks(sample, nuclei, tmp_path_factory):
     for attempt in range(2):
         logs = folder / f"logs{attempt}"
         result = call(Path(sys.executable).with_name("msrun"), "--worker_num=2", "--local_worker_num=2", "--join=True",
-                      f"--master_port={free_port()}", f"--log_dir={logs}", PROJECT / "tests" / "ranks_worker.py",
+                      f"--master_port={free_port()}", f"--log_dir={logs}", ranks_worker.__file__,
                       folder / f"runs{attempt}", sample, nuclei, damaged, cwd=folder,
-                      PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", GLOG_v="3")
+                      PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", PYTHONPATH=str(PROJECT))
         said = "".join(path.read_text() for path in logs.glob("worker_*.log"))
         # Sums on CPUs give up after 30 s, which one rank may be late on a machine that does much else.
         if all(path.exists() for path in results) or "AllReduce" not in said:

@@ -4,14 +4,17 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
+from functools import partial
 
 import mindspore as ms
 import pytest
-from conftest import PROJECT, SCRIPT_ENVIRONMENT, assert_one_line_error, run
 
 from src.report.history import read_history
+from tests.support import scripts
+from tests.support.scripts import assert_one_line_error, run, run_code
+
+pytestmark = pytest.mark.slow
 
 STACKS = ["--model_name=unet_simple", "--image_size=[96,96]", "--train_crop=32", "--batch_size=2", "--repeat=6",
           "--epochs=6", "--weight_init=he_normal", "--lr=0.001", "--lr_schedule=cosine", "--augment_elastic=True",
@@ -21,11 +24,7 @@ FOLDERS = ["--model_name=unet_simple", "--dataset=folders", "--num_channels=3", 
            "--save_checkpoint_steps=3"]
 FOLDER = ("checkpoint", "ckpt_0")
 
-
-def start(*argv):
-    """Start train.py; its log comes line by line through ``stdout``."""
-    return subprocess.Popen([sys.executable, str(PROJECT / "train.py"), *map(str, argv)], text=True, cwd=PROJECT,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=SCRIPT_ENVIRONMENT)
+start = partial(scripts.start, "train.py")      # its log comes line by line through ``stdout``
 
 
 def wait_for(process, pattern):
@@ -193,8 +192,6 @@ def test_transfer(whole, nuclei, tmp_path):
 def test_same_seed_same_run_whatever_ran_before(nuclei, tmp_path):
     """Two runs in one process, with other random draws in between."""
     code = f"""
-import sys
-sys.path.insert(0, {str(PROJECT)!r})
 import mindspore as ms, numpy as np
 from src.report.history import read_history
 from src.model_utils.config import parse_options
@@ -207,9 +204,7 @@ for name, seed in (("a", 1), ("b", 1), ("c", 2)):
     np.random.seed(77), np.random.rand(1000), ms.set_seed(5), ms.ops.standard_normal((7,))
 print("same", runs[0] == runs[1], "other", runs[0] != runs[2])
 """
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=SCRIPT_ENVIRONMENT,
-                            check=False)
-    assert result.stdout.endswith("same True other True\n"), result.stdout + result.stderr
+    assert run_code(code).endswith("same True other True\n")
 
 
 # ---- disks that do not take any more

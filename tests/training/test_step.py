@@ -32,6 +32,7 @@ def weights(trainer):
     return [parameter.asnumpy().tobytes() for parameter in trainer.train_network.get_parameters()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["graph", "pynative"])
 def test_the_curve_of_the_larger_batch(losses_of, mode):
     """The same samples in the same order: 6 steps of 4 images, as one batch and in two parts."""
@@ -41,6 +42,7 @@ def test_the_curve_of_the_larger_batch(losses_of, mode):
     assert parts == pytest.approx(whole, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_resume_is_exact(losses_of):
     argv = ["--batch_size=2", "--accumulate_steps=2"]
     whole, _ = losses_of("whole", *argv)

@@ -4,19 +4,18 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from conftest import assert_one_line_error
-from conftest import run as run_script
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from pycocotools import mask as coder
 
-coder = pytest.importorskip("pycocotools.mask")
-
-from src.data.preparation.coco import draw_instances  # noqa: E402
-from src.data.preparation.coco_masks import area  # noqa: E402
-from src.data.preparation.prepare import create_tasks  # noqa: E402
-from src.model_utils.config import parse_options  # noqa: E402
-from src.model_utils.errors import UNetError  # noqa: E402
+from src.data.preparation.coco import draw_instances
+from src.data.preparation.coco_masks import area
+from src.data.preparation.prepare import create_tasks
+from src.model_utils.config import parse_options
+from src.model_utils.errors import UNetError
+from tests.support.scripts import assert_one_line_error
+from tests.support.scripts import run as run_script
 
 CLASSES = ["background", "cat", "dog"]
 CATEGORIES = [{"id": 90, "name": "cat"}, {"id": 7, "name": "dog"}]     # the ids are not the class numbers

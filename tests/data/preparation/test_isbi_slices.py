@@ -1,13 +1,13 @@
 """ISBI stacks to slices and back."""
 import numpy as np
 import pytest
-from conftest import assert_one_line_error
 from PIL import Image
 
 from src.data.preparation.isbi_slices import IMAGE_MASK, MEMBRANE, slice_tasks, stack_tasks
 from src.data.preparation.task_pool import run_tasks
 from src.data.tiff import read_stack, write_stack
 from src.model_utils.errors import UNetError
+from tests.support.scripts import assert_one_line_error
 
 STACKS = ("train-volume.tif", "train-labels.tif", "test-volume.tif")
 

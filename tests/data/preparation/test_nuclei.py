@@ -3,13 +3,11 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import cv2
 import numpy as np
 import pytest
-from conftest import PROJECT, SCRIPT_ENVIRONMENT, assert_one_line_error, run
 from PIL import Image
 
 from src.data.folders import image_folders
@@ -19,6 +17,7 @@ from src.data.preparation.prepare import create_tasks
 from src.data.preparation.task_pool import run_tasks
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
+from tests.support.scripts import PROJECT, assert_one_line_error, run, start
 
 COMMAND = ["preprocess_dataset.py", "--config_path", PROJECT / "unet_nested_cell_config.yaml"]
 
@@ -167,8 +166,7 @@ def contents(folder):
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_run_is_finished_by_the_next(many, tmp_path, signum):
     command = [*COMMAND, "--data_path", many / "raw", "--save_path", tmp_path]
-    process = subprocess.Popen([sys.executable, *map(str, command)], text=True, cwd=PROJECT, env=SCRIPT_ENVIRONMENT,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    process = start(*command, stderr=subprocess.PIPE, start_new_session=True)
     until = time.monotonic() + 60
     while not list(tmp_path.glob("*/mask.png")) and time.monotonic() < until:
         time.sleep(0.005)
@@ -208,9 +206,3 @@ def test_check_looks_at_what_was_prepared(tmp_path):
     assert result.returncode == 0, result.stderr
     seen = json.loads((tmp_path / "seen" / "dataset.json").read_text())
     assert (seen["training"]["seen"], seen["validation"]["seen"]) == (4, 1)
-
-
-def test_mindspore_is_not_loaded():
-    code = "import src.data.preparation.prepare, preprocess_dataset, sys; print('mindspore' in sys.modules)"
-    result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, text=True, capture_output=True, check=True)
-    assert result.stdout == "False\n"

@@ -1,6 +1,5 @@
 """Log lines and checkpoints of a run, driven by a stand-in for the Trainer."""
 import re
-from pathlib import Path
 
 import pytest
 
@@ -8,50 +7,10 @@ from src.data.schedule import Schedule
 from src.evaluation.scores import Scores
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
-from src.model_utils.ranks import Ranks
 from src.training.callbacks.checkpoint import CheckpointSaver
 from src.training.callbacks.evaluation import EvalCallBack
 from src.training.callbacks.log import EpochLossTimeMonitor, StepLossTimeMonitor
-
-
-class Run:
-    """Steps without a network."""
-
-    def __init__(self, schedule, callbacks, losses=None, folder=Path("/none")):
-        self.schedule, self.callbacks, self.step = schedule, callbacks, 0
-        self.losses = losses or [0.5] * schedule.total_steps
-        self.wait_seconds, self.step_seconds, self.train_network, self.folder = 0.0, 0.25, None, folder
-        self.ranks = Ranks()
-        self.evaluation, self.ends_early = None, False
-
-    def state(self):
-        return {"step": self.step}
-
-    @property
-    def finished(self):
-        return self.step == self.schedule.total_steps
-
-    @property
-    def at_epoch_end(self):
-        return self.epoch_and_step[1] == self.schedule.steps_per_epoch
-
-    @property
-    def epoch_and_step(self):
-        return self.schedule.epoch_and_step(self.step)
-
-    def go(self):
-        for loss in self.losses:
-            self.loss = loss
-            self.step += 1
-            for callback in self.callbacks:
-                callback.on_step_end(self)
-            if self.at_epoch_end:
-                for callback in self.callbacks:
-                    callback.on_epoch_end(self)
-            for callback in self.callbacks:
-                callback.on_step_done(self)
-        for callback in self.callbacks:
-            callback.on_train_end(self)
+from tests.support.trainer import StandInTrainer
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +33,7 @@ def saved(monkeypatch):
 
 
 def test_log_lines(messages):
-    Run(Schedule(4, 1, 2, 2), [StepLossTimeMonitor(), EpochLossTimeMonitor()],
+    StandInTrainer(Schedule(4, 1, 2, 2), [StepLossTimeMonitor(), EpochLossTimeMonitor()],
         losses=[0.70117190, 0.5, 0.25, 0.125]).go()
     lines = messages.messages
     assert lines[0] == "step: 1, loss is 0.7011719, fps is 8"
@@ -86,7 +45,7 @@ def test_log_lines(messages):
 
 @pytest.mark.parametrize("interval, count", [(0, 0), (1, 6), (2, 3), (4, 1)])
 def test_log_interval(messages, interval, count):
-    Run(Schedule(6, 1, 1, 1), [StepLossTimeMonitor(interval)]).go()
+    StandInTrainer(Schedule(6, 1, 1, 1), [StepLossTimeMonitor(interval)]).go()
     assert len(messages.messages) == count
 
 
@@ -95,16 +54,16 @@ def test_loss_that_is_not_finite(saved, tmp_path, loss):
     saver = CheckpointSaver(tmp_path, "unet_simple", 1, 10)
     # The loss of step 4 is that of the weights after step 3, which are in its checkpoint too.
     with pytest.raises(UNetError, match=f"the loss is {loss} at step 4 of epoch 1.*ckpt_unet_simple_adam-1_2.ckpt"):
-        Run(Schedule(9, 1, 1, 1), [StepLossTimeMonitor(), saver], [1.0, 1.0, 1.0, loss], tmp_path).go()
+        StandInTrainer(Schedule(9, 1, 1, 1), [StepLossTimeMonitor(), saver], [1.0, 1.0, 1.0, loss], tmp_path).go()
     assert saved[-1] == "ckpt_unet_simple_adam-1_3.ckpt"     # nothing is saved of the broken step
     with pytest.raises(UNetError, match="no checkpoint was saved before"):
-        Run(Schedule(9, 1, 1, 1), [StepLossTimeMonitor()], losses=[loss]).go()
+        StandInTrainer(Schedule(9, 1, 1, 1), [StepLossTimeMonitor()], losses=[loss]).go()
 
 
 @pytest.mark.parametrize("interval, expected", [
     (0, ["1_3", "2_3"]), (2, ["1_2", "2_1", "2_3"]), (4, ["2_1", "2_3"]), (100, ["2_3"])])
 def test_when_checkpoints_are_saved(saved, tmp_path, interval, expected):
-    Run(Schedule(3, 1, 2, 1), [CheckpointSaver(tmp_path, "unet_nested", interval, 10)]).go()
+    StandInTrainer(Schedule(3, 1, 2, 1), [CheckpointSaver(tmp_path, "unet_nested", interval, 10)]).go()
     assert saved == [f"ckpt_unet_nested_adam-{name}.ckpt" for name in expected]
 
 
@@ -126,7 +85,7 @@ def evaluations(monkeypatch, saved, tmp_path, scores, *argv):
     monkeypatch.setattr("src.training.callbacks.evaluation.evaluate", evaluate)
     monkeypatch.setattr("src.training.callbacks.evaluation.predictor", lambda *args: None)
     callback = EvalCallBack(config, None, Validation(), tmp_path)
-    run = Run(Schedule(3, 1, 2, 1), [callback])
+    run = StandInTrainer(Schedule(3, 1, 2, 1), [callback])
     run.go()
     return at, callback
 
@@ -158,7 +117,7 @@ def test_a_checkpoint_knows_the_evaluation_of_its_step(monkeypatch, tmp_path):
     monkeypatch.setattr("src.training.callbacks.evaluation.evaluate",
                         lambda *args: Scores(True, ["x"], [0.75], [0.5], {}))
     callback = EvalCallBack(parse_options(["--run_eval=True"], ""), None, Validation(), tmp_path)
-    run = Run(Schedule(2, 1, 1, 1), [callback, CheckpointSaver(tmp_path, "x", 2, 9)])
+    run = StandInTrainer(Schedule(2, 1, 1, 1), [callback, CheckpointSaver(tmp_path, "x", 2, 9)])
     run.state = lambda: {"step": run.step, **callback.state()}
     run.go()
     assert [name for name, _ in states] == ["best.ckpt", "ckpt_x_adam-1_2.ckpt"]
@@ -171,7 +130,7 @@ def test_a_checkpoint_knows_the_evaluation_of_its_step(monkeypatch, tmp_path):
     ([0.1, 0.2, 0.3, 0.4, 0.5, 0.5], 1, 6)])
 def test_early_stop(monkeypatch, saved, tmp_path, messages, scores, patience, last):
     """The evaluation after which the run is asked to end: so many without a better one; equal is not better."""
-    monkeypatch.setattr(Run, "go", until_it_ends_early)
+    monkeypatch.setattr(StandInTrainer, "go", until_it_ends_early)
     at, callback = evaluations(monkeypatch, saved, tmp_path, scores, "--eval_steps=1",
                                f"--early_stop_patience={patience}")
     assert at == list(range(1, last + 1))
@@ -193,7 +152,7 @@ def test_an_early_stop_holds_when_resumed_unless_the_patience_is_raised(monkeypa
     for patience, ends in ((3, True), (4, False), (0, False)):
         callback = EvalCallBack(parse_options([f"--early_stop_patience={patience}"], ""), None, Validation(), tmp_path)
         callback.restore(state)
-        run = Run(Schedule(9, 1, 1, 1), [callback])
+        run = StandInTrainer(Schedule(9, 1, 1, 1), [callback])
         callback.on_train_begin(run)
         assert run.ends_early == ends
 
@@ -223,7 +182,7 @@ def test_several_metrics_for_training_and_validation(monkeypatch, saved, tmp_pat
     monkeypatch.setattr("src.training.callbacks.evaluation.predictor", lambda *args: None)
     config = parse_options(["--run_eval=True", "--eval_metrics=[acc,hard_iou,dice_coeff]", "--monitor=hard_iou"], "")
     callback = EvalCallBack(config, None, validation, tmp_path, training)
-    Run(Schedule(1, 1, 3, 1), [callback]).go()
+    StandInTrainer(Schedule(1, 1, 3, 1), [callback]).go()
     assert [samples is training for samples in asked] == [False, True] * 3
     best = f"update best checkpoint at: {tmp_path / 'best.ckpt'}"
     assert messages.messages == [

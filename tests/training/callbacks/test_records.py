@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 from tensorboardX.proto.event_pb2 import Event
-from test_callbacks import Run
 
 from src.data.schedule import Schedule
 from src.evaluation.scores import Scores
@@ -18,6 +17,7 @@ from src.training.callbacks.evaluation import Evaluation
 from src.training.callbacks.progress_bar import LiveLine
 from src.training.callbacks.records import HistoryWriter, ProgressPicture, ReportWriter
 from src.training.callbacks.tensorboard import TensorBoardLog
+from tests.support.trainer import StandInTrainer
 
 PICTURE = GalleryImage("slice 7", 0.5, 0.25, *(np.full((8, 8, 3), value, np.uint8) for value in (9, 99)))
 
@@ -41,7 +41,7 @@ class Evaluations(Callback):
 
 def go(callbacks, values=None):
     """Two epochs of two steps, with evaluations of these values behind some of them."""
-    run = Run(Schedule(2, 1, 2, 1), [Evaluations(values or {}), *callbacks])
+    run = StandInTrainer(Schedule(2, 1, 2, 1), [Evaluations(values or {}), *callbacks])
     for callback in callbacks:
         callback.on_train_begin(run)
     run.go()

@@ -2,13 +2,13 @@
 import re
 
 import numpy as np
-from conftest import run
 from PIL import Image
 
 from src.data.samples import create_samples
 from src.data.transforms import to_unit_range
 from src.evaluation.evaluate import ScoreOptions, evaluate
 from src.model_utils.config import parse_options
+from tests.support.scripts import run_here
 
 
 class Exchange:
@@ -16,7 +16,6 @@ class Exchange:
 
     def __init__(self, tmp_path, data, *options):
         self.inputs, self.results, self.out = tmp_path / "in", tmp_path / "results", tmp_path / "out"
-        self.cwd = tmp_path
         self.argv = [f"--data_path={data}", f"--result_path={self.inputs}", f"--rst_path={self.results}",
                      f"--output_path={self.out}", *options]
         self.config = parse_options(self.argv, "")
@@ -44,7 +43,7 @@ class Exchange:
         return np.ascontiguousarray(to_unit_range(picture).transpose(2, 0, 1)[None])
 
     def preprocess(self):
-        return run("preprocess.py", *self.argv, cwd=self.cwd)
+        return run_here("preprocess.py", *self.argv)
 
     def infer(self, predict=None):
         """All inputs through the network, results named as the C++ program names them."""
@@ -54,7 +53,7 @@ class Exchange:
                 (predict or self.predict)(self.read(path)).tofile(self.results / f"{path.stem}_0.bin")
 
     def postprocess(self, *more):
-        return run("postprocess.py", *self.argv, *more, cwd=self.cwd)
+        return run_here("postprocess.py", *self.argv, *more)
 
     def expected(self):
         return evaluate(self.predict, self.samples, ScoreOptions.from_config(self.config))

@@ -1,28 +1,13 @@
-"""MindSpore Lite for the tests: its runtime, its converter, and the program built on it; a plugin of pytest."""
+"""MindSpore Lite: its runtime, its converter, and the program built on it."""
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PROJECT, SCRIPT_ENVIRONMENT
 
-SCRIPTS = PROJECT / "scripts"
-MODELS = PROJECT / "tests" / "fixtures" / "mindir"
-LITE_HOME = Path(os.environ.get("MS_LITE_HOME", PROJECT / ".mindspore_lite"))
-PROGRAM = PROJECT / "ascend310_infer" / "build" / "unet_infer"
-
-
-def call(*command, cwd=None, **environment):
-    """Run a command as a user does."""
-    return subprocess.run([str(part) for part in command], cwd=cwd, text=True, capture_output=True, timeout=300,
-                          check=False, env={**SCRIPT_ENVIRONMENT, "PYTHON": sys.executable, **environment})
-
-
-def bash(script, *arguments, **options):
-    return call("bash", script, *arguments, **options)
+from tests.support.lite import LITE_HOME, MODELS, PROGRAM, write_images
+from tests.support.scripts import PROJECT, bash, call
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +44,6 @@ def expected():
     return np.load(MODELS / "expected.npz")
 
 
-def write_images(folder, images, names):
-    folder.mkdir()
-    for name, image in zip(names, images):
-        image.tofile(folder / name)
-    return folder
-
-
 @pytest.fixture
 def infer(program, tmp_path):
     """Calls the program in an empty folder that holds the inputs of the narrow unet_simple as in/N.bin."""
@@ -75,16 +53,3 @@ def infer(program, tmp_path):
 
     write_images(tmp_path / "in", np.load(MODELS / "expected.npz")["simple_images"], ["0.bin", "1.bin"])
     return infer
-
-
-def as_release(lite, folder):
-    """The wheel's files where a release package has them; a release package as it is."""
-    if (lite / "runtime").is_dir():
-        return lite
-    wheel, runtime = lite.resolve() / "mindspore_lite", folder / "runtime"
-    (runtime / "lib").mkdir(parents=True)
-    (runtime / "include").symlink_to(wheel / "include")
-    for library in (wheel / "lib").iterdir():
-        (runtime / "lib" / library.name).symlink_to(library)
-    (runtime / "lib" / "libmindspore-lite.so").symlink_to(wheel / "lib" / "libmindspore-extendrt_python.so")
-    return folder

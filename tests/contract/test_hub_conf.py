@@ -1,11 +1,8 @@
 """The entry point of MindSpore Hub."""
-import subprocess
-import sys
 
 import mindspore as ms
 import numpy as np
 import pytest
-from conftest import PROJECT
 from mindspore import Tensor
 
 from mindspore_hub_conf import ALIASES, create_network
@@ -17,6 +14,7 @@ from src.networks.unet_keras import UNetKeras
 from src.networks.unet_medical import UNetMedical
 from src.networks.unet_nested import NestedUNet
 from src.networks.unet_simple import UNet
+from tests.support.scripts import run_code
 
 
 def shapes(network):
@@ -89,5 +87,4 @@ def test_wrong_calls(args, options, parts):
 def test_nothing_happens_at_import():
     code = "import sys, mindspore_hub_conf; print([name for name in sys.modules if name.split('.')[0] in " \
            "('mindspore', 'numpy', 'src')])"
-    result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "[]"
+    assert run_code(code) == "[]\n"

@@ -2,11 +2,15 @@
 import json
 from collections import Counter
 
-from conftest import run
+import pytest
+
+from tests.support.scripts import run_helper
+
+pytestmark = pytest.mark.slow
 
 
 def test_damaged_inputs(tmp_path):
-    result = run("tests/damaged.py", tmp_path, cwd=tmp_path)
+    result = run_helper("damaged", tmp_path, cwd=tmp_path)
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert result.returncode == 0, f"ended at {lines[-1]}: {result.stderr[-500:]}"
     *cases, end = lines

@@ -5,13 +5,16 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import PROJECT, assert_one_line_error, run, write_pairs
-from lite import MODELS, SCRIPTS, as_release, bash, call, write_images
 
 from src.export.export import LARGEST_DIFFERENCE, largest_difference
 from src.model_utils.config import parse_options
 from src.networks.registry import NetworkSpec, build_network
 from src.training import checkpoint
+from tests.support.data import write_pairs
+from tests.support.lite import MODELS, as_release, write_images
+from tests.support.scripts import PROJECT, SCRIPTS, assert_one_line_error, bash, call, run
+
+pytestmark = pytest.mark.slow
 
 # ---- the program
 

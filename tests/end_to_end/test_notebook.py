@@ -6,9 +6,10 @@ import re
 import nbformat
 import numpy as np
 import pytest
-from conftest import PROJECT
 from nbclient import NotebookClient
 from PIL import Image
+
+from tests.support.scripts import PROJECT
 
 NOTEBOOK = PROJECT / "notebooks" / "quickstart.ipynb"
 
@@ -23,6 +24,7 @@ def test_no_outputs_are_kept(notebook):
                if cell.cell_type == "code")
 
 
+@pytest.mark.slow
 def test_it_runs(notebook, tmp_path):
     """A single pass over the sample, into a folder of the test."""
     parameters, = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))

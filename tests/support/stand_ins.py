@@ -7,8 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from conftest import SCRIPT_ENVIRONMENT
-from lite import SCRIPTS
+from tests.support.scripts import SCRIPT_ENVIRONMENT, SCRIPTS
 
 # Of a stand-in: sh and Python alike, as a "#!" takes no interpreter with a space in its path.
 FIRST_LINES = f"""#!/bin/sh

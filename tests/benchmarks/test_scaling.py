@@ -1,8 +1,8 @@
 """The arithmetic of docs/design/scaling.md, with values worked out by hand, and the document against it."""
 import pytest
-from conftest import PROJECT
 
 from benchmarks import scaling
+from tests.support.scripts import PROJECT
 
 
 def test_ring():

@@ -6,7 +6,6 @@ import re
 import numpy as np
 import pytest
 import yaml
-from conftest import PROJECT, assert_one_line_error, run, write_pairs
 from mindspore import hal
 from PIL import Image
 
@@ -14,6 +13,8 @@ from eval import main as evaluate
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.training.run import train
+from tests.support.data import write_pairs
+from tests.support.scripts import PROJECT, assert_one_line_error, run
 
 SMALL = ["--model_name=unet_simple", "--image_size=[96,96]", "--train_crop=32", "--batch_size=2", "--repeat=2",
          "--epochs=4", "--weight_init=he_uniform", "--lr=0.002"]
@@ -31,6 +32,7 @@ def trained(sample, tmp_path_factory):
     return result, folder
 
 
+@pytest.mark.slow
 def test_log_of_a_run(trained):
     result, folder = trained
     lines = result.stdout.splitlines()
@@ -47,6 +49,7 @@ def test_log_of_a_run(trained):
     assert lines[-1].startswith("peak memory: ")
 
 
+@pytest.mark.slow
 def test_files_of_a_run(trained):
     _, folder = trained
     assert sorted(os.listdir(folder)) == ["checkpoint", "config.yaml", "dataset.json", "history.csv", "progress.png",
@@ -58,6 +61,7 @@ def test_files_of_a_run(trained):
     assert options["train_crop"] == 32 and options["model_name"] == "unet_simple"
 
 
+@pytest.mark.slow
 def test_evaluation_agrees_with_the_one_while_training(trained, sample, tmp_path):
     result, folder = trained
     best = max(float(value) for value in re.findall(r"dice_coeff: ([\d.]+)", result.stdout))
@@ -80,6 +84,7 @@ def test_evaluation_agrees_with_the_one_while_training(trained, sample, tmp_path
     assert os.listdir(tmp_path) == ["out"]
 
 
+@pytest.mark.slow
 def test_argmax_gives_the_pixel_accuracy(trained, sample, tmp_path):
     _, folder = trained
     result = run("eval.py", f"--config_path={folder / 'config.yaml'}", f"--output_path={tmp_path}",
@@ -92,6 +97,7 @@ def test_argmax_gives_the_pixel_accuracy(trained, sample, tmp_path):
     assert "which makes the Dice the pixel accuracy" in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("argv", [
     ["--config_path={p}/unet_nested_cell_config.yaml", "--image_size=[48,32]", "--batch_size=4",
      "--train_augment=True"],
@@ -115,6 +121,7 @@ def test_folders(nuclei, tmp_path, argv):
     assert float(dice) == pytest.approx(float(at_the_end), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_case_study(tmp_path, small_one_channel_networks, caplog):
     """One output channel: the metrics of the case study, while training and after it; in this process."""
     caplog.set_level("INFO", "unet")
@@ -146,6 +153,7 @@ def test_case_study(tmp_path, small_one_channel_networks, caplog):
     assert (metrics["tta"], turned["tta"]) == (False, True) and turned["soft"] != metrics["soft"]
 
 
+@pytest.mark.slow
 def test_many_classes(tmp_path):
     data = write_pairs(tmp_path / "data" / "train", [str(k) for k in range(4)], classes=12).parent
     write_pairs(data / "val", ["x", "y"], classes=12)
@@ -203,6 +211,7 @@ def test_wrong_setting_on_the_command_line(run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_damaged_picture_in_the_middle_of_a_run(run, tmp_path):
     """Folders are read lazily; the error still is one line, and names the file."""
     data = write_pairs(tmp_path / "data", [str(k) for k in range(6)])
@@ -212,6 +221,7 @@ def test_damaged_picture_in_the_middle_of_a_run(run, tmp_path):
     assert_one_line_error(result, data / "2" / "image.png", "truncated")
 
 
+@pytest.mark.slow
 def test_loss_that_is_not_finite(run, sample, tmp_path):
     result = run("train.py", *SMALL, f"--data_path={sample}", f"--output_path={tmp_path / 'out'}", "--lr=1e30",
                  "--save_checkpoint_steps=1")
@@ -220,6 +230,7 @@ def test_loss_that_is_not_finite(run, sample, tmp_path):
     assert re.search(r"error: (the loss is (nan|inf) at step|\S+ is not finite after step) \d", result.stderr)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("argv, parts", [
     (["--ckpt_path=/none.ckpt"], ["/none.ckpt"]),
     (["--ckpt_path={data}/train-volume.tif"], ["not a whole MindSpore checkpoint"]),

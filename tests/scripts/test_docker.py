@@ -5,9 +5,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT
-from lite import SCRIPTS, bash
 from packaging.requirements import Requirement
+
+from tests.support.scripts import PROJECT, SCRIPTS, bash
 
 # Each argument on a line of its own.
 RECORDER = '#!/bin/sh\nprintf "%s\\n" "$@" > "$RECORD"\n'

@@ -1,4 +1,4 @@
-"""Damaged inputs in bulk, through every reader: ``python damaged.py FOLDER`` prints one JSON line a case.
+"""Damaged inputs in bulk, through every reader: ``python -m tests.support.damaged FOLDER`` prints one JSON line a case.
 
 A process of its own, so that a crash of the interpreter would be seen as missing lines.
 """
@@ -10,8 +10,6 @@ import sys
 import time
 import zlib
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cv2
 import mindspore as ms

@@ -7,16 +7,14 @@ import json
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import mindspore as ms
+import numpy as np
 
-import mindspore as ms  # noqa: E402
-import numpy as np  # noqa: E402
-
-from src.model_utils import ranks, runtime  # noqa: E402
-from src.model_utils.config import parse_options  # noqa: E402
-from src.model_utils.errors import UNetError  # noqa: E402
-from src.training import checkpoint, run, trainer  # noqa: E402
-from src.training.callbacks.callback import Callback  # noqa: E402
+from src.model_utils import ranks, runtime
+from src.model_utils.config import parse_options
+from src.model_utils.errors import UNetError
+from src.training import checkpoint, run, trainer
+from src.training.callbacks.callback import Callback
 
 # 8 training samples, twice: 8 steps of 2 images; without batch norm, whose statistics are those of a batch.
 CURVE = ["--model_name=unet_nested", "--use_bn=False", "--use_ds=False", "--image_size=[96,96]", "--train_crop=32",

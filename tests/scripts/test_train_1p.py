@@ -4,9 +4,10 @@ import sys
 
 import numpy as np
 import pytest
-from lite import SCRIPTS, bash
 from PIL import Image
-from stand_ins import FIRST_LINES
+
+from tests.support.scripts import SCRIPTS, bash
+from tests.support.stand_ins import FIRST_LINES
 
 # Writes what train.py would write, with 10 images/s at first, then 20 and 40; saves a checkpoint as DO names it.
 STAND_IN = """

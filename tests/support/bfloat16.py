@@ -1,15 +1,15 @@
 """Compares convolutions of bfloat16 products with those of float32 ones, on numbers that bfloat16 holds and on others.
 
-A script, as conftest.py caps the instruction set that oneDNN may use in the tests' own process. Prints whether the
-processor has units for such products, and for each layer the largest difference of result and gradients on the one
-kind of numbers and on the other, which takes AVX-512.
+``python -m tests.support.bfloat16``: a process of its own, as conftest.py caps the instruction set that oneDNN may use
+in the tests' process. Prints whether the processor has units for such products, and for each layer the largest
+difference of result and gradients on the one kind of numbers and on the other, which takes AVX-512.
 """
 import mindspore as ms
 import numpy as np
-from test_cpu_ops import convolution, normal, values_and_gradients
 
 from src.cpu_ops.build import build_library, has_matrix_units
 from src.cpu_ops.layers import FastLayers
+from tests.support.operators import convolution, normal, values_and_gradients
 
 # name -> (channels of the input, what makes the layer)
 LAYERS = {

@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT
-from stand_ins import Launch, runs
+
+from tests.support.scripts import PROJECT
+from tests.support.stand_ins import Launch, runs
 
 
 @pytest.fixture

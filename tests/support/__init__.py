@@ -1,0 +1,1 @@
+"""Helpers of the tests: none of them imports a test."""
