@@ -1,7 +1,7 @@
 """Write the validation images for another runtime: ``python preprocess.py --config_path=FILE.yaml --data_path=DIR``."""
 import sys
 
-from src.model_utils.moxing_adapter import kept
+from src.model_utils.moxing_adapter import persistent_path
 from src.model_utils.script import run_script
 
 
@@ -13,7 +13,8 @@ def main(config):
     is_stack = config.dataset == "ISBI"
     train, valid = create_samples(config)
     others = [] if is_stack else train.reader.pairs
-    write_inputs(kept(config, config.result_path), valid, is_stack, others, pictures=config.result_format == "auto")
+    write_inputs(persistent_path(config, config.result_path), valid, is_stack, others,
+                 pictures=config.result_format == "auto")
 
 
 if __name__ == "__main__":

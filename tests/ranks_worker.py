@@ -12,9 +12,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import mindspore as ms  # noqa: E402
 import numpy as np  # noqa: E402
 
-from src.model_utils import ranks, runtime  # noqa: E402
+from src.model_utils import ranks  # noqa: E402
 from src.model_utils.config import parse_options  # noqa: E402
 from src.model_utils.errors import UNetError  # noqa: E402
+from src.model_utils.runtime import start_runtime  # noqa: E402
 from src.training import checkpoint, run, trainer  # noqa: E402
 from src.training.callbacks.callback import Callback  # noqa: E402
 
@@ -27,7 +28,7 @@ TINY = ["--image_size=[96,96]", "--repeat=2", "--distribute_epochs=2", "--device
 
 
 class TinyNetwork(ms.nn.Cell):
-    """A convolution in the place of a U-Net, where the network does not matter."""
+    """A convolution instead of a U-Net, where the network does not matter."""
 
     def __init__(self, channels):
         super().__init__()
@@ -79,9 +80,9 @@ def train(argv, at_step=lambda run: None, stop=lambda run: False):
 def main(folder, sample, nuclei, damaged):
     """All runs, in this order on each rank."""
     folder.mkdir(exist_ok=True)
-    place = runtime.start(parse_options(["--device_target=CPU", "--run_distribute=True"], ""))
-    second = place.rank == 1
-    results = {"rank": place.rank, "size": place.group_size}
+    runtime = start_runtime(parse_options(["--device_target=CPU", "--run_distribute=True"], ""))
+    second = runtime.rank == 1
+    results = {"rank": runtime.rank, "size": runtime.group_size}
 
     def tell(name, *argv, data=sample, **options):
         results[name] = train([*argv, "--run_distribute=True", f"--data_path={data}", f"--output_path={folder / name}"],
@@ -95,7 +96,7 @@ def main(folder, sample, nuclei, damaged):
     # One rank alone sees a signal behind its third step.
     both = ["--batch_size=2", "--is_save_on_master=False"]
     tell("stopped", *TINY, *both, stop=lambda run: second and run.step == 3)
-    tell("stopped again", *TINY, *both, "--resume=True", f"--resume_ckpt={newest(folder / 'stopped', place.rank)}")
+    tell("stopped again", *TINY, *both, "--resume=True", f"--resume_ckpt={newest(folder / 'stopped', runtime.rank)}")
     tell("different steps", *TINY, "--batch_size=2", *(["--resume=True", f"--resume_ckpt="
          f"{newest(folder / 'stopped', 1)}"] if second else []))
 
@@ -121,7 +122,7 @@ def main(folder, sample, nuclei, damaged):
     checkpoint.save = full_disk
     tell("full disk", *TINY, "--batch_size=2", "--save_checkpoint_steps=2")
     checkpoint.save = save
-    (folder.parent / f"rank_{place.rank}.json").write_text(json.dumps(results))
+    (folder.parent / f"rank_{runtime.rank}.json").write_text(json.dumps(results))
 
 
 def newest(output, rank):

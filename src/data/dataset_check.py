@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from src.data.border_weights import unpack
-from src.model_utils.errors import UNetError, some
+from src.model_utils.errors import UNetError, first_few
 from src.model_utils.files import write_atomically
 
 logger = logging.getLogger("unet")
@@ -166,17 +166,18 @@ def _warnings(parts, leaks):
                              (part.one_class, "masks of one class other than the background alone"),
                              (part.soft, "masks of more than two values, which are cut at half of their maximum")):
             if found:
-                lines.append(f"{name}: {len(found)} of {len(part.seen)} {words}: {some(found)}")
+                lines.append(f"{name}: {len(found)} of {len(part.seen)} {words}: {first_few(found)}")
         if part.doubles:
             lines.append(f"{name}: {len(part.doubles)} images are there more than once: "
-                         f"{some([' = '.join(names) for names in part.doubles])}")
+                         f"{first_few([' = '.join(names) for names in part.doubles])}")
     if leaks:
         lines.append(f"{len(leaks)} images train and validate, so that the score is too good: "
-                     f"{some([' = '.join(names) for names in leaks])}")
+                     f"{first_few([' = '.join(names) for names in leaks])}")
     train = parts["training"]
     absent = [number for number, count in enumerate(train.pixels) if not count]
     if absent and len(train.seen) == train.samples:
-        lines.append(f"training: no pixel of {len(absent)} classes: {some([str(number) for number in absent], 10)}")
+        numbers = first_few([str(number) for number in absent], 10)
+        lines.append(f"training: no pixel of {len(absent)} classes: {numbers}")
     return lines
 
 

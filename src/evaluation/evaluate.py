@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from src.evaluation.metrics import ClassCounts, foreground_metrics, soft_dice_iou
-from src.model_utils.errors import UNetError, some
+from src.model_utils.errors import UNetError, first_few
 
 logger = logging.getLogger("unet")
 
@@ -135,7 +135,7 @@ def evaluate(predict, samples, options, on_image=None):
     scores.hard, scores.confusion = counts.summary(), counts.matrix.tolist()
     if one_class:
         logger.warning("WARNING: the prediction is one class alone for %d of %d images: %s", len(one_class),
-                       len(samples), some(one_class))
+                       len(samples), first_few(one_class))
     return scores
 
 

@@ -15,7 +15,7 @@ import cv2
 from tqdm import tqdm
 
 from src.data.tiff import TIFF_ENDING, read_stack, write_stack
-from src.model_utils.errors import UNetError, some
+from src.model_utils.errors import UNetError, first_few
 from src.model_utils.files import remove_leftovers, write_atomically
 
 PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
@@ -133,7 +133,7 @@ def _finished(running):
         try:
             result = future.result()
         except BrokenProcessPool:
-            names = some([str(task.outputs[0]) for task in running.values()], 8)
+            names = first_few([str(task.outputs[0]) for task in running.values()], 8)
             raise UNetError(f"a worker process was ended from outside (not enough memory?) while these were at work: "
                             f"{names}; run again, what is finished is kept") from None
         del running[future]
