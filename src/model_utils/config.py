@@ -80,8 +80,8 @@ def load_schema() -> dict[str, Option]:
     return {name: Option(name, entry) for name, entry in entries.items()}
 
 
-def options_to_resume_with():
-    """Names of the options that a resumed run must have as it began (``resume: same``)."""
+def options_to_resume_with() -> list[str]:
+    """Return the names of the options that a resumed run should have as it began (``resume: same``)."""
     return [name for name, option in load_schema().items() if option.resume_same]
 
 

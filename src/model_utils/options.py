@@ -19,8 +19,8 @@ class Option:
 
     Args:
         name (str): name of the option.
-        entry (dict): default and help; if limited, choices, min, max, above (min, not included), length of a list and
-            row_length of a list of lists; type, if it is not that of the default.
+        entry (dict): default and help; choices, min, max, above (like min, but not included), length of a list,
+            row_length of a list of lists, type and resume where they are given. default_config.yaml explains them.
     """
 
     def __init__(self, name: str, entry: dict[str, Any]) -> None:
@@ -44,7 +44,7 @@ class Option:
         try:
             converted = _CONVERTERS[self.type](value)
         except (TypeError, ValueError, OverflowError, RecursionError):
-            raise UNetError(f"{source}: {self.name}: expected {_TYPE_NAMES[self.type]}, "
+            raise UNetError(f"{source}: {self.name}: expected {TYPE_NAMES[self.type]}, "
                             f"found {reprlib.repr(value)}") from None
         if self.choices is not None:
             converted = ([self._choose(item, self.choices, source) for item in converted]
@@ -131,7 +131,7 @@ _CONVERTERS = {
     "int_list": _list_of(_to_int), "float_list": _list_of(_to_float), "str_list": _list_of(_to_str),
     "int_table": _list_of(_list_of(_to_int)),
 }
-_TYPE_NAMES = {
+TYPE_NAMES = {
     "bool": "True or False", "int": "a whole number", "float": "a number", "str": "a text",
     "int_list": "a list of whole numbers such as [256, 256]", "float_list": "a list of numbers",
     "str_list": "a list of names", "int_table": "a list of lists of whole numbers",
