@@ -9,7 +9,7 @@ import numpy as np
 from test_cpu_ops import convolution, normal, values_and_gradients
 
 from src.cpu_ops.build import build_library, has_matrix_units
-from src.cpu_ops.layers import FastLayers
+from src.cpu_ops.layers import OneDnnLayers
 
 # name -> (channels of the input, what makes the layer)
 LAYERS = {
@@ -34,7 +34,7 @@ def main():
     ms.set_context(mode=ms.GRAPH_MODE)
     library = build_library()
     print("units", int(has_matrix_units(library)))
-    both = [FastLayers(library, precision) for precision in ("float32", "bfloat16")]
+    both = [OneDnnLayers(library, precision) for precision in ("float32", "bfloat16")]
     for name, (channels, make) in LAYERS.items():
         differences = [max(np.abs(a - b).max() / np.abs(a).max() for a, b in zip(*(
             values_and_gradients(layers, make, [(2, channels, 13, 18)], draw, draw) for layers in both)))
