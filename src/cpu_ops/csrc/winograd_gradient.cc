@@ -62,7 +62,7 @@ void backward_weights(const Tensor& x, const Tensor& dy, const Tensor& dw) {
   const Grid grid(dy);
   const int64_t ins = x.channels(), outs = dy.channels(), zero_count = std::max(ins, outs);
   const int64_t pad = (dy.shape[1] - x.shape[1] + 2) / 2;
-  const int64_t most = ins + outs < 256 ? kTiles : 2 * kTiles;   // tiles at once; each time all sums are read and written
+  const int64_t most = ins + outs < 256 ? kTiles : 2 * kTiles;   // tiles at once, each time with all sums
   const int64_t outs_at_once = at_once(ins, outs);
   Sums sums(ins, outs_at_once, grid.count / most);
   // If there are fewer parts than threads, the threads share the input channels too.
