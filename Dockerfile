@@ -1,22 +1,22 @@
 # U-Net for MindSpore in a container.
 #   docker build -t unet .                                         for a CPU
-#   docker build -t unet --build-arg FROM_IMAGE_NAME=IMAGE .       over an image that has MindSpore for Ascend
+#   docker build -t unet --build-arg FROM_IMAGE_NAME=IMAGE .       based on an image that has MindSpore for Ascend
 ARG FROM_IMAGE_NAME=python:3.11-slim-bookworm
 
-# ---- everything that needs a compiler or pip's cache; nothing of it but two folders is kept
+# ---- build stage: everything that needs a compiler or pip; the image takes two folders from it
 FROM ${FROM_IMAGE_NAME} AS build
-# This stage alone; the image has a user of its own.
+# Only in this stage; the image has a user of its own.
 # hadolint ignore=DL3002
 USER 0
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
-# A compiler for the CPU operators. Its version follows the image, which is the user's choice.
+# A compiler for the CPU operators. Its version is that of the image, which the user chooses.
 # hadolint ignore=DL3008
 RUN if ! command -v g++ && command -v apt-get; then \
         apt-get update && apt-get install --no-install-recommends --yes g++ && rm -rf /var/lib/apt/lists/*; \
     fi
 ARG MINDSPORE_VERSION=2.10.0
 COPY requirements.txt requirements.lock /tmp/
-# An image's own MindSpore stays: it is the one that fits the image's driver libraries.
+# A MindSpore that the image has stays: it fits the image's driver libraries.
 RUN python3 -m venv --system-site-packages /opt/venv \
     && { /opt/venv/bin/python -m pip show --quiet mindspore \
          || /opt/venv/bin/python -m pip install --no-cache-dir "mindspore==${MINDSPORE_VERSION}" \
@@ -25,10 +25,10 @@ RUN python3 -m venv --system-site-packages /opt/venv \
         --constraint /tmp/requirements.lock
 COPY src /tmp/unet/src
 WORKDIR /tmp/unet
-# Without them (another processor, another MindSpore) the stock kernels run, and the log says so.
+# Without compiled operators (another processor, another MindSpore) MindSpore's own kernels run, and the log says so.
 RUN mkdir /opt/cpu_ops \
     && { GLOG_v=3 /opt/venv/bin/python -c "from src.cpu_ops.build import build_ahead; build_ahead('/opt/cpu_ops')" \
-         || echo "going on without compiled CPU operators"; }
+         || echo "continuing without compiled CPU operators"; }
 
 # ---- the image
 FROM ${FROM_IMAGE_NAME}

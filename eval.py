@@ -10,18 +10,18 @@ def main(config):
     from src.data.samples import create_samples
     from src.inference.assemble import assemble_network
     from src.inference.tta import with_tta
-    from src.model_utils import runtime
+    from src.model_utils.runtime import start_runtime
     from src.networks.inference_network import predictor
     from src.networks.registry import check_sizes
     from src.report.evaluation import evaluate_and_report
 
-    place = runtime.start(config)
+    runtime = start_runtime(config)
     _, samples = create_samples(config)
     geometry = samples.transform.geometry
     check_sizes(config.model_name, geometry.input, geometry.content, config.image_size)
-    network = assemble_network(config, place.device, config.checkpoint_file_path)
+    network = assemble_network(config, runtime.device, config.checkpoint_file_path)
     predict = with_tta(predictor(network, config.eval_activate), config)
-    evaluate_and_report(predict, samples, config, config.checkpoint_file_path, "eval.py", place.device)
+    evaluate_and_report(predict, samples, config, config.checkpoint_file_path, "eval.py", runtime.device)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Export a checkpoint: ``python export.py --config_path=FILE.yaml --checkpoint_file_path=FILE --file_format=ONNX``."""
 import sys
 
-from src.model_utils.moxing_adapter import kept
+from src.model_utils.moxing_adapter import persistent_path
 from src.model_utils.script import run_script
 
 
@@ -9,7 +9,7 @@ def main(config):
     """Export the checkpoint."""
     from src.export.export import export  # MindSpore loads here, after the options are dealt with
 
-    export(config.replace(file_name=kept(config, config.file_name)))
+    export(config.replace(file_name=persistent_path(config, config.file_name)))
 
 
 if __name__ == "__main__":

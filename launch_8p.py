@@ -1,7 +1,7 @@
 """Train on the Ascend cards of this server: ``python launch_8p.py --data_path=DIR --config_path=FILE.yaml``.
 
-The older way to run_distribute_train.sh: writes the rank table of this server, from its addresses of cards in
-/etc/hccn.conf, and hands it over. What it does not know (--key=value) goes to train.py.
+It writes the rank table of this server, with the addresses of the cards in /etc/hccn.conf, and starts
+scripts/run_distribute_train.sh with it. All other options (--key=value) go to train.py.
 """
 import argparse
 import json
@@ -15,7 +15,7 @@ LAUNCHER = PROJECT / "scripts" / "run_distribute_train.sh"
 
 
 def rank_table(devices, addresses, server):
-    """The rank table of one server: rank r on the r-th of ``devices``; addresses: device -> address."""
+    """Return the rank table of one server: rank r is on the r-th of ``devices``. ``addresses``: device -> address."""
     cards = [{"device_id": str(device), "device_ip": addresses[device], "rank_id": str(rank)}
              for rank, device in enumerate(devices)]
     return {"version": "1.0", "server_count": "1", "server_list": [{"server_id": server, "device": cards,
@@ -23,18 +23,18 @@ def rank_table(devices, addresses, server):
 
 
 def read_addresses(path):
-    """device -> address, from the lines address_N=A.B.C.D. Raises OSError."""
+    """Return device -> address from the lines address_N=A.B.C.D of a file. Raises OSError."""
     found = re.findall(r"^\s*address_(\d+)\s*=\s*(\S+)", Path(path).read_text(encoding="utf-8"), re.MULTILINE)
     return {int(device): address for device, address in found}
 
 
 def parse(argv):
-    """(options, what goes to train.py)."""
+    """Return the options, and the arguments for train.py."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
                                      allow_abbrev=False)
     parser.add_argument("--data_path", "--data_url", required=True, help="folder of the data set")
     parser.add_argument("--config_path", default=str(PROJECT / "unet_medical_config.yaml"), help="YAML file")
-    parser.add_argument("--nproc_per_node", type=int, help="how many cards; all visible ones unless given")
+    parser.add_argument("--nproc_per_node", type=int, help="number of cards; the default is all of visible_devices")
     parser.add_argument("--visible_devices", default="0,1,2,3,4,5,6,7", help="numbers of the cards")
     parser.add_argument("--server_id", default="127.0.0.1", help="address of this server")
     parser.add_argument("--hccn_conf", default="/etc/hccn.conf", help="file with the addresses of the cards")
@@ -50,21 +50,21 @@ def parse(argv):
 
 
 def fail(message):
-    """Say it in one line; the exit status."""
+    """Print a message in one line; return the exit status."""
     print(f"error: {message}", file=sys.stderr)
     return 2
 
 
 def main(argv):
-    """Write rank_table_Np.json into the current folder and become run_distribute_train.sh."""
+    """Write rank_table_Np.json into the current folder, then replace this process by run_distribute_train.sh."""
     options, rest = parse(argv)
     try:
         addresses = read_addresses(options.hccn_conf)
     except OSError as error:
-        return fail(f"{options.hccn_conf}: {error.strerror}; it comes with Ascend's driver; --hccn_conf names another")
+        return fail(f"{options.hccn_conf}: {error.strerror}; Ascend's driver writes it; --hccn_conf names another")
     missing = [device for device in options.devices if device not in addresses]
     if missing:
-        return fail(f"{options.hccn_conf} has no address of card {missing[0]}; give others with --visible_devices")
+        return fail(f"{options.hccn_conf} has no address of card {missing[0]}; choose others with --visible_devices")
     path = Path(f"rank_table_{len(options.devices)}p.json").resolve()
     path.write_text(json.dumps(rank_table(options.devices, addresses, options.server_id), indent=2) + "\n",
                     encoding="utf-8")

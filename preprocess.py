@@ -1,7 +1,7 @@
 """Write the validation images for another runtime: ``python preprocess.py --config_path=FILE.yaml --data_path=DIR``."""
 import sys
 
-from src.model_utils.moxing_adapter import kept
+from src.model_utils.moxing_adapter import persistent_path
 from src.model_utils.script import run_script
 
 
@@ -12,7 +12,7 @@ def main(config):
     from src.export.runtime_files import write_inputs
 
     _, samples = create_samples(config)
-    write_inputs(kept(config, config.result_path), samples, LAYOUTS[config.dataset].input_stem,
+    write_inputs(persistent_path(config, config.result_path), samples, LAYOUTS[config.dataset].input_stem,
                  as_images=config.result_format == "auto")
 
 

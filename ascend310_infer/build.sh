@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds build/unet_infer beside this file; what is built already is not built again.
-# Usage: bash build.sh    MS_LITE_HOME names the folder of MindSpore Lite (else ../.mindspore_lite is taken)
+# Builds build/unet_infer beside this file, and only what has changed since the last build.
+# Usage: bash build.sh    MS_LITE_HOME names the folder of MindSpore Lite; the default is ../.mindspore_lite
 set -euo pipefail
 
 if [ $# -ne 0 ]; then

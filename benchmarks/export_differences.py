@@ -1,16 +1,15 @@
-"""Export every network in every format that this machine can write, and print the largest differences.
+"""Export every network in every format that a CPU can write, and print the largest differences as a Markdown table.
 
-``python benchmarks/export_differences.py`` prints a Markdown table. Weights are random (he_uniform); each file is
-run against the network on random images by export.py itself, which refuses a difference above 1e-4.
+``python benchmarks/export_differences.py``. Weights are random (he_uniform). The export itself compares each file with
+the network on random images and refuses a difference above 1e-4; this collects the differences that it logs.
 """
+import argparse
 import logging
 import sys
 import tempfile
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT))
-
 NETWORKS = {
     "unet_medical": ["--model_name=unet_medical", "--width=220", "--height=188"],
     "unet_simple": ["--model_name=unet_simple", "--width=96", "--height=64"],
@@ -31,7 +30,7 @@ COLUMNS = {
 
 
 class Differences(logging.Handler):
-    """Picks the difference out of the log of export.py."""
+    """Takes the difference from the log of the export."""
 
     def emit(self, record):
         if record.msg.startswith("largest difference"):
@@ -40,6 +39,7 @@ class Differences(logging.Handler):
 
 def main():
     """Print the table, row by row."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     from src.export.export import export
     from src.model_utils.config import parse_options
     from src.model_utils.runtime import cap_cpu_instruction_set, quiet_mindspore
@@ -71,4 +71,5 @@ def main():
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(PROJECT))
     main()

@@ -1,9 +1,9 @@
-"""Seconds per image of one network in MindSpore, in ONNX Runtime and in the C++ program, on this machine's CPU.
+"""Measure seconds per image of one network on a CPU: in MindSpore, in ONNX Runtime and in the C++ program.
 
 ``python benchmarks/infer_speed.py --config=FILE.yaml --checkpoint=FILE.ckpt --onnx=FILE.onnx --mindir=FILE.mindir``
-with the files of export.py (batch_size 1) and scripts/onnx_to_mindir.sh, and the program built
-(ascend310_infer/build.sh). They take turns, so that other load on the machine meets all of them. MindSpore runs with
-the compiled operators, in bfloat16 too where the processor has units for it.
+takes the files of export.py (batch_size 1) and of scripts/onnx_to_mindir.sh; ascend310_infer/build.sh must have built
+the program. All take turns, so that other load on the machine affects all of them alike. MindSpore runs with the
+compiled operators, and once more in bfloat16 if the processor has units for it.
 """
 import argparse
 import functools
@@ -15,25 +15,20 @@ import time
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT))
-
-from src.export.onnx_model import OnnxNetwork  # noqa: E402
-from src.model_utils import runtime  # noqa: E402
-from src.model_utils.config import parse_options  # noqa: E402
-from src.model_utils.errors import UNetError  # noqa: E402
 
 
 def mindspore_network(config, checkpoint, precision):
-    """The network as eval.py runs it with this cpu_precision."""
+    """Return a predictor as eval.py makes it, with this cpu_precision."""
     from src.inference.assemble import assemble_network
+    from src.model_utils.runtime import start_runtime
     from src.networks.inference_network import predictor
 
-    device = runtime.start(config).device
+    device = start_runtime(config).device
     return predictor(assemble_network(config.replace(cpu_precision=precision), device, checkpoint), "Softmax")
 
 
 def timed(predict, images):
-    """Seconds per image, the mean over all."""
+    """Return seconds per image, the mean over all images."""
     start = time.perf_counter()
     for image in images:
         predict(image)
@@ -41,7 +36,7 @@ def timed(predict, images):
 
 
 def program(mindir, images):
-    """Seconds per image in the C++ program, the mean over all, without reading and writing."""
+    """Return seconds per image in the C++ program, the mean over all images, without reading and writing."""
     with tempfile.TemporaryDirectory() as folder:
         for number, image in enumerate(images):
             image.tofile(Path(folder) / f"{number}.bin")
@@ -53,8 +48,6 @@ def program(mindir, images):
 
 def main():
     """Measure and print."""
-    import numpy as np
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("config", "checkpoint", "onnx", "mindir"):
         parser.add_argument(f"--{name}", required=True)
@@ -62,7 +55,14 @@ def main():
     parser.add_argument("--images", type=int, default=4, help="in each round")
     options = parser.parse_args()
 
-    runtime.quiet_mindspore()
+    import numpy as np
+
+    from src.export.onnx_model import OnnxNetwork
+    from src.model_utils.config import parse_options
+    from src.model_utils.errors import UNetError
+    from src.model_utils.runtime import quiet_mindspore
+
+    quiet_mindspore()
     onnx = OnnxNetwork(options.onnx)
     config = parse_options([f"--config_path={options.config}", "--device_target=CPU"], "")
     networks = {"MindSpore": mindspore_network(config, options.checkpoint, "float32")}
@@ -86,4 +86,5 @@ def main():
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(PROJECT))
     main()

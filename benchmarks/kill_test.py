@@ -1,8 +1,8 @@
-"""Kill runs at random moments, resume them, and compare with a run that nothing stopped.
+"""Kill training runs at random moments, resume them, and compare them with a run that was never stopped.
 
-``python benchmarks/kill_test.py --moments=20`` trains a small U-Net without a stop, then, for each moment, again:
-killed by SIGKILL after a random time, resumed with ``--resume_ckpt=auto`` to the end. All parameters, Adam's too,
-must be the same bit for bit. ``--ranks=2`` does the same with two processes under msrun.
+``python benchmarks/kill_test.py --moments=20`` trains a small U-Net without a stop. Then, for each moment, it trains
+again, kills the run with SIGKILL after a random time, and resumes it with ``--resume_ckpt=auto``. All parameters,
+including those of Adam, must be the same bit for bit. ``--ranks=2`` does the same with two processes under msrun.
 """
 import argparse
 import os
@@ -16,9 +16,7 @@ import time
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT))
-
-# name -> options of the run; each has augmentation and several checkpoints.
+# name -> options of the run. Each run has augmentation and several checkpoints.
 RUNS = {
     "stacks, cosine rate, one long epoch": [
         "--image_size=[96,96]", "--train_crop=32", "--batch_size=2", "--repeat=10", "--epochs=10",
@@ -31,7 +29,7 @@ COMMON = ["--model_name=unet_simple", "--weight_init=he_normal", "--lr=0.001", "
 
 
 def make_data(folder):
-    """Small stacks and small image folders."""
+    """Write small stacks and small image folders."""
     import numpy as np
     from PIL import Image
 
@@ -40,14 +38,14 @@ def make_data(folder):
     write_sample(folder / "stacks", slices=10, size=96)
     images, labels = make_stacks(slices=10, size=64)
     for number, (image, label) in enumerate(zip(images, labels)):
-        place = folder / "folders" / f"{number}"
-        place.mkdir(parents=True)
-        Image.fromarray(np.stack([image] * 3, axis=-1)).save(place / "image.png")
-        Image.fromarray(label).save(place / "mask.png")
+        sample = folder / "folders" / f"{number}"
+        sample.mkdir(parents=True)
+        Image.fromarray(np.stack([image] * 3, axis=-1)).save(sample / "image.png")
+        Image.fromarray(label).save(sample / "mask.png")
 
 
 def command(options, data, output, ranks, *more):
-    """The command of a run, on one or more ranks."""
+    """Return the command of a run on one or more ranks."""
     layout = "folders" if "--dataset=folders" in options else "stacks"
     arguments = [str(PROJECT / "train.py"), *COMMON, *options, f"--data_path={data / layout}",
                  f"--output_path={output}", *more]
@@ -59,7 +57,7 @@ def command(options, data, output, ranks, *more):
 
 
 def descendants(pid):
-    """Process numbers of all that ``pid`` has started, and what those have."""
+    """Return the ids of all processes that ``pid`` has started, directly or not."""
     found = []
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split():
         found += [int(child), *descendants(int(child))]
@@ -67,7 +65,7 @@ def descendants(pid):
 
 
 def run(argv, kill_after=None):
-    """Run to the end, or kill it and all that it has started after some seconds. Returns the status and the seconds."""
+    """Run a command to its end, or kill it with its processes after some seconds. Return (status, seconds, output)."""
     started = time.monotonic()
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=PROJECT,
@@ -76,14 +74,14 @@ def run(argv, kill_after=None):
         output, _ = process.communicate(timeout=kill_after)
         return process.returncode, time.monotonic() - started, output
     except subprocess.TimeoutExpired:
-        for pid in [process.pid, *descendants(process.pid)]:     # msrun's workers are no members of its group
+        for pid in [process.pid, *descendants(process.pid)]:     # msrun's workers are not in its process group
             os.kill(pid, signal.SIGKILL)
         output, _ = process.communicate()
         return process.returncode, time.monotonic() - started, output
 
 
 def parameters(output):
-    """name -> bytes of the last checkpoint of a run."""
+    """Return name -> bytes of the parameters in the last checkpoint of a run."""
     import mindspore as ms
 
     last = max((output / "checkpoint" / "ckpt_0").glob("ckpt_*.ckpt"), key=lambda path: path.stat().st_mtime_ns)
@@ -92,10 +90,10 @@ def parameters(output):
 
 
 def main():
-    """Run all moments; the exit status is the number of differing runs."""
+    """Kill and resume at all moments; return the number of runs that differ."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--moments", type=int, default=20, help="how many runs are killed")
-    parser.add_argument("--ranks", type=int, default=1, help="processes of a run")
+    parser.add_argument("--moments", type=int, default=20, help="number of runs to kill")
+    parser.add_argument("--ranks", type=int, default=1, help="number of processes in a run")
     parser.add_argument("--seed", type=int, default=0, help="seed of the moments")
     args = parser.parse_args()
     moments = random.Random(args.seed)
@@ -130,4 +128,5 @@ def main():
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(PROJECT))
     sys.exit(main())

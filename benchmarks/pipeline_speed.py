@@ -1,28 +1,27 @@
-"""Images per second that the data pipeline delivers by itself, in its first and its second pass over the data.
+"""Measure images per second of the data pipeline without training, in its first and second pass over the data.
 
-``python benchmarks/pipeline_speed.py --config_path=FILE.yaml --data_path=DIR``: options as for train.py. The second
-pass finds decoded pictures in the memory, up to ``cache_mb``.
+``python benchmarks/pipeline_speed.py --config_path=FILE.yaml --data_path=DIR``; the options are those of train.py. In
+the second pass, up to ``cache_mb`` of decoded images are in memory.
 """
 import sys
 import time
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT))
-
-from src.model_utils.config import parse_options  # noqa: E402
-from src.model_utils.memory import peak_memory_gb  # noqa: E402
-from src.model_utils.runtime import quiet_mindspore  # noqa: E402
 
 
 def main():
     """Print the rates."""
+    from src.model_utils.config import parse_options
+    from src.model_utils.memory import peak_memory_gb
+    from src.model_utils.runtime import quiet_mindspore
+
+    config = parse_options(sys.argv[1:], "Measure images per second of the data pipeline without training.")
     quiet_mindspore()
     from src.data.pipeline import training_pipeline
     from src.data.samples import create_samples
     from src.data.schedule import Schedule
 
-    config = parse_options(sys.argv[1:], "Images per second of the data pipeline alone.")
     samples, _ = create_samples(config)
     schedule = Schedule(len(samples), 1, 2, config.batch_size)
     batches = training_pipeline(samples, schedule, num_parallel_workers=config.num_parallel_workers)
@@ -37,4 +36,5 @@ def main():
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(PROJECT))
     main()

@@ -1,8 +1,8 @@
-"""The tables of docs/design/scaling.md: what data-parallel training would cost on many devices, on paper.
+"""Compute the tables of docs/design/scaling.md: what data-parallel training on many devices would cost.
 
 ``python benchmarks/scaling.py`` prints them, ``--update`` writes them into docs/design/scaling.md. Parameters are
-counted in the project's own networks; step times and link speeds are published ones. ``--isbi=DIR --nuclei=DIR`` also
-measures the processor time that this machine needs for a training sample.
+counted in the project's own networks; step times and link speeds are published ones. With ``--isbi=DIR --nuclei=DIR``
+it also measures the processor time that a training sample takes on this machine.
 """
 import argparse
 import math
@@ -13,12 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT))
-
-from src.model_utils.config import parse_options  # noqa: E402
-from src.model_utils.files import write_atomically  # noqa: E402
-
-BYTES = 4       # float32, with mixed precision too: the weights and their gradients stay float32
+BYTES = 4       # float32; with mixed precision too, weights and their gradients are float32
 # One direction of one link, bytes a second; the sources are in docs/design/scaling.md.
 LINKS = {"HCCS": 240e9 / 8, "PCIe": 16e9 * 16 / 8 * 128 / 130, "100 Gb/s": 100e9 / 8}
 HOP_SECONDS = 5e-6
@@ -45,14 +40,16 @@ BATCH = 16
 
 
 def options(argv):
-    """The Config of an experiment."""
+    """Return the Config of an experiment."""
+    from src.model_utils.config import parse_options
+
     return parse_options([part.replace("=unet_", f"={PROJECT}/unet_") if "config_path" in part else part
                           for part in argv], "")
 
 
 @lru_cache
 def gradient_bytes(*argv):
-    """Bytes of a step's gradients with these options: one float32 for each trained parameter."""
+    """Return the bytes of the gradients of a step with these options: one float32 for each trained parameter."""
     from src.networks.registry import NetworkSpec, build_network
 
     network = build_network(NetworkSpec.from_config(options(argv)))
@@ -60,22 +57,22 @@ def gradient_bytes(*argv):
 
 
 def ring_seconds(size, devices, bandwidth, hop=0.0):
-    """Time of a ring all-reduce of ``size`` bytes: each device sends 2(n-1) pieces of size/n, one after the other."""
+    """Return seconds of a ring all-reduce of ``size`` bytes: n devices send 2(n-1) pieces of size/n each, in turn."""
     return 2 * (devices - 1) * (size / devices / bandwidth + hop)
 
 
 def smallest_batch(seconds_an_image, communication):
-    """Smallest batch of a device that computes for EFFICIENCY of each step, when nothing overlaps."""
+    """Return the smallest batch with which a device computes for EFFICIENCY of each step, if nothing overlaps."""
     return math.ceil(EFFICIENCY / (1 - EFFICIENCY) * communication / seconds_an_image)
 
 
 def row(*cells):
-    """A line of a Markdown table."""
+    """Return a line of a Markdown table."""
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
 def table(head, rows):
-    """A Markdown table."""
+    """Return a Markdown table."""
     return "\n".join([row(*head), "|" + "---|" * len(head), *(row(*cells) for cells in rows)])
 
 
@@ -84,7 +81,7 @@ def _short(number):
 
 
 def gradients_table():
-    """Parameters and gradients of each network, with the options of its published runs or the defaults."""
+    """Return the table of parameters and gradients of each network, and the bytes of the gradients."""
     from src.networks.registry import names
 
     sizes = {name: gradient_bytes(*(MEDICAL if name == "unet_medical" else [f"--model_name={name}"]))
@@ -95,14 +92,14 @@ def gradients_table():
 
 
 def ring_table(sizes):
-    """Milliseconds of a ring all-reduce for each network, number of devices and link."""
+    """Return the table of milliseconds of a ring all-reduce for each network, number of devices and link."""
     rows = [(name, devices, *(f"{1e3 * ring_seconds(size, devices, speed):.1f}" for speed in LINKS.values()))
             for name, size in sizes.items() for devices in DEVICES]
     return table(["network", "devices", *LINKS], rows)
 
 
 def batch_table():
-    """Smallest batch a device for each published step; in brackets with the hops' latency."""
+    """Return the table of the smallest batch on a device for each published step; in brackets with HOP_SECONDS."""
     rows = []
     for (name, device), (argv, batch, seconds) in STEPS.items():
         size = gradient_bytes(*argv)
@@ -117,7 +114,7 @@ def batch_table():
 
 
 def sample_seconds(config):
-    """Processor seconds of a training sample in one thread, once its picture is in memory: the median over samples."""
+    """Return the processor seconds of a training sample in one thread: median over samples, images in memory."""
     import cv2
 
     from src.data.samples import create_samples
@@ -127,20 +124,20 @@ def sample_seconds(config):
     times = []
     for position in [*range(60)] * 2:
         started = time.process_time()
-        samples[position]       # the reading and the augmentation happen here
+        samples[position]       # this reads and augments it
         times.append(time.process_time() - started)
     return statistics.median(times[60:])
 
 
 def sample_bytes(config):
-    """Bytes of a sample as the pipeline gives it: float32 image and one-hot label."""
+    """Return the bytes of a sample from the pipeline: a float32 image and a one-hot label."""
     height, width = config.image_size
     crop = config.crop or config.image_size
     return BYTES * (config.num_channels * height * width + config.num_classes * math.prod(crop))
 
 
 def data_table(measured):
-    """What the data pipeline must deliver at EFFICIENCY, and the processor cores that this takes."""
+    """Return the table of what the data pipeline must deliver at EFFICIENCY, and of the processor cores for that."""
     rows = []
     for (name, device), (argv, batch, seconds) in STEPS.items():
         rate = EFFICIENCY * batch / seconds
@@ -153,7 +150,7 @@ def data_table(measured):
 
 
 def steps_table():
-    """Steps that are left of a run when the devices share its data, and the learning rate that the rules ask for."""
+    """Return the table of the steps of a run on several devices, and of the learning rates that two rules give."""
     rows = []
     for name, (images, repeat, epochs, rate) in RUNS.items():
         for devices in (1, *DEVICES):
@@ -166,7 +163,9 @@ def steps_table():
 
 
 def update(path, tables):
-    """Put the tables between their markers in the document."""
+    """Write the tables between their markers in the document."""
+    from src.model_utils.files import write_atomically
+
     text = path.read_text(encoding="utf-8")
     for name, content in tables.items():
         marker = f"<!-- {name} -->"
@@ -179,10 +178,10 @@ def update(path, tables):
 
 
 def main(argv=None):
-    """Print the tables, or write them into the document."""
+    """Print the tables or write them into the document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--isbi", metavar="DIR", help="measure on these stacks")
-    parser.add_argument("--nuclei", metavar="DIR", help="measure on this folder data set")
+    parser.add_argument("--isbi", metavar="DIR", help="measure a training sample of these stacks")
+    parser.add_argument("--nuclei", metavar="DIR", help="measure a training sample of this folder data set")
     parser.add_argument("--update", action="store_true", help="write docs/design/scaling.md")
     given = parser.parse_args(argv)
     measured = {}
@@ -203,4 +202,5 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(PROJECT))
     main()

@@ -1,4 +1,4 @@
-"""The networks of this project in PyTorch, layer for layer, for comparisons of speed."""
+"""Networks of this project in PyTorch, layer for layer, to compare the speed."""
 import torch
 from torch import nn
 from torch.nn.functional import relu
@@ -14,13 +14,13 @@ def convolutions(in_channels, out_channels, padding=1, norm=False, bias=False):
 
 
 class Up(nn.Module):
-    """2x2 transposed convolution, the skips beside it, two convolutions."""
+    """2x2 transposed convolution, concatenation with the skips, two convolutions."""
 
     def __init__(self, in_channels, out_channels, skips=1, **options):
         super().__init__()
         self.up = nn.ConvTranspose2d(in_channels, out_channels, 2, 2, bias=False)
         self.conv = convolutions((1 + skips) * out_channels, out_channels, **options)
-        self.relu = bool(options)       # the U-Net of 2015 has one behind the transposed convolution
+        self.relu = bool(options)       # the U-Net of 2015 has one after the transposed convolution
 
     def forward(self, x, *skips):
         x = self.up(x)
@@ -31,7 +31,7 @@ class Up(nn.Module):
 
 
 class UNet(nn.Module):
-    """unet_simple, or with ``medical`` unet_medical."""
+    """unet_simple, or unet_medical if ``medical``."""
 
     def __init__(self, channels, classes, medical=False):
         super().__init__()

@@ -1,9 +1,9 @@
-"""Seconds of a training step and peak memory on this CPU: this project, MindSpore's own kernels, PyTorch.
+"""Measure seconds of a training step and peak memory on a CPU: this project, MindSpore's own kernels, PyTorch.
 
-``python benchmarks/train_speed.py --rounds=7`` prints a Markdown table. Each path is a process of its own; they take
-turns step by step, so that other load on the machine meets all of them. PyTorch (``benchmarks/requirements.txt``) is
-needed in the interpreter that ``--torch`` names (default: this one), and is left out without it; so is bfloat16 on
-processors without units for it.
+``python benchmarks/train_speed.py --rounds=7`` prints a Markdown table. Each path is a process of its own. They take
+turns step by step, so that other load on the machine affects all of them alike. ``--torch`` names the
+interpreter that has PyTorch (``benchmarks/requirements.txt``; default: this one). Without PyTorch its rows are left
+out, and so is bfloat16 on processors without units for it.
 """
 import argparse
 import statistics
@@ -13,13 +13,6 @@ import time
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT))
-
-import numpy as np  # noqa: E402
-
-from src.model_utils.errors import UNetError  # noqa: E402
-from src.model_utils.memory import peak_memory_gb  # noqa: E402
-
 # case -> options, batch, (channels, height, width) of the image, side of the label
 CASES = {
     "unet_simple 256x256, batch 4": (["--model_name=unet_simple"], 4, (1, 256, 256), 256),
@@ -33,7 +26,9 @@ WARM_UP = 2
 
 
 def random_batch(batch, image, side):
-    """Images and one-hot labels of two classes, float32."""
+    """Return images and one-hot labels of two classes, float32."""
+    import numpy as np
+
     rng = np.random.default_rng(0)
     classes = rng.random((batch, 1, side, side)) > 0.5
     return (rng.random((batch, *image), np.float32) * 2 - 1,
@@ -41,19 +36,19 @@ def random_batch(batch, image, side):
 
 
 def mindspore_step(argv, batch, image, side, option):
-    """One training step as train.py makes it, as a function."""
+    """Return a function that makes one training step as train.py does."""
     from mindspore import Tensor
 
     from src.cpu_ops import choose_backend
-    from src.model_utils import runtime
     from src.model_utils.config import parse_options
+    from src.model_utils.runtime import quiet_mindspore, start_runtime
     from src.networks.registry import NetworkSpec, build_network
     from src.training.losses import build_loss
     from src.training.run import build_train_network, compile_step
 
-    runtime.quiet_mindspore()
+    quiet_mindspore()
     config = parse_options([*argv, "--device_target=CPU", option], "")
-    runtime.start(config)
+    start_runtime(config)
     network = build_network(NetworkSpec.from_config(config), choose_backend(config, "CPU"))
     train_network = build_train_network(config, network, build_loss(config), total_steps=1000, amp_level="O0")
     images, labels = map(Tensor, random_batch(batch, image, side))
@@ -62,7 +57,7 @@ def mindspore_step(argv, batch, image, side, option):
 
 
 def torch_step(argv, batch, image, side, channels_last):
-    """The same step in PyTorch."""
+    """Return a function that makes the same step in PyTorch."""
     import torch
     from torch_networks import NestedUNet, UNet
 
@@ -85,7 +80,10 @@ def torch_step(argv, batch, image, side, channels_last):
 
 
 def work(path, case):
-    """Take a step and print its seconds for each line of standard input; the peak memory at its end."""
+    """Make a step for each line of standard input and print its seconds; at the end print the peak memory in GB."""
+    from src.model_utils.errors import UNetError
+    from src.model_utils.memory import peak_memory_gb
+
     make, option = {"compiled operators": (mindspore_step, "--cpu_ops=on"),
                     "compiled, bfloat16": (mindspore_step, "--cpu_precision=bfloat16"),
                     "MindSpore's kernels": (mindspore_step, "--cpu_ops=off"),
@@ -105,7 +103,7 @@ def work(path, case):
 
 
 class Worker:
-    """A process that takes steps when it is asked to."""
+    """A process that makes steps on request."""
 
     def __init__(self, python, path, case):
         self.process = subprocess.Popen([python, __file__, "--work", path, case], text=True, bufsize=1,
@@ -119,12 +117,12 @@ class Worker:
         self.seconds.append(float(self.process.stdout.readline()))
 
     def end(self):
-        """Peak memory in GB."""
+        """End the process; return its peak memory in GB."""
         return float(self.process.communicate()[0])
 
 
 def main():
-    """Print the table, case by case."""
+    """Measure case by case and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--torch", default=sys.executable, metavar="PYTHON")
@@ -153,4 +151,5 @@ def main():
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(PROJECT))
     main()

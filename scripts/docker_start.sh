@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Starts a container with this machine's accelerators, DATA_DIR and MODEL_DIR, the last two at the paths that they have
-# here. Files are written as the user who starts it.
-# Usage: bash scripts/docker_start.sh [IMAGE] [DATA_DIR] [MODEL_DIR] [COMMAND ...]    COMMAND is bash unless given
+# Starts a container with this machine's accelerators and with the folders DATA_DIR and MODEL_DIR, which have the same
+# paths in the container as here. New files belong to the user who starts it.
+# Usage: bash scripts/docker_start.sh [IMAGE] [DATA_DIR] [MODEL_DIR] [COMMAND ...]    the default of COMMAND is bash
 set -euo pipefail
 
 fail() {
@@ -39,7 +39,7 @@ if [ -t 0 ] && [ -t 1 ]; then
   options+=(--interactive --tty)
 fi
 
-# UNET_DEV is where the devices are; the tests have some of their own.
+# UNET_DEV replaces /dev in the tests.
 dev=${UNET_DEV:-/dev}
 found=()
 shopt -s nullglob
@@ -54,7 +54,7 @@ if [ ${#found[@]} -gt 0 ]; then
       groups+=("$(stat --format=%g "$dev/$name")")
     fi
   done
-  # Their group, which may use them, is seldom the user's first.
+  # Only their group may use them, and it is seldom the user's first group.
   while read -r group; do
     options+=(--group-add "$group")
   done < <(printf '%s\n' "${groups[@]}" | sort --unique)

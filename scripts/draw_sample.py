@@ -6,15 +6,11 @@ Usage: python scripts/draw_sample.py --config_path=output/quickstart/config.yaml
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from src.model_utils.script import run_script  # noqa: E402
-
 SIDE, GAP, CAPTION = 256, 8, 24     # of a panel (the middle of the image), between two, and below it, in pixels
 
 
 def main(config):
-    """Predict the first validation image and draw it; the network is run by MindSpore's own kernels."""
+    """Predict the first validation image with MindSpore's own kernels, and draw it."""
     import numpy as np
 
     from mindspore_hub_conf import create_network
@@ -53,4 +49,7 @@ def draw(panels, path):
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from src.model_utils.script import run_script
+
     sys.exit(run_script(main, "Draw a validation image, its label, its prediction and the errors, side by side."))

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Fetches MindSpore Lite's Python wheel and unpacks it, for a try-out of C++ inference on a CPU: it holds the headers,
-# the runtime and a converter. Nothing is installed, and nothing is done when it is there already.
-# Usage: bash scripts/get_mindspore_lite.sh [DIR]    DIR is .mindspore_lite beside README.md unless given
+# Downloads MindSpore Lite's Python wheel and unpacks it, to try C++ inference on a CPU: it holds the headers, the
+# runtime and a converter. Nothing is installed. If it was unpacked before, nothing is done.
+# Usage: bash scripts/get_mindspore_lite.sh [DIR]    the default of DIR is .mindspore_lite beside README.md
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib/mindspore_lite.sh"
 
@@ -25,13 +25,13 @@ find_python
 "$PYTHON" -m pip --version >/dev/null 2>&1 || fail 2 "$PYTHON has no pip; set PYTHON to one that has"
 
 mkdir -p "$(dirname "$target")"
-# Beside the target, so that it appears there by a rename, in full.
+# In the same folder as the target, so that a rename makes it appear whole.
 work=$(mktemp -d "$(dirname "$target")/.mindspore_lite.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-echo "fetching mindspore-lite $version (170 MB, 0.7 GB unpacked) ..."
+echo "downloading mindspore-lite $version (170 MB, 0.7 GB unpacked) ..."
 "$PYTHON" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.7 \
   --platform manylinux1_x86_64 --dest "$work" "mindspore-lite==$version" ||
-  fail 1 "mindspore-lite $version could not be fetched (see above); or set MS_LITE_HOME to a release package"
+  fail 1 "mindspore-lite $version could not be downloaded (see above); or set MS_LITE_HOME to a release package"
 mkdir "$work/unpacked"
 "$PYTHON" -m zipfile -e "$work"/mindspore_lite-*.whl "$work/unpacked"
 [ -f "$work/unpacked/mindspore_lite/include/api/model.h" ] || fail 1 "the wheel holds no headers"

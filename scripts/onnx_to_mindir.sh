@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes a MindIR file that MindSpore Lite's wheel (get_mindspore_lite.sh) reads of an ONNX file of export.py.
+# Converts an ONNX file of export.py to a MindIR file that MindSpore Lite's wheel (get_mindspore_lite.sh) can read.
 # Usage: bash scripts/onnx_to_mindir.sh [ONNX] [MINDIR]
-# It needs CPython 3.7, for which the wheel is built: PYTHON37, or python3.7 on the PATH, or one of pyenv's.
+# It needs CPython 3.7, for which the wheel is built: PYTHON37, python3.7 on the PATH, or one of pyenv's.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib/mindspore_lite.sh"
 
@@ -16,7 +16,7 @@ mindir=$2
 [ -f "$MS_LITE_HOME/mindspore_lite/converter.py" ] ||
   fail 2 "no Python wheel of MindSpore Lite at $MS_LITE_HOME; run scripts/get_mindspore_lite.sh"
 
-# is_python37 PROGRAM: pyenv's python3.7 can be on the PATH and yet not run.
+# is_python37 PROGRAM: tries it, because pyenv's python3.7 can be on the PATH and still not start.
 is_python37() {
   "$1" -c 'import platform, sys; sys.exit((platform.python_implementation(), sys.version_info[:2]) != ("CPython", (3, 7)))' \
     >/dev/null 2>&1
@@ -29,7 +29,7 @@ for candidate in "${PYTHON37:-python3.7}" "${PYENV_ROOT:-$HOME/.pyenv}"/versions
     break
   fi
 done
-[ -n "$python37" ] || fail 2 "no CPython 3.7 on the PATH or in pyenv (pyenv install 3.7); set PYTHON37 to one"
+[ -n "$python37" ] || fail 2 "no CPython 3.7 on the PATH or in pyenv (pyenv install 3.7); set PYTHON37 to its path"
 
 mkdir -p "$(dirname "$mindir")"
 log=$(mktemp)

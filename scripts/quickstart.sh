@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sets everything up and does the main job: makes a sample data set, trains on it, evaluates.
-# Usage: bash scripts/quickstart.sh [--key=value ...]    further options go to train.py and eval.py; where to, is fixed
+# Sets everything up, makes a sample data set, trains on it and evaluates.
+# Usage: bash scripts/quickstart.sh [--key=value ...]    options of train.py and eval.py but the two paths
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib/environment.sh"
 
@@ -21,5 +21,5 @@ cat <<END
 Done in $((SECONDS - started)) s.
   checkpoint: $output/checkpoint/ckpt_0/best.ckpt
   metrics:    $output/metrics.json
-  pictures:   $output/draw_eval/  (predict-N.png beside mask-N.png; black membranes, red cells)
+  images:     $output/draw_eval/  (predict-N.png beside mask-N.png; membranes black, cells red)
 END

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains on the Ascend cards of a rank table; on each of its servers this starts the ranks of that server.
+# Trains on the Ascend cards of a rank table. Call it on each server of the table; it starts the ranks of that server.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib/launch.sh"
 
@@ -7,15 +7,15 @@ USAGE="Usage: bash scripts/run_distribute_train.sh [RANK_TABLE_FILE] [DATASET] [
   RANK_TABLE_FILE  JSON file of Ascend (version 1.0): servers, their cards, the ranks
   DATASET          folder of the data set
   CONFIG_PATH      YAML file
-Rank N logs to train_distributed_N/LOGN/log.log in the current folder. FOREGROUND=1 waits and gives the exit status.
-From the environment: SERVER_ID names this server in the table where its address does not; HCCL_CONNECT_TIMEOUT."
+Rank N logs to train_distributed_N/LOGN/log.log in the current folder. FOREGROUND=1 waits and returns the exit status.
+Environment variables: SERVER_ID names this server in the table if its address does not; HCCL_CONNECT_TIMEOUT."
 read_arguments 3 3 "$@"
 table=$(existing_file RANK_TABLE_FILE "${ARGUMENTS[0]}")
 dataset=$(existing_folder DATASET "${ARGUMENTS[1]}")
 config=$(config_file CONFIG_PATH "${ARGUMENTS[2]}")
 find_python
 found=$("$PYTHON" "$PROJECT_DIR/scripts/lib/rank_table.py" "$table")
-mapfile -t places <<<"$found"     # "RANK_SIZE", then "RANK_ID DEVICE_ID" of each rank of this server
+mapfile -t places <<<"$found"     # RANK_SIZE, then a line "RANK_ID DEVICE_ID" for each rank of this server
 
 make_run_folder train_distributed
 note_cards

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains on the GPUs of this machine, one rank each, through mpirun.
+# Trains on the GPUs of this machine with mpirun, one rank on each.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib/launch.sh"
 
@@ -8,8 +8,8 @@ USAGE="Usage: bash scripts/run_distribute_train_gpu.sh [RANKSIZE] [DATASET] [CON
   RANKSIZE              number of GPUs
   DATASET               folder of the data set
   CONFIG_PATH           YAML file
-  CUDA_VISIBLE_DEVICES  their numbers, such as 0,1,2,3; the first RANKSIZE unless given
-Rank N logs to train_distributed_gpu_N/LOGN/log.log in the current folder. FOREGROUND=1 waits and gives the exit
+  CUDA_VISIBLE_DEVICES  their numbers, such as 0,1,2,3; the default is the first RANKSIZE
+Rank N logs to train_distributed_gpu_N/LOGN/log.log in the current folder. FOREGROUND=1 waits and returns the exit
 status."
 read_arguments 3 4 "$@"
 size=$(whole_number RANKSIZE "${ARGUMENTS[0]}")

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Trains on several devices through msrun, MindSpore's own launcher; on several servers this is called on each.
+# Trains on several devices with msrun, MindSpore's own launcher. With several servers, call it on each.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib/launch.sh"
 
 USAGE="Usage: bash scripts/run_distribute_train_msrun.sh [WORKER_NUM] [DATASET] [CONFIG_PATH] [DEVICE_TARGET] \
 [--key=value ...]
-  WORKER_NUM     number of ranks, of all servers
+  WORKER_NUM     number of ranks on all servers together
   DATASET        folder of the data set
   CONFIG_PATH    YAML file
   DEVICE_TARGET  Ascend, GPU or CPU
-Rank N logs to train_msrun_N/LOGN/log.log in the current folder. FOREGROUND=1 waits and gives the exit status.
-Several servers, from the environment: MASTER_ADDR (address of server 0), MASTER_PORT (8118), NODE_RANK (number of this
-server, from 0), LOCAL_WORKER_NUM (ranks of this server)."
+Rank N logs to train_msrun_N/LOGN/log.log in the current folder. FOREGROUND=1 waits and returns the exit status.
+Environment variables for several servers: MASTER_ADDR (address of server 0), MASTER_PORT (8118), NODE_RANK (number of
+this server, from 0), LOCAL_WORKER_NUM (number of ranks on this server)."
 read_arguments 4 4 "$@"
 workers=$(whole_number WORKER_NUM "${ARGUMENTS[0]}")
 [ "$workers" -ge 1 ] || fail 2 "WORKER_NUM: expected at least 1, found 0"
@@ -41,7 +41,7 @@ if [ "$device" = Ascend ]; then note_cards; fi
 rank_command "LOG{rank}/log.log" train.py --config_path="$config" --data_path="$dataset" --run_distribute=True \
   --device_target="$device" --output_path="$RUN/output" "${OPTIONS[@]}"
 start_all() {
-  # msrun starts the ranks with the python of the PATH, and takes a script in the place of RANK's first word.
+  # msrun starts a script with the python on the PATH, so RANK's first word, the interpreter, is left out.
   start msrun msrun.log msrun --worker_num="$workers" --local_worker_num="$local_workers" \
     --master_addr="$address" --master_port="$port" --node_rank="$node" --log_dir="$RUN/msrun" --join=True \
     "${RANK[@]:1}" >"$RUN/msrun.log" 2>&1

@@ -8,7 +8,7 @@ USAGE="Usage: bash scripts/run_eval_onnx.sh [DATASET_PATH] [ONNX_MODEL] [DEVICE_
   ONNX_MODEL     .onnx file
   DEVICE_TARGET  GPU or CPU
   CONFIG_PATH    YAML file
-Log and results go to eval_onnx_N/ in the current folder. FOREGROUND=1 waits and gives the exit status."
+Log and results go to eval_onnx_N/ in the current folder. FOREGROUND=1 waits and returns the exit status."
 read_arguments 4 4 "$@"
 dataset=$(existing_folder DATASET_PATH "${ARGUMENTS[0]}")
 model=$(existing_file ONNX_MODEL "${ARGUMENTS[1]}")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run_infer_cpp.sh on an Ascend 310 or 310P card, with the arguments in the order of older releases.
+# Calls run_infer_cpp.sh for an Ascend 310 or 310P card, with the arguments in the order of older releases.
 # Usage: bash scripts/run_infer_310.sh [NETWORK] [MINDIR_PATH] [DEVICE_ID] [NEED_PREPROCESS]
 set -euo pipefail
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# C++ inference on the validation images, and its score: preprocess, build, infer, postprocess.
+# Runs C++ inference on the validation images and scores it: preprocess, build, infer, postprocess.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib/mindspore_lite.sh"
 
@@ -8,11 +8,11 @@ usage() {
 Usage: bash scripts/run_infer_cpp.sh [NETWORK] [MINDIR_PATH] [NEED_PREPROCESS] [DEVICE_TYPE] [DEVICE_ID]
   NETWORK          unet (unet_simple_config.yaml), unet++ (unet_nested_cell_config.yaml), or a YAML file
   MINDIR_PATH      the exported network
-  NEED_PREPROCESS  y or n: write the inputs, or take those of an earlier call
+  NEED_PREPROCESS  y writes the inputs; n uses those of an earlier call
   DEVICE_TYPE      Ascend, GPU or CPU
-  DEVICE_ID        number of the card; 0 unless given
-From the environment: DATA_PATH, OUTPUT_PATH, IMAGE_SIZE, CROP, SPLIT, CROSS_VALID_IND, EVAL_ACTIVATE, RESULT_PATH and
-RST_PATH go before the YAML file's values; THREADS for the CPU; MS_LITE_HOME (.mindspore_lite unless set); PYTHON.
+  DEVICE_ID        number of the card; the default is 0
+Environment variables: DATA_PATH, OUTPUT_PATH, IMAGE_SIZE, CROP, SPLIT, CROSS_VALID_IND, EVAL_ACTIVATE, RESULT_PATH and
+RST_PATH replace the values of the YAML file; THREADS of the CPU; MS_LITE_HOME (default: .mindspore_lite); PYTHON.
 END
 }
 
@@ -43,7 +43,7 @@ for name in DATA_PATH OUTPUT_PATH IMAGE_SIZE CROP SPLIT CROSS_VALID_IND EVAL_ACT
   if [ -n "${!name:-}" ]; then options+=("--${name,,}=${!name}"); fi
 done
 
-# step NAME COMMAND...: on failure shows the last lines of NAME.log and stops with the command's status.
+# step NAME COMMAND...: runs a command. If it fails, shows the last lines of NAME.log and exits with its status.
 step() {
   local name=$1 status=0
   shift
@@ -54,7 +54,7 @@ step() {
   fi
 }
 
-# The folders of inputs and results, each a line, as the YAML file or the environment gives them.
+# Prints the folders of inputs and of results, a line each, as the options give them.
 folders() {
   PYTHONPATH="$PROJECT_DIR" "$PYTHON" -c '
 import sys
@@ -66,13 +66,13 @@ sys.exit(run_script(lambda config: print(config.result_path, config.rst_path, se
 find_python
 found=$(folders)
 { read -r inputs && read -r results; } <<<"$found"
-if [ "$inputs" -ef "$results" ]; then fail 2 "result_path and rst_path are one folder: $inputs; give two"; fi
+if [ "$inputs" -ef "$results" ]; then fail 2 "result_path and rst_path are the same folder: $inputs; give two"; fi
 
 if [ "$need_preprocess" = y ]; then
   step preprocess "$PYTHON" "$PROJECT_DIR/preprocess.py" "${options[@]}"
 fi
 step build bash "$PROJECT_DIR/ascend310_infer/build.sh"
-# Results of an earlier call must not be scored; nor need what a killed one has left lie around.
+# Results of an earlier call must not be scored. The hidden files are leftovers of a killed one.
 rm -f "$results"/*_0.bin "$results"/.*_0.*.bin
 step infer "$PROJECT_DIR/ascend310_infer/build/unet_infer" --mindir_path="$mindir" --dataset_path="$inputs" \
   --result_path="$results" --device_type="$device_type" --device_id="$device_id" ${THREADS:+--threads="$THREADS"}

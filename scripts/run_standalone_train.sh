@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains on one Ascend card, or where device_target says; without arguments it says how it is used.
+# Trains on one Ascend card, or where device_target says. Without arguments it prints its usage.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib/launch.sh"
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains on one GPU; without arguments it says how it is used.
+# Trains on one GPU. Without arguments it prints its usage.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib/launch.sh"
 

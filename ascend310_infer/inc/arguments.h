@@ -18,7 +18,7 @@ struct Arguments {
   bool help = false;
 };
 
-// Reads --name=value or --name value. Throws InputError for what it does not know.
+// Reads --name=value or --name value. Throws InputError for an unknown option or a wrong value.
 Arguments parse_arguments(const std::vector<std::string>& arguments);
 
 std::string device_name(Device device);

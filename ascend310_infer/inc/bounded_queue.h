@@ -11,13 +11,13 @@
 
 namespace unet {
 
-// Hands values from one thread to another. Whoever is ahead waits, so that memory stays bounded.
+// Passes values from one thread to another. A full queue makes the writer wait, so that memory stays bounded.
 template <class T>
 class BoundedQueue {
  public:
   explicit BoundedQueue(size_t capacity) : capacity_(capacity) {}
 
-  // False when the queue is closed: nobody takes the value any more.
+  // Returns false if the queue is closed: nobody takes the value any more.
   bool push(T value) {
     std::unique_lock<std::mutex> lock(mutex_);
     changed_.wait(lock, [this] { return closed_ || values_.size() < capacity_; });
@@ -27,7 +27,7 @@ class BoundedQueue {
     return true;
   }
 
-  // Nothing when the queue is closed and empty.
+  // Returns nothing if the queue is closed and empty.
   std::optional<T> pop() {
     std::unique_lock<std::mutex> lock(mutex_);
     changed_.wait(lock, [this] { return closed_ || !values_.empty(); });
@@ -52,7 +52,7 @@ class BoundedQueue {
   bool closed_ = false;
 };
 
-// Closes queues at the end of a scope, however it ends, so that no thread waits for one that is gone.
+// Closes queues at the end of a scope, however it ends, so that no thread waits for one that has ended.
 template <class... Queues>
 class Closing {
  public:

@@ -5,7 +5,7 @@
 
 namespace unet {
 
-// Something that the user can set right: an option, a file, a folder. Ends the program with status 2.
+// Wrong input that the user can correct: an option, a file, a folder. Ends the program with status 2.
 class InputError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

@@ -8,26 +8,27 @@
 
 namespace unet {
 
-// "2" before "10": runs of digits count as numbers.
+// Orders names with their numbers as numbers: "2" comes before "10".
 bool numeric_less(const std::string& left, const std::string& right);
 
-// The .bin files of a folder in numeric order, each of the expected size. Hidden files are left out: those are
-// what a writer has not finished. Throws InputError.
+// Returns the .bin files of a folder in numeric order. Leaves out hidden files, which a writer has not finished. Throws
+// InputError if there are none.
 std::vector<std::filesystem::path> list_inputs(const std::filesystem::path& folder);
 
-// Throws InputError unless every file has so many bytes.
+// Throws InputError unless every file has this number of bytes. `what` says what they hold.
 void check_sizes(const std::vector<std::filesystem::path>& files, size_t bytes, const std::string& what);
 
-// Throws InputError where the file is no MindIR.
+// Throws InputError unless the file is MindIR.
 void check_mindir(const std::filesystem::path& path);
 
-// Reads the file to ``destination``. Throws InputError unless it has exactly so many bytes.
+// Reads the file into `destination`. Throws InputError unless it has exactly this number of bytes.
 void read_file(const std::filesystem::path& path, char* destination, size_t bytes);
 
-// Makes the folder if need be. Throws InputError.
+// Makes the folder unless it exists. Throws InputError.
 void make_folder(const std::filesystem::path& folder);
 
-// The file appears whole or not at all: it is written beside, flushed to the disk, and renamed. Throws InputError.
+// Writes a file that appears whole or not at all: under a temporary name, flushed to the disk, then renamed. Throws
+// InputError.
 void write_file(const std::filesystem::path& path, const char* data, size_t bytes);
 
 }  // namespace unet

@@ -10,10 +10,10 @@
 
 namespace unet {
 
-// A model on its device: one input (N, C, H, W) float32, one output of float32 or int32 with N first.
+// A model on its device. It has one input, (N, C, H, W) float32, and one output, (N, ...) float32 or int32.
 class Network {
  public:
-  // Throws InputError or RuntimeError where the model cannot be loaded, or has other inputs or outputs.
+  // Throws InputError or RuntimeError if the model cannot be loaded or has other inputs or outputs.
   explicit Network(const Arguments& arguments);
 
   size_t batch_size() const { return batch_size_; }
@@ -22,7 +22,7 @@ class Network {
   // "float32 (1, 1, 572, 572)"
   const std::string& input_text() const { return input_text_; }
 
-  // One batch, input_bytes() bytes -> the output's bytes. Throws RuntimeError.
+  // Takes one batch of input_bytes() bytes and returns the bytes of the output. Throws RuntimeError.
   std::vector<char> predict(const std::vector<char>& images);
 
  private:

@@ -9,8 +9,8 @@
 
 namespace unet {
 
-// Runs the network over all inputs and writes NAME_0.bin for each into ``results``. One thread reads ahead and one
-// writes behind, so that the device does not wait for the disk.
+// Runs the network on all inputs and writes NAME_0.bin for each into `results`. One thread reads the next batches and
+// one writes the last results, so that the device does not wait for the disk.
 Timing run_pipeline(Network* network, const std::vector<std::filesystem::path>& inputs,
                     const std::filesystem::path& results);
 

@@ -6,9 +6,9 @@
 
 namespace unet {
 
-// Keeps what MindSpore Lite writes to standard error, as long as it lives: its log is many lines even where all is
-// well, and the program's own error is to be one. With GLOG_v of 0, 1 or 2 (warnings) in the environment the log stays on
-// the screen.
+// While this object exists, what MindSpore Lite writes to standard error goes to a temporary file: it logs many lines
+// even without an error, and the program's own error is to be a single line. With GLOG_v=0, 1 or 2 in the environment
+// the log stays on the screen.
 class RuntimeLog {
  public:
   RuntimeLog();
@@ -16,7 +16,7 @@ class RuntimeLog {
   RuntimeLog(const RuntimeLog&) = delete;
   RuntimeLog& operator=(const RuntimeLog&) = delete;
 
-  // The first error in the log, which is the cause of the others; empty if there is none.
+  // Returns the first error in the log, which is the cause of the others; empty if there is none.
   std::string first_error() const;
 
  private:

@@ -7,15 +7,15 @@
 
 namespace unet {
 
-// How long the runs of the network took, each over one batch.
+// How long the runs of the network took. Each run is one batch.
 class Timing {
  public:
   Timing(size_t images, size_t batch_size) : images_(images), batch_size_(batch_size) {}
 
   void add(double seconds) { runs_.push_back(seconds); }
-  void finish(double seconds) { elapsed_ = seconds; }  // all runs, with what they waited for files
+  void finish(double seconds) { elapsed_ = seconds; }  // of all runs, with their waits for files
 
-  // The lines of test_perform_static.txt.
+  // Returns the text of test_perform_static.txt.
   std::string report() const;
 
  private:

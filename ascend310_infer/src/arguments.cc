@@ -33,7 +33,7 @@ Device to_device(const std::string& text) {
 
 int all_cores() {
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
-  return std::clamp(cores, 1, kMostThreads);  // 0 where the system does not tell
+  return std::clamp(cores, 1, kMostThreads);  // 0 if the system does not say
 }
 
 }  // namespace
@@ -91,18 +91,18 @@ Arguments parse_arguments(const std::vector<std::string>& arguments) {
 }
 
 std::string usage() {
-  return "Runs a U-Net in MINDIR format over all .bin files of a folder.\n"
+  return "Runs a U-Net in MINDIR format on all .bin files of a folder.\n"
          "\n"
          "  --mindir_path=FILE      the model\n"
-         "  --dataset_path=DIR      inputs NAME.bin as preprocess.py writes them: one float32 image (C, H, W) each\n"
-         "  --result_path=DIR       receives NAME_0.bin, the network's output for each (default: ./result_Files)\n"
+         "  --dataset_path=DIR      inputs NAME.bin from preprocess.py, each one float32 image (C, H, W)\n"
+         "  --result_path=DIR       folder for the outputs, NAME_0.bin for each input (default: ./result_Files)\n"
          "  --device_type=TYPE      Ascend, GPU or CPU (default: CPU)\n"
          "  --device_id=NUMBER      which Ascend or GPU card (default: 0)\n"
-         "  --threads=NUMBER        threads of the CPU (default: all cores)\n"
-         "  --help                  this text\n"
+         "  --threads=NUMBER        number of CPU threads (default: all cores)\n"
+         "  --help                  show this text\n"
          "\n"
-         "Times go to time_Result/test_perform_static.txt in the current folder. The log of MindSpore Lite is shown\n"
-         "with GLOG_v=2 (warnings and errors), 1 (information) or 0 (all) in the environment.\n";
+         "The times go to time_Result/test_perform_static.txt in the current folder. To see the log of MindSpore\n"
+         "Lite, set GLOG_v=2 (warnings and errors), 1 (information) or 0 (everything) in the environment.\n";
 }
 
 }  // namespace unet

@@ -19,7 +19,7 @@ namespace {
 
 bool is_digit(char letter) { return std::isdigit(static_cast<unsigned char>(letter)) != 0; }
 
-// The run of digits at ``position``, without leading zeros; ``position`` moves behind it.
+// Returns the number at `position` as text without leading zeros, and moves `position` after it.
 std::string take_number(const std::string& text, size_t* position) {
   size_t end = *position;
   while (end < text.size() && is_digit(text[end])) ++end;
@@ -42,7 +42,7 @@ class Descriptor {
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   int get() const { return number_; }
-  bool close() {  // some file systems tell here that the disk is full
+  bool close() {  // some file systems report only here that the disk is full
     const int number = number_;
     number_ = -1;
     return ::close(number) == 0;
@@ -52,7 +52,7 @@ class Descriptor {
   int number_;
 };
 
-// Removes the file at the end, unless it was renamed before.
+// A file that is removed at the end unless it was renamed.
 class TemporaryFile {
  public:
   explicit TemporaryFile(fs::path path) : path_(std::move(path)) {}
@@ -71,7 +71,7 @@ class TemporaryFile {
   fs::path path_;
 };
 
-// Up to ``bytes`` bytes; fewer at the end of the file.
+// Reads up to `bytes` bytes, fewer at the end of the file, and returns how many.
 size_t read_up_to(const Descriptor& file, const fs::path& path, char* destination, size_t bytes) {
   size_t done = 0;
   while (done < bytes) {
@@ -102,7 +102,7 @@ bool numeric_less(const std::string& left, const std::string& right) {
   }
   const bool left_ends = i == left.size();
   const bool right_ends = j == right.size();
-  return left_ends && right_ends ? left < right : left_ends && !right_ends;  // "01" and "1" are two names
+  return left_ends && right_ends ? left < right : left_ends && !right_ends;  // "01" and "1" differ
 }
 
 std::vector<fs::path> list_inputs(const fs::path& folder) {
@@ -124,8 +124,8 @@ std::vector<fs::path> list_inputs(const fs::path& folder) {
     throw InputError("cannot read " + folder.string() + ": " + error.message());
   }
   if (inputs.empty()) {
-    throw InputError(folder.string() + ": no .bin file in it; preprocess.py writes them (folders of pictures need "
-                     "its --result_format=bin)");
+    throw InputError(folder.string() + ": no .bin file in it; preprocess.py writes them (for image folders with "
+                     "--result_format=bin)");
   }
   std::sort(inputs.begin(), inputs.end(), [](const fs::path& left, const fs::path& right) {
     return numeric_less(left.filename().string(), right.filename().string());
@@ -152,7 +152,7 @@ void check_mindir(const fs::path& path) {
   if (file.get() < 0) fail("read", path);
   char start[18] = {};
   const size_t count = read_up_to(file, path, start, sizeof start);
-  // Protocol buffers: field 1, a text: the version of MindIR as "0.1.1". In ONNX field 1 is a number.
+  // Both formats are protocol buffers. Field 1 of MindIR is its version, a text like "0.1.1"; in ONNX it is a number.
   const size_t length = static_cast<unsigned char>(start[1]);
   const bool is_mindir = count > 2 && start[0] == 0x0a && length >= 1 && length + 2 <= count &&
                          std::all_of(start + 2, start + 2 + length,
@@ -160,7 +160,7 @@ void check_mindir(const fs::path& path) {
   if (!is_mindir) {
     const bool is_onnx = count > 1 && start[0] == 0x08;
     throw InputError(path.string() + ": not a MindIR file" +
-                     (is_onnx ? ", but perhaps ONNX; scripts/onnx_to_mindir.sh makes MindIR of it" : ""));
+                     (is_onnx ? ", but perhaps ONNX; scripts/onnx_to_mindir.sh converts it to MindIR" : ""));
   }
 }
 

@@ -1,4 +1,4 @@
-// unet_infer: a U-Net in MINDIR format over the files that preprocess.py writes.
+// unet_infer: runs a U-Net in MINDIR format on the files that preprocess.py writes.
 #include <exception>
 #include <filesystem>
 #include <iostream>
@@ -19,8 +19,8 @@ constexpr int kFailureStatus = 1;
 constexpr int kInputStatus = 2;
 constexpr char kTimeFolder[] = "time_Result";
 constexpr char kOtherVersion[] =
-    " (this MindSpore Lite is older than the MindSpore that exported the file; take a release that matches, or make "
-    "the file of an ONNX file with scripts/onnx_to_mindir.sh)";
+    " (this MindSpore Lite is older than the MindSpore that exported the file; use a release that matches, or "
+    "convert an ONNX file with scripts/onnx_to_mindir.sh)";
 constexpr char kTimeFile[] = "test_perform_static.txt";
 
 unet::Timing infer(const unet::Arguments& arguments) {

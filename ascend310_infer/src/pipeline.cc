@@ -17,7 +17,7 @@ using Clock = std::chrono::steady_clock;
 constexpr size_t kBatchesAhead = 2;
 constexpr int kWarmUpRuns = 2;
 
-// The bytes of one batch, and which inputs they belong to.
+// The bytes of one batch, and the inputs that they belong to.
 struct Batch {
   size_t first;
   size_t count;
@@ -28,7 +28,7 @@ using Queue = BoundedQueue<Batch>;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// The last batch may be short; its empty places stay zero.
+// The last batch may have fewer images; the rest of it stays zero.
 Batch read_batch(const Network& network, const std::vector<fs::path>& inputs, size_t first) {
   Batch batch{first, std::min(network.batch_size(), inputs.size() - first), std::vector<char>(network.input_bytes())};
   for (size_t index = 0; index < batch.count; ++index) {
@@ -50,7 +50,7 @@ void write_batch(const Network& network, const std::vector<fs::path>& inputs, co
 }  // namespace
 
 Timing run_pipeline(Network* network, const std::vector<fs::path>& inputs, const fs::path& results) {
-  // The first runs prepare memory and kernels, and would stand out in the times.
+  // The first runs prepare memory and kernels. They are slower and not timed.
   for (int run = 0; run < kWarmUpRuns; ++run) {
     network->predict(std::vector<char>(network->input_bytes()));
   }
@@ -65,7 +65,7 @@ Timing run_pipeline(Network* network, const std::vector<fs::path>& inputs, const
       if (!loaded.push(read_batch(*network, inputs, first))) return;
     }
   });
-  // Made before the writer and again after it: should a thread not start, the other must not wait for it.
+  // Made before the writer and again after it: if a thread cannot start, the other must not wait for it.
   const Closing<Queue> closing_reader(loaded);
   auto writer = std::async(std::launch::async, [&] {
     const Closing<Queue> closing(finished);
@@ -80,7 +80,7 @@ Timing run_pipeline(Network* network, const std::vector<fs::path>& inputs, const
       if (!finished.push(std::move(*batch))) break;
     }
   }
-  reader.get();  // throws what the thread has thrown
+  reader.get();  // throws the exception of the thread
   writer.get();
   timing.finish(seconds_since(start));
   return timing;

@@ -26,7 +26,7 @@ RuntimeLog::RuntimeLog() {
   const char* level = std::getenv("GLOG_v");
   if (level != nullptr && level[0] >= '0' && level[0] <= '2') return;
   kept_ = std::tmpfile();
-  if (kept_ == nullptr) return;  // no room for it: then the log is seen
+  if (kept_ == nullptr) return;  // no temporary file: the log stays on the screen
   screen_ = ::dup(STDERR_FILENO);
   if (screen_ >= 0) ::dup2(::fileno(kept_), STDERR_FILENO);
 }
@@ -47,13 +47,13 @@ std::string RuntimeLog::first_error() const {
   char buffer[4096];
   while (std::fgets(buffer, sizeof buffer, kept_) != nullptr) {
     std::string line(buffer);
-    // A library that is missing is a warning in the log, and the errors after it do not say which. An exception is
-    // told twice, first without its text.
+    // A missing library is only a warning in the log, and the errors after it do not name the library. An exception is
+    // logged twice, first without its text.
     const bool is_error = line.rfind("[ERROR]", 0) == 0 && line.find("null exception handler") == std::string::npos;
     if (is_error || line.find("] dlopen ") != std::string::npos) {
       std::string message = message_of(line);
       while (!message.empty() && (message.back() == '\n' || message.back() == ' ')) message.pop_back();
-      // Names out of a damaged file can be anything.
+      // Names from a damaged file can hold any bytes.
       std::replace_if(message.begin(), message.end(), [](char letter) { return letter < ' ' || letter > '~'; }, '?');
       return message;
     }

@@ -9,7 +9,7 @@
 namespace unet {
 namespace {
 
-// Nearest rank: the smallest value that so large a share of all does not exceed.
+// Nearest rank: the smallest value that at least this share of all values does not exceed.
 double quantile(std::vector<double> values, double share) {
   std::sort(values.begin(), values.end());
   const auto rank = static_cast<size_t>(std::ceil(share * static_cast<double>(values.size())));
@@ -29,7 +29,7 @@ std::string Timing::report() const {
   const double mean = sum / static_cast<double>(runs_.size());
   std::ostringstream text;
   text << std::fixed << std::setprecision(3);
-  // The first line is the model zoo's.
+  // The first line is that of the model zoo.
   text << "NN inference cost average time: " << mean * 1e3 << " ms of infer_count " << runs_.size() << "\n"
        << "median: " << median(runs_) * 1e3 << " ms\n"
        << "p95: " << quantile(runs_, 0.95) * 1e3 << " ms\n"

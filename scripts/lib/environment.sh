@@ -1,10 +1,9 @@
-# Sourced by all the other scripts: PROJECT_DIR, fail, find_python, and use_environment, which makes or re-uses
-# PROJECT_DIR/.venv.
+# Sourced by all other scripts. Defines PROJECT_DIR, fail, find_python and use_environment.
 # shellcheck shell=bash
 
 PROJECT_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
-# fail STATUS MESSAGE...
+# fail STATUS MESSAGE...: prints the message and exits.
 fail() {
   local status=$1
   shift
@@ -12,8 +11,7 @@ fail() {
   exit "$status"
 }
 
-# find_python: sets PYTHON to the path of the interpreter that the project's scripts run with, which is the user's
-# PYTHON if that is set.
+# find_python: sets PYTHON to the path of the interpreter for the project's scripts. The user's own PYTHON comes first.
 find_python() {
   if [ -z "${PYTHON:-}" ]; then
     if [ -n "${VIRTUAL_ENV:-}" ]; then
@@ -29,14 +27,15 @@ find_python() {
   if [[ "$PYTHON" != /* ]]; then PYTHON="$PWD/$PYTHON"; fi
 }
 
-# use_environment FILE...: puts .venv/bin first on the PATH, with the requirements of FILE... installed.
+# use_environment FILE...: makes PROJECT_DIR/.venv or reuses it, installs the requirements of FILE..., and puts
+# .venv/bin first on the PATH.
 use_environment() {
   local venv="$PROJECT_DIR/.venv" file
   if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
     make_environment "$venv"
   fi
   for file in "$@"; do
-    # What was installed last, so that a second run installs nothing.
+    # A copy of the installed file tells the next run that there is nothing to install.
     if ! cmp -s "$PROJECT_DIR/$file" "$venv/installed-$file"; then
       echo "installing $file into $venv ..."
       (cd "$PROJECT_DIR" && "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$file")

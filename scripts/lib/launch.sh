@@ -1,13 +1,13 @@
-# Sourced by the launchers: their arguments, their run folders, and the watch over the processes that they start.
+# Sourced by the launchers: reads their arguments, makes their run folders, and watches the processes that they start.
 # shellcheck shell=bash
 
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
-# Seconds that the other ranks get to leave by themselves when one has ended.
+# Seconds that the other ranks have to end by themselves after one has ended.
 GRACE=${GRACE:-10}
 
-# read_arguments LEAST MOST "$@": sets ARGUMENTS, and OPTIONS to the --key=value that follow them; prints USAGE and
-# ends where there are too few or too many.
+# read_arguments LEAST MOST "$@": sets ARGUMENTS, and OPTIONS to the --key=value that follow them. With too few or too
+# many arguments it prints USAGE and exits.
 read_arguments() {
   local least=$1 most=$2
   shift 2
@@ -26,7 +26,7 @@ read_arguments() {
   fi
 }
 
-# with_absolute_path --KEY=VALUE: the processes run in folders of their own.
+# with_absolute_path --KEY=VALUE: makes a path absolute, because each process runs in a folder of its own.
 with_absolute_path() {
   case "$1" in
     --resume_ckpt=auto | --splits=) echo "$1" ;;
@@ -35,7 +35,7 @@ with_absolute_path() {
   esac
 }
 
-# existing_folder NAME PATH, existing_file NAME PATH: the absolute path; whole_number NAME VALUE: the number.
+# existing_folder NAME PATH, existing_file NAME PATH: print the absolute path. NAME is that of the argument.
 existing_folder() {
   [ -d "$2" ] || fail 2 "$1: no such folder: $2"
   realpath -- "$2"
@@ -46,7 +46,8 @@ existing_file() {
   realpath -- "$2"
 }
 
-# config_file NAME PATH: the absolute path of a YAML file; one that is not there is looked for in the project by its name.
+# config_file NAME PATH: prints the absolute path of a YAML file. If there is none at PATH, the project's own
+# one of that name is taken.
 config_file() {
   local place
   for place in "$2" "$PROJECT_DIR/configs/${2##*/}" "$PROJECT_DIR/${2##*/}"; do
@@ -58,18 +59,19 @@ config_file() {
   fail 2 "$1: no such file: $2"
 }
 
+# whole_number NAME VALUE: prints the number without leading zeros.
 whole_number() {
   [[ "$2" =~ ^[0-9]{1,9}$ ]] || fail 2 "$1: expected a number, found '$2'"
   echo "$((10#$2))"
 }
 
-# need_program NAME ADVICE: ends where it is not on the PATH, on which the folder of PYTHON comes first.
+# need_program NAME ADVICE: puts the folder of PYTHON first on the PATH, and exits if the program is not on it.
 need_program() {
   PATH="$(dirname "$(command -v "$PYTHON")"):$PATH"
   command -v "$1" >/dev/null || fail 2 "$1 is not on the PATH; $2"
 }
 
-# make_run_folder NAME: sets RUN to a new folder NAME_1, NAME_2, ... of the current one.
+# make_run_folder NAME: makes the folder NAME_1, or NAME_2 and so on, in the current folder, and sets RUN to it.
 make_run_folder() {
   local number=1
   until mkdir "$1_$number" 2>/dev/null; do
@@ -79,21 +81,21 @@ make_run_folder() {
   RUN="$PWD/$1_$number"
 }
 
-# note_cards: what npu-smi says of the Ascend cards, for those who look for the reason of a failure.
+# note_cards: writes what npu-smi says about the Ascend cards, which helps to find the reason of a failure.
 note_cards() {
   if command -v npu-smi >/dev/null; then npu-smi info >"$RUN/npu-smi.log" 2>&1 || true; fi
 }
 
-# rank_command LOG SCRIPT ARGUMENT...: sets RANK to the command of one rank. LOG is in RUN; {rank} in it becomes the
-# rank's number.
+# rank_command LOG SCRIPT ARGUMENT...: sets RANK to the command of one rank. LOG is in RUN; {rank} in it stands for the
+# number of the rank.
 rank_command() {
   local log=$1 script=$2
   shift 2
   RANK=("$PYTHON" "$PROJECT_DIR/scripts/lib/rank.py" "$RUN/$log" "$PYTHON" "$PROJECT_DIR/$script" "$@")
 }
 
-# start NAME LOG COMMAND...: starts a process whose last words are in LOG of RUN, in a session of its own: Ctrl-C
-# reaches the ranks by watch_ranks alone, and once.
+# start NAME LOG COMMAND...: starts a process that writes to LOG in RUN. It has a session of its own, so that Ctrl-C
+# reaches the ranks only once, through watch_ranks.
 start() {
   NAMES+=("$1")
   LOGS+=("$RUN/$2")
@@ -102,7 +104,8 @@ start() {
   PIDS+=("$!")
 }
 
-# launch LOG: calls start_all, which the launcher defines, and watches; in the background, unless FOREGROUND is 1.
+# launch LOG: calls start_all, which the launcher defines, and watches the processes, in the background unless
+# FOREGROUND is 1.
 launch() {
   if [ "${FOREGROUND:-0}" = 1 ]; then
     echo "pid: $$, log: $RUN/$1"
@@ -115,8 +118,8 @@ launch() {
   echo "pid: $!, log: $RUN/$1, its end: $RUN/launch.log"
 }
 
-# watch_ranks: waits for all processes. When a rank fails, it ends the others after GRACE seconds, says which failed
-# and shows its last lines. Signals are passed on to the ranks, which then stop together. Exits with their status.
+# watch_ranks: waits for all processes and exits with their status. If a rank fails, it ends the others after GRACE
+# seconds, says which rank failed, and shows its last lines. It forwards signals to the ranks, which then stop together.
 watch_ranks() {
   local since="" pid
   declare -A TOLD=()
@@ -130,17 +133,19 @@ watch_ranks() {
     if [ -n "$since" ] && [ $((SECONDS - since)) -ge "$GRACE" ]; then kill_all; fi
     sleep 0.3 || true
   done
-  if [ -n "$since" ]; then kill_all; fi     # what a killed msrun or mpirun has left
+  if [ -n "$since" ]; then kill_all; fi     # processes that a killed msrun or mpirun has left behind
   for pid in "${PIDS[@]}"; do wait "$pid" || true; done
   conclude
 }
 
+# ask SIGNAL: has the signal forwarded to all ranks.
 ask() {
   ASKED=$1
   TOLD=()
   echo "SIG$1: passed on to the ranks"
 }
 
+# pass_on: forwards the signal to the ranks that have not had it yet.
 pass_on() {
   local file pid
   for file in "$RUN"/pid "$RUN"/LOG*/pid; do
@@ -159,7 +164,7 @@ any_runs() {
   return 1
 }
 
-# ends: whether a rank has failed; of a run that is to stop, whether one has ended.
+# ends: whether a rank has failed or, after a signal, has ended.
 ends() {
   local file pid
   for file in "$RUN"/status "$RUN"/LOG*/status; do
@@ -171,10 +176,11 @@ ends() {
   return 1
 }
 
+# kill_all: kills everything that is still running.
 kill_all() {
   local pid file
   for pid in "${PIDS[@]}"; do
-    # Waited for at once, so that the shell has no line of its own to say about it.
+    # Waits at once, so that the shell does not print a line about the killed process.
     { kill -KILL -- "-$pid" && wait "$pid"; } 2>/dev/null || true
   done
   # msrun and mpirun give their processes sessions of their own.
@@ -183,7 +189,7 @@ kill_all() {
   done
 }
 
-# conclude: says how it ended, and exits.
+# conclude: says how the run ended, and exits.
 conclude() {
   local file first="" number status
   if [ -n "$ASKED" ]; then
@@ -192,7 +198,7 @@ conclude() {
   fi
   for file in "$RUN"/status "$RUN"/LOG*/status; do
     if [ ! -s "$file" ] || [ "$(<"$file")" = 0 ]; then continue; fi
-    # The first one to fail, but for those that only followed another.
+    # Finds the first rank that failed, not counting ranks that only followed another.
     if [ -z "$first" ] || { follows "$first" && ! follows "$file"; } ||
       { [ "$file" -ot "$first" ] && { follows "$first" || ! follows "$file"; }; }; then first=$file; fi
   done
@@ -210,11 +216,12 @@ conclude() {
   exit 0
 }
 
-# follows STATUS_FILE: whether that rank ended because of another one.
+# follows STATUS_FILE: whether that rank ended because another one failed.
 follows() {
   last_lines "$(log_beside "$1")" | grep -qE 'has failed, so rank|has lost the other ranks'
 }
 
+# log_beside STATUS_FILE: prints the path of the log in the same folder.
 log_beside() {
   local log
   for log in "$(dirname "$1")"/{log,train,eval}.log; do
@@ -222,7 +229,7 @@ log_beside() {
   done
 }
 
-# report NAME STATUS LOG: says how it ended, shows its last lines, and exits with its status.
+# report NAME STATUS LOG: says how a process ended, shows its last lines, and exits with its status.
 report() {
   local how="with status $2" name
   if [ "$2" -gt 128 ] && name=$(kill -l "$(($2 - 128))" 2>/dev/null); then how="by SIG$name (status $2)"; fi
@@ -233,12 +240,12 @@ report() {
   exit "$2"
 }
 
-# last_lines LOG: but for what MindSpore says at its end.
+# last_lines LOG: prints the last lines, without those that MindSpore prints at its end.
 last_lines() {
   { grep -av '^\[INFO\]' "$1" || true; } | tail -n 5
 }
 
-# standalone train|eval Ascend|GPU ARGUMENT...: what the four launchers for one device do.
+# standalone train|eval Ascend|GPU ARGUMENT...: the whole of the four launchers for one device.
 standalone() {
   local action=$1 device=$2 script run=$1 checkpoint="" given=()
   shift 2
@@ -252,8 +259,8 @@ standalone() {
   DATASET      folder of the data set${checkpoint:+
   CHECKPOINT   .ckpt file}
   CONFIG_PATH  YAML file
-  DEVICE_ID    number of the $device card; 0 unless given
-Log and results go to ${run}_N/ in the current folder. FOREGROUND=1 waits and gives the exit status."
+  DEVICE_ID    number of the $device card; the default is 0
+Log and results go to ${run}_N/ in the current folder. FOREGROUND=1 waits and returns the exit status."
   if [ -n "$checkpoint" ]; then read_arguments 3 4 "$@"; else read_arguments 2 3 "$@"; fi
   given+=("--data_path=$(existing_folder DATASET "${ARGUMENTS[0]}")") || exit
   if [ -n "$checkpoint" ]; then
@@ -264,7 +271,7 @@ Log and results go to ${run}_N/ in the current folder. FOREGROUND=1 waits and gi
   DEVICE_ID=$(whole_number DEVICE_ID "${ARGUMENTS[2]:-0}") || exit
   if [ "$device" = GPU ]; then
     export CUDA_VISIBLE_DEVICES=$DEVICE_ID
-    DEVICE_ID=0     # the one that can be seen
+    DEVICE_ID=0     # the only visible one
     given+=(--device_target=GPU)
   fi
   export DEVICE_ID

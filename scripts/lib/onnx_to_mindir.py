@@ -1,6 +1,6 @@
-"""Make a MindIR file of an ONNX file with the converter of MindSpore Lite's Python wheel; see onnx_to_mindir.sh.
+"""Convert an ONNX file to MindIR with the converter of MindSpore Lite's Python wheel; see onnx_to_mindir.sh.
 
-For CPython 3.7, with the wheel's folder on PYTHONPATH: the wheel is built for nothing newer.
+It runs in CPython 3.7, the newest that the wheel is built for, with the wheel's folder on PYTHONPATH.
 """
 import os
 import sys
@@ -9,16 +9,16 @@ import types
 try:
     import numpy  # noqa: F401
 except ImportError:
-    # The wheel imports it for its tensors, which the converter does not touch.
+    # The wheel imports it for its tensors, which the converter does not use.
     sys.modules["numpy"] = types.ModuleType("numpy")
 
 import mindspore_lite
 
 
 def convert(source, target):
-    """Write ``target`` (.mindir), whole or not at all; raises RuntimeError where the converter refuses ``source``."""
+    """Write ``target`` (.mindir), whole or not at all. Raises RuntimeError if the converter refuses ``source``."""
     folder, name = os.path.split(os.path.abspath(target))
-    stem = os.path.join(folder, f".{os.path.splitext(name)[0]}.{os.getpid()}")   # .mindir is appended
+    stem = os.path.join(folder, f".{os.path.splitext(name)[0]}.{os.getpid()}")   # the converter appends .mindir
     try:
         converter = mindspore_lite.Converter()
         converter.save_type = mindspore_lite.ModelType.MINDIR

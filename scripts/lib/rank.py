@@ -1,8 +1,11 @@
-"""One rank of a run: ``python rank.py LOG COMMAND...``, started by the launchers.
+"""Run one rank: ``python rank.py LOG COMMAND...``. The launchers start it.
 
-Runs COMMAND in the folder of LOG, with its output in LOG; {rank} in LOG is the rank's number (of msrun's scheduler the
-folder is "scheduler"). Beside the log it leaves ``env.log`` (the variables that count for a run), ``pid`` and, at the
-end, ``status``. SIGTERM and SIGINT are passed on.
+It runs COMMAND in the folder of LOG and writes the output to LOG. {rank} in LOG stands for the number of the rank; for
+msrun's scheduler the folder is "scheduler". In the same folder it writes ``env.log`` (the environment variables that
+matter for a run), ``pid`` and, at the end, ``status``. It forwards SIGTERM and SIGINT.
+
+It does not use src.model_utils.signals.ChildProcess: here the child stays in the process group that the launchers kill,
+its own exit status is kept after a signal, and nothing of the project need be importable.
 """
 import os
 import signal
@@ -14,8 +17,8 @@ SHOWN = ("ASCEND", "CUDA", "DEVICE", "GLOG", "HCCL", "LD_", "MASTER", "MINDSPORE
          "PATH", "PYTHON", "RANK", "SERVER")
 
 
-def place(log):
-    """Path of the log, from the rank that a launcher or MPI gives in the environment."""
+def log_path(log):
+    """Return the path of the log, with the rank that a launcher or MPI has put into the environment."""
     if os.environ.get("MS_ROLE") == "MS_SCHED":
         return Path(log.replace("LOG{rank}", "scheduler"))
     rank = os.environ.get("OMPI_COMM_WORLD_RANK") or os.environ.get("RANK_ID") or "0"
@@ -23,15 +26,15 @@ def place(log):
 
 
 def main(log, command):
-    """Run the command; its exit status, or 128 and the number of the signal that ended it."""
-    log = place(log)
+    """Run the command. Return its exit status, or 128 plus the number of the signal that ended it."""
+    log = log_path(log)
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = dict(os.environ)
     if "OMPI_COMM_WORLD_LOCAL_RANK" in environment:
         environment["DEVICE_ID"] = environment["OMPI_COMM_WORLD_LOCAL_RANK"]
     lines = [f"{name}={value}\n" for name, value in sorted(environment.items()) if name.startswith(SHOWN)]
     (log.parent / "env.log").write_text("".join(lines), encoding="utf-8")
-    # Signals wait until there is a process to pass them on to.
+    # Signals wait until there is a process to forward them to.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     with open(log, "ab") as file:
         process = subprocess.Popen(command, cwd=log.parent, env=environment, stdin=subprocess.DEVNULL, stdout=file,

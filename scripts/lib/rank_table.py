@@ -1,7 +1,8 @@
-"""The ranks of this server in a rank table of Ascend: ``python rank_table.py FILE``.
+"""Print the ranks of this server in an Ascend rank table: ``python rank_table.py FILE``.
 
-Prints the number of ranks of all servers, then RANK_ID and DEVICE_ID of each rank of this server, a line each. This
-server is the one that SERVER_ID names, or whose server_id is an address of this machine, or the only one.
+The first line is the number of ranks on all servers. Then comes a line for each rank of this server, with its RANK_ID
+and DEVICE_ID. This server is the one that SERVER_ID names, or whose server_id is an address of this machine, or the
+only one.
 """
 import json
 import os
@@ -10,7 +11,7 @@ import sys
 
 
 def ranks_of_this_server(table, server_id=None):
-    """(number of all ranks, [(rank, device), ...] of this server); ValueError on a table that is not in order."""
+    """Return (number of all ranks, [(rank, device), ...] of this server). Raises ValueError for a bad table."""
     try:
         servers = [(server["server_id"], [(int(card["rank_id"]), int(card["device_id"])) for card in server["device"]])
                    for server in table["server_list"]]
@@ -37,13 +38,13 @@ def _own(servers, server_id):
         found = [cards for name, cards in servers if _is_here(name)]
     if len(found) != 1:
         names = ", ".join(str(name) for name, _ in servers)
-        raise ValueError(f"which of the servers {names} this one is, does not follow from "
+        raise ValueError(f"cannot tell which of the servers {names} this is, from "
                          f"{f'SERVER_ID={server_id}' if server_id else 'its addresses'}; set SERVER_ID to one of them")
     return found[0]
 
 
 def _is_here(address):
-    """Whether this machine has the address: only then can something be bound to it."""
+    """Return whether this machine has the address: a socket can be bound only to an address of its own."""
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind((address, 0))
@@ -53,7 +54,7 @@ def _is_here(address):
 
 
 def main(path):
-    """Print the ranks; the exit status."""
+    """Print the ranks; return the exit status."""
     try:
         with open(path, encoding="utf-8") as file:
             size, own = ranks_of_this_server(json.load(file), os.environ.get("SERVER_ID"))

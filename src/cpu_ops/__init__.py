@@ -1,9 +1,9 @@
-"""Faster convolutions on a CPU: the oneDNN that MindSpore bundles, asked in the layout it likes, and Winograd's way.
+"""Faster convolutions on a CPU: MindSpore's oneDNN in a better memory layout, and Winograd's algorithm.
 
-MindSpore's own CPU kernels hand oneDNN plain NCHW, which leaves it a matrix product over an unfolded copy of
-the image (im2col). In NHWC the same library is two to four times faster and needs no such copy. The 3x3 convolutions,
-nearly all of a U-Net's work, take a quarter of the multiplications besides (csrc/winograd.cc). The operators are
-compiled on the user's machine, at first use.
+MindSpore's own CPU kernels give oneDNN plain NCHW tensors, for which it copies the image into a matrix (im2col). In
+NHWC the same library is two to four times faster and needs no such copy. The 3x3 convolutions, nearly all of the work
+of a U-Net, also need only a quarter of the multiplications (csrc/winograd.cc). The operators are compiled on the user's
+machine at first use.
 """
 import logging
 import os
@@ -18,17 +18,17 @@ logger = logging.getLogger("unet")
 
 
 def choose_backend(config: Any, device: str, amp_level: str = "O0") -> Layers:
-    """Choose the layer set to build a network from; say which one and why in the log.
+    """Choose the layer set to build a network from, and log which one and why.
 
     Args:
-        config (Config): ``cpu_ops`` (auto takes the compiled operators where they can be had, on insists, off leaves
-            them), ``cpu_precision`` and ``context_mode``.
+        config (Config): ``cpu_ops`` (auto: the compiled operators if they can be built; on: an error if they cannot;
+            off: MindSpore's own), ``cpu_precision`` and ``context_mode``.
         device: Ascend, GPU or CPU.
         amp_level: mixed precision of the training step; the compiled operators take only float32 tensors.
 
     Raises:
-        UNetError: ``cpu_ops`` is on or ``cpu_precision`` bfloat16, and the operators cannot be had; or the processor
-            has no units for bfloat16.
+        UNetError: ``cpu_ops`` is on or ``cpu_precision`` bfloat16, and the operators cannot be built or used; or
+            the processor has no units for bfloat16.
     """
     library, reason = None, None
     if device != "CPU":
@@ -50,13 +50,13 @@ def choose_backend(config: Any, device: str, amp_level: str = "O0") -> Layers:
                         f"cannot be used: {reason}")
     if rounded and not has_matrix_units(library):
         limit = f" under {ISA_VARIABLE}={os.environ[ISA_VARIABLE]}" if ISA_VARIABLE in os.environ else ""
-        raise UNetError(f"cpu_precision is bfloat16, which takes a processor with Intel's AMX, and oneDNN finds none "
-                        f"here{limit}; give --cpu_precision=float32, which is the faster one then")
+        raise UNetError(f"cpu_precision is bfloat16, which needs a processor with Intel's AMX, and oneDNN finds none "
+                        f"here{limit}; use --cpu_precision=float32, which is faster on this processor")
     if library is not None:
-        from src.cpu_ops.layers import FastLayers
+        from src.cpu_ops.layers import OneDnnLayers
 
         logger.info("convolutions: compiled CPU operators%s (%s)", " in bfloat16" if rounded else "", library)
-        return FastLayers(library, config.cpu_precision)
+        return OneDnnLayers(library, config.cpu_precision)
     if device == "CPU":
         logger.info("convolutions: MindSpore's own kernels; the faster compiled ones are not used because %s", reason)
         cap_cpu_instruction_set()

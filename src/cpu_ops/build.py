@@ -1,4 +1,4 @@
-"""Compiles the operators at first use, into a cache of the user's; or ahead of it, into a container's image."""
+"""Compiles the operators: at first use into the user's cache, or ahead of time into a container image."""
 import ctypes
 import hashlib
 import logging
@@ -17,25 +17,25 @@ SOURCES = Path(__file__).parent / "csrc"
 HEADERS = "onednn-devel-cpu-gomp"
 FLAGS = ["-O3", "-march=native", "-std=c++17", "-fPIC", "-shared", "-pthread"]
 
-# Names the folder of operators that were compiled ahead, for machines without a compiler, and for any processor with
-# what x86-64-v3 asks for. oneDNN, which does the work, finds out by itself what the processor can.
+# Environment variable: folder of operators that were compiled ahead of time, for machines without a compiler. They run
+# on any x86-64-v3 processor. oneDNN, which does most of the work, detects by itself what more the processor has.
 AHEAD = "UNET_CPU_OPS"
 PORTABLE = "-march=x86-64-v3"
 PORTABLE_FLAGS = {"avx2", "fma", "bmi1", "bmi2", "f16c", "movbe", "abm"}
 
 
 class CannotBuild(Exception):
-    """The operators cannot be had on this machine; the message says why."""
+    """The operators cannot be built on this machine; the message says why."""
 
 
-def build_library():
-    """Path of the compiled library; compiled now unless it was compiled ahead, or the cache holds it.
+def build_library() -> str:
+    """Return the path of the compiled library. Compile it unless it was compiled ahead of time or is in the cache.
 
-    The cache is keyed by everything that the result depends on: sources, MindSpore, headers, compiler and
-    processor. The file is renamed into place, so processes that start at once do not disturb each other.
+    The cache key covers everything that the result depends on: sources, MindSpore, headers, compiler and processor.
+    The file is renamed into place, so processes that start at the same time do not disturb each other.
 
     Raises:
-        CannotBuild: no compiler, no headers, another oneDNN, or no place to write.
+        CannotBuild: no compiler, no headers, another oneDNN, or no folder that can be written.
     """
     onednn = _find_onednn()
     ahead = Path(os.environ.get(AHEAD, "")) / _name_ahead()
@@ -49,16 +49,16 @@ def build_library():
     return str(library)
 
 
-def has_matrix_units(library):
-    """Whether this processor has units for products of bfloat16 numbers that a compiled ``library`` may use."""
+def has_matrix_units(library: str) -> bool:
+    """Return whether this processor has units for products of bfloat16 numbers that the ``library`` may use."""
     return bool(ctypes.CDLL(library).unet_has_matrix_units())
 
 
-def build_ahead(folder):
-    """Compile into ``folder`` what ``build_library`` takes on other machines too, where ``UNET_CPU_OPS`` names it.
+def build_ahead(folder: str | Path) -> None:
+    """Compile a library for other machines too. ``build_library`` takes it if ``UNET_CPU_OPS`` names ``folder``.
 
     Raises:
-        CannotBuild: no compiler, no headers, another oneDNN, or no place to write.
+        CannotBuild: no compiler, no headers, another oneDNN, or no folder that can be written.
     """
     flags = [PORTABLE if flag == "-march=native" else flag for flag in FLAGS]
     _compile(_command(_find_compiler(), flags, _find_onednn()), Path(folder) / _name_ahead())
@@ -77,7 +77,7 @@ def _command(compiler, flags, onednn):
 
 
 def _name_ahead():
-    """File name of operators that were compiled ahead: from these sources, for this MindSpore."""
+    """Return the file name of operators compiled ahead of time, from these sources and for this MindSpore."""
     return f"unet_cpu_ops-{metadata.version('mindspore')}-{_hash(_source_texts())}.so"
 
 
@@ -102,7 +102,7 @@ def _find_headers():
 
 
 def _key(command, compiler):
-    """A hash of all that the compiled file depends on."""
+    """Return a hash of everything that the compiled file depends on."""
     parts = [" ".join(command), metadata.version("mindspore"), metadata.version(HEADERS),
              subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout, _cpu_flags()]
     return _hash(parts + _source_texts())
@@ -113,7 +113,7 @@ def _source_texts():
 
 
 def _sources(ending):
-    """Without the hidden files that editors and copies leave there."""
+    """List the source files, without hidden files that editors leave behind."""
     return sorted(SOURCES.glob(f"[!.]*.{ending}"))
 
 
@@ -122,7 +122,7 @@ def _hash(parts):
 
 
 def _cpu_flags():
-    """What -march=native depends on; a home folder may be shared by machines with different processors."""
+    """Return what -march=native depends on. Machines with different processors may share a home folder."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""The layers of ``src.networks.layers`` on the compiled operators: NHWC inside, the same parameters."""
+"""The layers of ``src.networks.layers`` on the compiled operators: NHWC inside, with the same parameters."""
 from mindspore import Parameter, nn, ops
 from mindspore.common.initializer import initializer
 
@@ -8,11 +8,12 @@ from src.networks.layers import Layers
 MOMENTUM = 0.9    # of nn.BatchNorm2d
 EPSILON = 1e-5    # also in csrc/elementwise.cc
 
-# Of an image, and no more. To convolve so few costs next to nothing, and gives one of the largest results of a network.
+# Most channels of an image. A convolution of so few channels costs next to nothing, but its result is among the largest
+# of the network, so it is computed again instead of kept.
 IMAGE_CHANNELS = 3
 
-# Layers with fewer channels on either side, those of the image and of the logits, multiply in float32 always: they cost
-# next to nothing, and keep their digits.
+# Layers with fewer input or output channels, such as those of the image and of the logits, always multiply in float32:
+# they cost next to nothing, and stay exact.
 LEAST_CHANNELS_OF_BFLOAT16 = 16
 
 
@@ -66,8 +67,8 @@ class _BatchNormReLU(nn.Cell):
         return self.affine(x, scale, self.beta - self.moving_mean * scale)
 
 
-class FastLayers(Layers):
-    """The layers on the operators of one compiled library.
+class OneDnnLayers(Layers):
+    """The layers on the operators of one compiled library, most of which call oneDNN.
 
     Args:
         library (str): path of the shared library.

@@ -1,21 +1,21 @@
-"""The compiled operators as MindSpore operators with gradients. Activations are NHWC, all float32.
+"""The compiled operators as MindSpore operators with gradients. Activations are NHWC, all tensors float32.
 
-Convolutions multiply float32 numbers, or, asked for ``bfloat16``, numbers rounded to it; sums are float32.
+Convolutions multiply float32 numbers, or with ``bfloat16`` numbers rounded to it; sums are always float32.
 
-What costs little beside a 3x3 convolution (pooling, 2x2 transposed convolution, concatenation, batch norm, the
-convolution of an image) is computed a second time for the gradients, where its results would otherwise be kept from the
-way forward: a quarter less memory.
+Operators that cost little beside a 3x3 convolution (pooling, 2x2 transposed convolution, concatenation, batch norm, the
+convolution of an image) are computed again in the backward pass instead of keeping their results from the forward pass,
+which saves a quarter of the memory.
 """
 import mindspore as ms
 from mindspore import ops
 
-SUFFIXES = {"float32": "", "bfloat16": "_bf16"}     # of the C functions' names
+SUFFIXES = {"float32": "", "bfloat16": "_bf16"}     # at the end of the C functions' names
 
 
 def in_order(backward_data, backward_weights):
-    """Both gradients of a layer as a function: (x, w, dy) -> (dx, dw).
+    """Combine both gradients of a layer into a function (x, w, dy) -> (dx, dw).
 
-    That of the weights first: it is done with x then, and dx can lie where x lay.
+    The gradient of the weights is computed first. Then x is no longer needed, and dx can take its memory.
     """
     def gradients(x, w, dy):
         dw = backward_weights(x, dy)
@@ -24,9 +24,10 @@ def in_order(backward_data, backward_weights):
 
 
 def shape_tensors(*inputs):
-    """For each x of (N, H, W, C) three tensors whose lengths are its height, width and channels, all in a row.
+    """Return three tensors for each x of (N, H, W, C), one after the other: their lengths are H, W and C.
 
-    They tell a gradient's operator the shape of x; x itself would stay in memory until the backward pass.
+    They tell the operator of a gradient the shape of x. If x itself were passed, it would stay in memory until the
+    backward pass.
     """
     tensors = ()
     for x in inputs:
@@ -50,16 +51,16 @@ class Operators:
     def _aot(self, name, out_shape, outputs=1, bprop=None, variant=""):
         dtype = (lambda *_: ms.float32) if outputs == 1 else (lambda *_: (ms.float32,) * outputs)
         operator = ops.Custom(f"{self.library}:unet_{name}", out_shape, dtype, func_type="aot", bprop=bprop)
-        # MindSpore caches inferred shapes by the attributes: two operators of one name whose ``out_shape``
-        # differ would share the first one's result.
+        # MindSpore caches inferred shapes by name and attributes: two operators with the same name and different
+        # ``out_shape`` would share the result of the first.
         operator.add_prim_attr("variant", variant)
         return operator
 
     def conv(self, kernel_size, same, relu, has_bias, precision, twice=False):
         """Convolution with stride 1, with ReLU if ``relu``: (x, w[, bias]) -> y.
 
-        x is (N, H, W, in), w (out, in, k, k), y (N, H, W, out), smaller by k - 1 unless ``same``. ``twice``: y is not
-        kept, but computed again for the gradients.
+        x is (N, H, W, in), w (out, in, k, k), y (N, H, W, out), with H and W smaller by k - 1 unless ``same``. With
+        ``twice`` y is not kept, but computed again for the gradients.
         """
         margin = 0 if same else kernel_size - 1
         variant, suffix = f"kernel {kernel_size}, margin {margin}", SUFFIXES[precision]
@@ -122,16 +123,16 @@ class Operators:
         return self._aot(f"upsample_{mode}", lambda x: (x[0], 2 * x[1], 2 * x[2], x[3]), bprop=bprop)
 
     def concat(self, count):
-        """Channels side by side: (x, skip, ...), ``count`` (2 to 5) tensors -> y of the height and width of x.
+        """Concatenation of channels: (x, skip, ...), ``count`` (2 to 5) tensors -> y with the height and width of x.
 
-        Of a skip that is higher or wider than x, the centre.
+        The centre is taken of a skip that is higher or wider than x.
         """
         def shapes_of_inputs(dy, *sizes):
             return tuple((dy[0], sizes[i][0], sizes[i + 1][0], sizes[i + 2][0]) for i in range(0, len(sizes), 3))
 
         backward = self._aot("concat_backward", shapes_of_inputs, outputs=count, variant=str(count))
 
-        # MindSpore counts the arguments of a bprop, so each number of inputs has its own.
+        # MindSpore counts the arguments of a bprop, so each number of inputs needs a function of its own.
         def of_two(a, b, out, dout):
             return backward(dout, *shape_tensors(a, b))
 
@@ -149,11 +150,11 @@ class Operators:
                          variant=str(count)).recompute()
 
     def moments(self):
-        """Of each channel mean and (biased) variance, both (C,), of (N, H, W, C); their gradient is in norm_relu's."""
+        """Mean and biased variance of each channel: (N, H, W, C) -> (C,), (C,). norm_relu includes their gradient."""
         return self._aot("moments", lambda x: ((x[3],), (x[3],)), outputs=2)
 
     def norm_relu(self):
-        """Batch norm in training, and ReLU: (x, gamma, beta, mean, variance) -> y; the moments are those of x."""
+        """Batch norm in training and ReLU: (x, gamma, beta, mean, variance) -> y, with mean and variance of x."""
         backward = self._aot("norm_relu_backward", lambda x, gamma, beta, mean, variance, dy: (x, gamma, beta),
                              outputs=3)
 

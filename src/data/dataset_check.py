@@ -13,7 +13,7 @@ import numpy as np
 
 from src.data.border_weights import split_weights
 from src.data.samples import TrainingSamples, ValidationSamples
-from src.model_utils.errors import UNetError, some
+from src.model_utils.errors import UNetError, first_few
 from src.model_utils.files import write_atomically
 
 logger = logging.getLogger("unet")
@@ -167,17 +167,18 @@ def _warnings(summaries: dict[str, SplitSummary], leaks: list[list[str]]) -> lis
                              (summary.one_class, "masks have only one class, which is not the background"),
                              (summary.soft, "masks have more than two values, which are cut at half of their maximum")):
             if found:
-                lines.append(f"{name}: {len(found)} of {len(summary.seen)} {words}: {some(found)}")
+                lines.append(f"{name}: {len(found)} of {len(summary.seen)} {words}: {first_few(found)}")
         if summary.doubles:
             lines.append(f"{name}: {len(summary.doubles)} images occur more than once: "
-                         f"{some([' = '.join(names) for names in summary.doubles])}")
+                         f"{first_few([' = '.join(names) for names in summary.doubles])}")
     if leaks:
         lines.append(f"{len(leaks)} images both train and validate, which makes the score too good: "
-                     f"{some([' = '.join(names) for names in leaks])}")
+                     f"{first_few([' = '.join(names) for names in leaks])}")
     train = summaries["training"]
     absent = [number for number, count in enumerate(train.pixels) if not count]
     if absent and len(train.seen) == train.samples:
-        lines.append(f"training: no pixel of {len(absent)} classes: {some([str(number) for number in absent], 10)}")
+        numbers = first_few([str(number) for number in absent], 10)
+        lines.append(f"training: no pixel of {len(absent)} classes: {numbers}")
     return lines
 
 

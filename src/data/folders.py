@@ -2,7 +2,7 @@
 from pathlib import Path
 
 from src.data.image_mask_pairs import IMAGE_ENDINGS, Pair
-from src.model_utils.errors import UNetError, some
+from src.model_utils.errors import UNetError, first_few
 from src.model_utils.files import natural
 
 IMAGE_FILE = "image.png"
@@ -43,7 +43,7 @@ def side_by_side(folder: Path, masks: str) -> list[Pair]:
         alone = sorted((own[stem] for stem in own.keys() - others.keys()), key=natural)
         if alone:
             raise UNetError(f"{alone[0]}: no file of that name in {folder / other}; each image needs a mask "
-                            f"({len(alone)} without partner: {some([path.name for path in alone])})")
+                            f"({len(alone)} without partner: {first_few([path.name for path in alone])})")
     return [Pair(stem, images[stem], labels[stem]) for stem in sorted(images, key=natural)]
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from src.model_utils.errors import UNetError, some
+from src.model_utils.errors import UNetError, first_few
 from src.model_utils.files import write_atomically
 
 PARTS = ("train", "validation")
@@ -42,8 +42,8 @@ def read_splits(path: str | Path) -> list[list[str]]:
     names = [name for part in parts for name in part]
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if twice:
-        raise UNetError(f"{path}: {len(twice)} names are in it twice ({some(twice)}); a sample trains or validates, "
-                        f"not both")
+        raise UNetError(f"{path}: {len(twice)} names are in it twice ({first_few(twice)}); a sample trains or "
+                        f"validates, not both")
     return parts
 
 
@@ -57,7 +57,7 @@ def choose(names: Sequence[str], path: str | Path) -> tuple[list[int], list[int]
     parts = read_splits(path)
     unknown = [name for part in parts for name in part if name not in index]
     if unknown:
-        raise UNetError(f"{path}: {len(unknown)} names are not in the data set ({some(unknown)}); give the splits.json "
-                        f"of a run on this data set")
+        raise UNetError(f"{path}: {len(unknown)} names are not in the data set ({first_few(unknown)}); give the "
+                        f"splits.json of a run on this data set")
     train, validation = ([index[name] for name in part] for part in parts)
     return train, validation

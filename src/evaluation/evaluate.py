@@ -14,7 +14,7 @@ import numpy as np
 from src.evaluation.metrics import ClassCounts, foreground_metrics, soft_dice_iou
 from src.evaluation.scores import Scores
 from src.model_utils.config import Config
-from src.model_utils.errors import UNetError, some
+from src.model_utils.errors import UNetError, first_few
 
 logger = logging.getLogger("unet")
 
@@ -113,7 +113,7 @@ def evaluate(predict: Predictor, samples: LabelledImages, options: ScoreOptions,
     scores.hard, scores.confusion = counts.summary(), counts.matrix.tolist()
     if one_class:
         logger.warning("WARNING: the prediction has only one class for %d of %d images: %s", len(one_class),
-                       len(samples), some(one_class))
+                       len(samples), first_few(one_class))
     return scores
 
 

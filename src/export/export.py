@@ -12,10 +12,9 @@ from mindspore import Tensor, nn, ops
 
 from src.export.onnx_graph import mend
 from src.export.onnx_model import OnnxNetwork
-from src.model_utils import runtime
 from src.model_utils.errors import UNetError
 from src.model_utils.files import replacing, with_ending
-from src.model_utils.runtime import cap_cpu_instruction_set
+from src.model_utils.runtime import cap_cpu_instruction_set, start_runtime
 from src.networks.inference_network import UnetEval, predictor
 from src.networks.layers import MINDSPORE, Layers
 from src.networks.registry import (
@@ -67,7 +66,7 @@ def export(config: Any) -> None:
             something else than the network.
     """
     # MindSpore writes files only from compiled graphs.
-    device = runtime.start(config.replace(context_mode="graph")).device
+    device = start_runtime(config.replace(context_mode="graph")).device
     spec, size = NetworkSpec.from_config(config), (config.height, config.width)
     if config.file_format == "AIR" and device != "Ascend":
         raise UNetError(f"file_format AIR needs device_target Ascend, this is {device}; export MINDIR or ONNX, "

@@ -94,12 +94,12 @@ def _ask_mindspore(config, paths):
 def _export(options, paths):
     """Export the checkpoints that the cache does not hold yet, unless the device has something faster."""
     from src.export.export import ExportJob, write_onnx
-    from src.model_utils import runtime
+    from src.model_utils.runtime import quiet_mindspore, start_runtime
     from src.training.checkpoint import Contents
 
-    runtime.quiet_mindspore()
+    quiet_mindspore()
     config = Config(options)
-    if runtime.start(config.replace(context_mode="graph")).device != "CPU" and config.backend == "auto":
+    if start_runtime(config.replace(context_mode="graph")).device != "CPU" and config.backend == "auto":
         return NOT_NEEDED
     spec = NetworkSpec.from_config(config)
     size = window_size(spec, config.tile_size or max(config.image_size))

@@ -14,7 +14,7 @@ import numpy as np
 from src.data import transforms
 from src.data.layouts import LAYOUTS
 from src.data.samples import ValidationSamples
-from src.model_utils.errors import UNetError, some
+from src.model_utils.errors import UNetError, first_few
 from src.model_utils.files import remove_leftovers, write_atomically
 from src.report.drawing import png_bytes
 
@@ -119,7 +119,7 @@ def _remove_inputs(folder: Path, names: set[str]) -> None:
         raise UNetError(f"cannot write into {folder}: {error.strerror}; give another --result_path") from None
     if foreign:
         logger.warning("WARNING: %s holds other files (%s); a runtime that takes all files of the folder takes them "
-                       "too", folder, some(foreign))
+                       "too", folder, first_few(foreign))
 
 
 # ---- results
@@ -162,11 +162,11 @@ def _check_files(folder: Path, paths: list[Path], shape: tuple[int, ...], dtype:
                         f"--rst_path")
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
-        raise UNetError(f"{folder}: {len(missing)} of {len(paths)} results are missing ({some(missing)}); run the "
+        raise UNetError(f"{folder}: {len(missing)} of {len(paths)} results are missing ({first_few(missing)}); run the "
                         f"network on all files that preprocess.py writes with the same options")
     extra = sorted({path.name for path in folder.glob(f"*{RESULT_ENDING}")} - {path.name for path in paths})
     if extra:
-        raise UNetError(f"{folder}: {len(extra)} results belong to no validation image ({some(extra)}); expected "
+        raise UNetError(f"{folder}: {len(extra)} results belong to no validation image ({first_few(extra)}); expected "
                         f"{len(paths)}, {paths[0].name} to {paths[-1].name}; remove the results of other runs")
     expected = int(np.prod(shape)) * dtype.itemsize
     for path in paths:

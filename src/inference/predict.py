@@ -196,12 +196,12 @@ def _scale(config, notes):
 
 def _mindspore_model(config, paths):
     from src.inference.assemble import assemble_network
-    from src.model_utils import runtime
+    from src.model_utils.runtime import start_runtime
     from src.networks.inference_network import predictor
     from src.networks.registry import NetworkSpec, probabilities, receptive_field, window_size
     from src.training.checkpoint import Contents
 
-    device = runtime.start(config).device
+    device = start_runtime(config).device
     spec = NetworkSpec.from_config(config)
     size = window_size(spec, config.tile_size or max(config.image_size))    # first, as it is the quickest to refuse
     network = assemble_network(config, device)

@@ -1,4 +1,5 @@
-"""The one exception that a user, not a developer, has to act on."""
+"""The error that a user, not a developer, has to act on."""
+from collections.abc import Sequence
 
 
 class UNetError(Exception):
@@ -9,6 +10,6 @@ class UNetError(Exception):
     """
 
 
-def some(names, most=3):
-    """The first of ``names`` for a message: "a, b, c, ..."."""
+def first_few(names: Sequence[str], most: int = 3) -> str:
+    """Join the first ``most`` names for a message: "a, b, c, ..."."""
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

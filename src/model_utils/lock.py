@@ -4,25 +4,30 @@ import os
 import socket
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TextIO
 
 from src.model_utils.errors import UNetError
 
 POLL_SECONDS = 0.1
 
-# Bytes of the lock file, each a lock of its own: of the one that acts, while it lives; of the same, when it has acted;
-# of all that run; of the one that acts in its place at the end.
+# Each of these bytes of a ServerLock's file is a lock of its own.
+# OWNER: held by the process that acts for the group, as long as it lives.
+# READY: held by the same process once its first action is done.
+# MEMBERS: shared by all processes of the group.
+# LAST: held by the process that does the last action when the owner cannot.
 OWNER, READY, MEMBERS, LAST = range(4)
 
-# What the owner writes into the file at the end; before, what went wrong.
-AWAY = "away"
+# Content of a ServerLock's file after the last action. Before that, it is the error of the first action, or empty.
+DONE = "done"
 
 
 class FolderLock:
-    """A lock on a folder, held from its making to the end of its ``with`` block or of the process.
+    """A lock on a folder, held until the end of the ``with`` block or of the process.
 
-    The lock is the operating system's, on the file ``.lock``: it goes with the process however that ends, so a
-    file that a killed run has left behind locks nothing. The file says who holds it.
+    It is a lock of the operating system on the file ``.lock``, so it ends with the process, however that ends: the
+    file of a killed run locks nothing. The file says who holds the lock.
 
     Raises:
         UNetError: another process holds the lock, or the folder cannot be written.
@@ -30,7 +35,7 @@ class FolderLock:
 
     NAME = ".lock"
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | Path) -> None:
         self.path = Path(folder) / self.NAME
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,11 +44,11 @@ class FolderLock:
             raise UNetError(f"cannot write into the output folder {folder}: {error.strerror}; give another "
                             f"--output_path") from None
 
-    def _acquire(self):
+    def _acquire(self) -> TextIO:
         while True:
             file = open(self.path, "a+", encoding="utf-8")     # noqa: SIM115 - open as long as the lock is held
             try:
-                # Not flock: its locks are inherited by data workers, which may outlive a killed run.
+                # Not flock: data workers inherit its locks, and may outlive a killed run.
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.seek(0)
@@ -57,59 +62,60 @@ class FolderLock:
                 file.write(f"process {os.getpid()} on {socket.gethostname()} since {now}\n")
                 file.flush()
                 return file
-            file.close()     # its holder removed it between our opening and our locking
+            file.close()     # its holder removed it after we opened it and before we locked it
 
-    def _is_current(self, file):
+    def _is_current(self, file: TextIO) -> bool:
         try:
             return os.path.samestat(os.fstat(file.fileno()), os.stat(self.path))
         except FileNotFoundError:
             return False
 
-    def __enter__(self):
+    def __enter__(self) -> "FolderLock":
         return self
 
-    def __exit__(self, *_):
-        """Give the folder free and remove the file."""
+    def __exit__(self, *_: object) -> None:
+        """Remove the file and release the lock."""
         self.path.unlink(missing_ok=True)
         self._file.close()
 
 
 class ServerLock:
-    """Processes that make it by the same name on the same server are one group.
+    """A group of processes on one server, one of which acts for all.
 
-    The first of them is the owner, for as long as it lives. The locks are the operating system's: they go with the
-    process however that ends, so nobody waits for a dead one, and a file that is left behind locks nothing.
+    Processes that use the same name on the same server are one group. The first of them is the owner, as long as it
+    lives. The locks are the operating system's and end with the process, however that ends: nobody waits for a dead
+    process, and the file of a killed one locks nothing.
 
     Args:
-        name (str): of the group.
-        seconds (float): how long the others wait for the owner at most.
+        name (str): name of the group.
+        seconds (float): longest time to wait for the owner.
 
     Raises:
-        UNetError: there is no folder for temporary files that can be written, or an earlier group takes its output
-            away for longer than that.
+        UNetError: no folder for temporary files can be written, or the last action of an earlier group takes longer
+            than ``seconds``.
     """
 
-    def __init__(self, name, seconds):
+    def __init__(self, name: str, seconds: float) -> None:
         self.path = Path(tempfile.gettempdir()) / f"unet_mindspore-{os.getuid()}" / f"{name}.lock"
         self.seconds = seconds
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Closing any other opening of the file would end this process's locks.
+            # Opened only once: closing a second file descriptor would release this process's locks.
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise UNetError(f"cannot write {self.path}: {error.strerror}; set TMPDIR to a folder that can be "
                             f"written") from None
-        # Not to be had while the owner of an earlier run takes the output away: it would not wait for this process.
+        # An earlier group in its last action holds MEMBERS. It would not wait for this process.
         if not _wait(lambda: self._lock(MEMBERS, fcntl.LOCK_SH), seconds):
-            raise UNetError(f"waited {seconds} s for an earlier run that takes its output away; raise "
-                            f"modelarts_timeout if it has more to copy")
+            raise UNetError(f"waited {seconds} s for an earlier run that copies its output; raise modelarts_timeout "
+                            f"if it has more to copy")
         self.is_owner = self._lock(OWNER)
 
-    def once(self, action):
-        """Call ``action`` in the owner; elsewhere wait until that is done.
+    def once(self, action: Callable[[], object]) -> None:
+        """Call ``action`` in the owner. The other processes wait until it is done.
 
         Raises:
-            UNetError: what ``action`` raised, in all processes; or the owner died, or took too long.
+            UNetError: ``action`` raised it, which all processes then raise; or the owner died or took too long.
         """
         if not self.is_owner:
             self._wait_for_owner()
@@ -121,14 +127,14 @@ class ServerLock:
             self._write(str(error))
             self._unlock(OWNER)
             raise
-        # Others hold it for the moment of asking.
+        # Waits, because other processes hold the lock for a moment when they ask for it.
         fcntl.lockf(self._file, fcntl.LOCK_EX, 1, READY)
 
-    def leave(self, last_action, failed, seconds):
-        """Call ``last_action`` once, when the processes of the group have left, or after ``seconds``.
+    def leave(self, last_action: Callable[[], object], failed: bool, seconds: float) -> str | None:
+        """Leave the group. When all its processes have left, or after ``seconds``, ``last_action`` is called once.
 
-        It is the owner's to do. Where that cannot (it died, or hangs because this process has ``failed``), one of
-        those that failed does it.
+        The owner calls it. If the owner cannot (it died, or hangs because this process has ``failed``), one of the
+        processes that failed calls it.
 
         Returns:
             str: the text of the UNetError that ``last_action`` raised, or None.
@@ -137,21 +143,22 @@ class ServerLock:
         try:
             if self.is_owner:
                 _wait(lambda: self._lock(MEMBERS), seconds)
-            elif not failed or self._is_away(seconds) or not self._lock(LAST):
+            elif not failed or self._is_done(seconds) or not self._lock(LAST):
                 return None
             last_action()
-            self._write(AWAY)
+            self._write(DONE)
         except UNetError as error:
             return str(error)
         finally:
             os.close(self._file)
         return None
 
-    def _is_away(self, seconds):
-        _wait(lambda: self._read() == AWAY or not self._is_held(OWNER), seconds)
-        return self._read() == AWAY
+    def _is_done(self, seconds: float) -> bool:
+        """Wait until the last action is done or the owner has gone; return whether it is done."""
+        _wait(lambda: self._read() == DONE or not self._is_held(OWNER), seconds)
+        return self._read() == DONE
 
-    def _wait_for_owner(self):
+    def _wait_for_owner(self) -> None:
         if not _wait(lambda: self._is_held(READY) or not self._is_held(OWNER), self.seconds):
             raise UNetError(f"waited {self.seconds} s for the process of this server that copies; raise "
                             f"modelarts_timeout if it has more to copy")
@@ -159,34 +166,34 @@ class ServerLock:
             raise UNetError(self._read() or "the process of this server that copies ended before it was done; see its "
                                             "log")
 
-    def _lock(self, byte, how=fcntl.LOCK_EX):
-        """Take the lock of a byte; whether it could be taken."""
+    def _lock(self, byte: int, how: int = fcntl.LOCK_EX) -> bool:
+        """Try to take the lock of a byte; return whether that succeeded."""
         try:
             fcntl.lockf(self._file, how | fcntl.LOCK_NB, 1, byte)
         except (BlockingIOError, PermissionError):
             return False
         return True
 
-    def _unlock(self, byte):
+    def _unlock(self, byte: int) -> None:
         fcntl.lockf(self._file, fcntl.LOCK_UN, 1, byte)
 
-    def _is_held(self, byte):
-        """Whether another process acts under this lock."""
+    def _is_held(self, byte: int) -> bool:
+        """Return whether another process holds the lock of a byte."""
         free = self._lock(byte, fcntl.LOCK_SH)
         if free:
             self._unlock(byte)
         return not free
 
-    def _read(self):
+    def _read(self) -> str:
         return os.pread(self._file, 4096, 0).decode(errors="replace")
 
-    def _write(self, text):
+    def _write(self, text: str) -> None:
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, text.encode()[:4096], 0)
 
 
-def _wait(condition, seconds):
-    """Ask for ``condition`` again and again until it holds, which is returned, or until the time is over."""
+def _wait(condition: Callable[[], Any], seconds: float) -> Any:
+    """Poll ``condition`` until it holds, and return its value; return False when ``seconds`` are over."""
     end = time.monotonic() + seconds
     while not (answer := condition()):
         if time.monotonic() > end:

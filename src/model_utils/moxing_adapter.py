@@ -1,7 +1,7 @@
-"""ModelArts: data and checkpoints come from its object store before a run, the output goes there after it.
+"""ModelArts: copies data and checkpoints from its object store before a run, and the output to it afterwards.
 
-Copies are made by the ``moxing`` package, which ModelArts' images bring along, in a process of their own: its
-threads stay out of this one, and a copy that hangs can be ended.
+The ``moxing`` package, which is part of ModelArts' images, makes the copies in a process of its own: its threads
+stay out of this process, and a copy that hangs can be ended.
 """
 import hashlib
 import importlib.util
@@ -13,84 +13,88 @@ import sys
 import time
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 from src.model_utils import local_adapter
+from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
+from src.model_utils.files import temporary_path
 from src.model_utils.lock import ServerLock
 
 logger = logging.getLogger("unet")
 
 COPY = "import sys, moxing; moxing.file.copy_parallel(sys.argv[1], sys.argv[2])"
 
-# How long the upload waits for the server's other processes, which after a fault may hang in a collective operation.
+# How long the upload waits for the server's other processes, which may hang in a collective operation after a fault.
 LEAVE_SECONDS = 60
 
-# ModelArts' launcher sets what other launchers set.
+# ModelArts' launcher sets the same variables as other launchers.
 get_device_id = local_adapter.get_device_id
 get_device_num = local_adapter.get_device_num
 get_rank_id = local_adapter.get_rank_id
 
 
-def get_job_id():
-    """Name of the job (``JOB_ID``), "default" when not set."""
+def get_job_id() -> str:
+    """Return the name of the job (``JOB_ID``), "default" when not set."""
     return os.environ.get("JOB_ID") or "default"
 
 
-def on_modelarts(main, config):
-    """Call ``main(config)`` with data and checkpoints brought to this server, and bring its output away.
+def on_modelarts(main: Callable[[Config], int | None], config: Config) -> int | None:
+    """Download data and checkpoints to this server, call ``main(config)``, and upload its output.
 
     The processes of a server that use the same folders copy once: the first one copies, the others wait for it.
-    The output goes up however ``main`` ends, once those of the server's processes are through that can be waited for.
+    The output is uploaded however ``main`` ends, after the other processes of the server have ended or
+    LEAVE_SECONDS are over.
 
     Args:
         main (callable): takes the Config, returns an exit status or None.
-        config (Config): data_url goes to data_path, checkpoint_url to load_path, output_path to train_url.
+        config (Config): data_url is copied to data_path, checkpoint_url to load_path, output_path to train_url.
 
     Returns:
         What ``main`` returned.
 
     Raises:
-        UNetError: no moxing package, or a copy that failed, here or in the process that the others waited for.
+        UNetError: there is no moxing package, or a copy failed, in this process or in the one that copies.
     """
     _check(config)
-    # msrun's scheduler is a process of the same script that ends inside MindSpore, before it needs any file.
+    # msrun's scheduler runs the same script, but ends inside MindSpore before it needs any file.
     if os.environ.get("MS_ROLE") == "MS_SCHED":
         return main(config)
-    # By the places, not by the job: processes that use folders of their own have copies of their own to make.
-    places = [str(Path(path).resolve()) for path in (config.data_path, config.load_path, config.output_path)]
-    name = hashlib.sha256("\0".join([get_job_id(), *places]).encode()).hexdigest()[:16]
+    # The folders are part of the name: processes with folders of their own make copies of their own.
+    folders = [str(Path(path).resolve()) for path in (config.data_path, config.load_path, config.output_path)]
+    name = hashlib.sha256("\0".join([get_job_id(), *folders]).encode()).hexdigest()[:16]
     lock = ServerLock(f"modelarts-{name}", config.modelarts_timeout)
-    lock.once(lambda: _bring(config))
+    lock.once(lambda: _download(config))
     failed = True
     try:
-        status = main(_with_unpacked(config))
+        status = main(_with_unzipped_data(config))
         failed = bool(status)
     finally:
-        problem = lock.leave(lambda: _take_away(config), failed, LEAVE_SECONDS)
-        if problem and failed:      # the status says what went wrong first
+        problem = lock.leave(lambda: _upload(config), failed, LEAVE_SECONDS)
+        if problem and failed:      # the exit status stands for what went wrong first
             logger.error("ERROR: %s", problem)
     if problem and not failed:
         raise UNetError(problem)
     return status
 
 
-def kept(config, path):
-    """Where a script puts ``path`` so that it outlives the run: on ModelArts inside output_path, else where it says."""
+def persistent_path(config: Config, path: str) -> str:
+    """Return where to write ``path`` so that it outlives the run: on ModelArts inside output_path, else ``path``."""
     return os.path.join(config.output_path, path) if config.enable_modelarts else path
 
 
-def _check(config):
+def _check(config: Config) -> None:
     if importlib.util.find_spec("moxing") is None:
-        raise UNetError("enable_modelarts is True, but there is no Python package moxing here; it comes with the "
-                        "images of ModelArts: run there, or set enable_modelarts to False and give data_path")
+        raise UNetError("enable_modelarts is True, but there is no Python package moxing here; it is part of "
+                        "ModelArts' images: run there, or set enable_modelarts to False and give data_path")
     if config.need_modelarts_dataset_unzip and not config.modelarts_dataset_unzip_name:
         raise UNetError("need_modelarts_dataset_unzip is True, but modelarts_dataset_unzip_name is empty; give the "
                         "name of the archive in data_url, without .zip")
 
 
-def _bring(config):
-    """Bring data and checkpoints to this server; an archive is unpacked."""
+def _download(config: Config) -> None:
+    """Copy data and checkpoints to this server, and unzip an archive."""
     for option, target in (("data_url", config.data_path), ("checkpoint_url", config.load_path)):
         if getattr(config, option):
             try:
@@ -99,60 +103,60 @@ def _bring(config):
                 raise UNetError(f"{option}: cannot make the folder {target}: {error.strerror}") from None
             _copy(getattr(config, option), target, option, config.modelarts_timeout)
     if config.need_modelarts_dataset_unzip:
-        folder = _unpacked(config)
-        unpack(folder.with_name(f"{folder.name}.zip"), folder)
+        folder = _unzipped_folder(config)
+        unzip(folder.with_name(f"{folder.name}.zip"), folder)
 
 
-def _take_away(config):
-    """Bring the output to train_url."""
+def _upload(config: Config) -> None:
+    """Copy the output to train_url."""
     if not config.train_url:
         logger.warning("WARNING: train_url is not set; the results stay in %s", config.output_path)
     elif not Path(config.output_path).is_dir():
-        logger.info("nothing to bring to train_url: there is no folder %s", config.output_path)
+        logger.info("nothing to copy to train_url: there is no folder %s", config.output_path)
     else:
         _copy(config.output_path, config.train_url, "train_url", config.modelarts_timeout)
 
 
-def _copy(source, target, option, seconds):
+def _copy(source: str, target: str, option: str, seconds: float) -> None:
     started = time.perf_counter()
     try:
         result = subprocess.run([sys.executable, "-c", COPY, source, target], capture_output=True, text=True,
                                 timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
         raise UNetError(f"{option}: copying {source} to {target} did not end in {seconds} s; raise "
-                        f"modelarts_timeout if it is that large") from None
+                        f"modelarts_timeout if there is that much to copy") from None
     if result.returncode:
         lines = [line.strip() for line in result.stderr.splitlines() if line.strip()] or ["no message"]
         raise UNetError(f"{option}: copying {source} to {target} failed: {lines[-1][:300]}")
     logger.info("%s: %s copied to %s in %.1f s", option, source, target, time.perf_counter() - started)
 
 
-def _unpacked(config):
+def _unzipped_folder(config: Config) -> Path:
     return Path(config.data_path) / config.modelarts_dataset_unzip_name
 
 
-def _with_unpacked(config):
+def _with_unzipped_data(config: Config) -> Config:
     if not config.need_modelarts_dataset_unzip:
         return config
-    return config.replace(data_path=str(_unpacked(config)))
+    return config.replace(data_path=str(_unzipped_folder(config)))
 
 
-def unpack(archive, folder):
-    """Unpack the zip file ``archive`` to ``folder``, whole or not at all; nothing where ``folder`` is there already.
+def unzip(archive: Path, folder: Path) -> None:
+    """Unzip ``archive`` to ``folder``, whole or not at all. If ``folder`` exists already, nothing is done.
 
-    An archive that holds everything in one folder of the name of ``folder`` gives that folder.
+    If everything in the archive is inside one folder with the name of ``folder``, that folder is taken.
 
     Args:
         archive (Path): the zip file; it stays.
-        folder (Path): beside it, or elsewhere on the same disk.
+        folder (Path): the new folder.
 
     Raises:
-        UNetError: no such file, no zip file, a damaged one, or no place on the disk.
+        UNetError: the archive is missing, damaged or no zip file, or the disk is full.
     """
     if folder.is_dir():
-        logger.info("%s is there already; %s is not unpacked again", folder, archive.name)
+        logger.info("%s is there already; %s is not unzipped again", folder, archive.name)
         return
-    temporary = folder.with_name(f".{folder.name}.unet-{os.getpid()}")
+    temporary = temporary_path(folder)
     try:
         with zipfile.ZipFile(archive) as file:
             file.extractall(temporary)
@@ -161,11 +165,11 @@ def unpack(archive, folder):
         os.rename(inner if whole else temporary, folder)
     except FileNotFoundError:
         raise UNetError(f"no such archive: {archive}; modelarts_dataset_unzip_name is its name without .zip") from None
-    # zipfile leaves zlib's error and its own RuntimeError (a password) as they are.
+    # zipfile raises zlib's error for damaged data, and RuntimeError for an archive with a password.
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
-        raise UNetError(f"{archive}: not a readable zip file: {error}; make it and copy it again") from None
+        raise UNetError(f"{archive}: not a readable zip file: {error}; make it again and copy it again") from None
     except OSError as error:
-        raise UNetError(f"{archive}: cannot be unpacked to {folder}: {error.strerror or error}") from None
+        raise UNetError(f"{archive}: cannot be unzipped to {folder}: {error.strerror or error}") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    logger.info("%s unpacked to %s", archive, folder)
+    logger.info("%s unzipped to %s", archive, folder)

@@ -1,108 +1,118 @@
-"""What the ranks of a run tell each other beside the gradients: that one has failed, is at work, or is to stop.
+"""What the ranks of a run tell each other beside the gradients: that one has failed, is busy, or wants to stop.
 
-Each message is one sum over all ranks of a small matrix, of which every rank fills its own row. All ranks have to send
-as many messages, in the same order as their steps; so a rank that fails between two steps tells the others when they
-ask next, and none waits for gradients that do not come.
+Each message is the sum over all ranks of a small matrix, of which every rank fills its own row. All ranks must send
+the same number of messages in the same order. A rank that fails between two steps tells the others in its next
+message, so no rank waits for gradients that never come.
 """
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import numpy as np
 
 from src.model_utils.errors import UNetError
 from src.model_utils.runtime import first_line
 
-FAILED, AT_WORK, STOP, VALUE = range(4)
-# Seconds between two messages of a rank at work; MindSpore's sum on CPUs waits for 30 s and gives up.
+# Columns of a message.
+FAILED, BUSY, STOP, VALUE = range(4)
+# Seconds between two messages of a busy rank. MindSpore's sum on CPUs waits for 30 s and then gives up.
 HEARTBEAT = 2
 
 
-class OthersGone(UNetError):
-    """Another rank has failed, or is lost: the run ends, and nobody is left to be told."""
+class OtherRankFailed(UNetError):
+    """Another rank has failed or is lost. The run ends, and there is nobody left to tell."""
 
 
 class Ranks:
-    """The ranks of a run; alone, a rank asks nobody.
+    """The ranks of a run. With a single rank nothing is sent.
 
     Args:
-        rank (int): this process, from 0.
+        rank (int): rank of this process, from 0.
         size (int): number of ranks.
     """
 
-    def __init__(self, rank=0, size=1):
+    def __init__(self, rank: int = 0, size: int = 1) -> None:
         self.rank, self.size = rank, size
-        self._told = 0.0
+        self._last_message = 0.0
         if size > 1:
             from mindspore import ops
 
             self._sum = ops.AllReduce()
 
-    def _tell(self, failed=False, at_work=False, stop=False, value=0.0):
-        """(size, 4) float32: what each rank tells."""
+    def _exchange(self, failed: bool = False, busy: bool = False, stop: bool = False, value: float = 0.0) -> np.ndarray:
+        """Send the message of this rank; return those of all ranks, (size, 4) float32."""
         rows = np.zeros((self.size, 4), np.float32)
-        rows[self.rank] = failed, at_work, stop, value
+        rows[self.rank] = failed, busy, stop, value
         if self.size > 1:
             from mindspore import Tensor
 
-            with self.together():
+            with self.collective():
                 rows = self._sum(Tensor(rows)).asnumpy()
-        self._told = time.monotonic()
+        self._last_message = time.monotonic()
         return rows
 
     @contextmanager
-    def together(self):
-        """Around sums over all ranks: the RuntimeError of one that does not come to an end becomes a UNetError."""
+    def collective(self) -> Iterator[None]:
+        """Turn the RuntimeError of a sum over all ranks that does not end into a UNetError."""
         try:
             yield
         except RuntimeError as error:
             if self.size == 1 or "AllReduce" not in str(error):
                 raise
-            raise OthersGone(f"rank {self.rank} has lost the other ranks ({first_line(error)}); their logs say "
-                             f"why") from None
+            raise OtherRankFailed(f"rank {self.rank} has lost the other ranks ({first_line(error)}); their logs say "
+                                  f"why") from None
 
     @contextmanager
-    def reporting(self):
-        """Around work between two steps, in which one rank alone can fail: the others then fail in ``agree``."""
+    def reporting_failure(self) -> Iterator[None]:
+        """Tell the other ranks if the work in this block fails; they then fail in ``synchronize``.
+
+        It belongs around work between two steps that can fail on a single rank.
+        """
         try:
             yield
-        except OthersGone:
+        except OtherRankFailed:
             raise
         except Exception:
             with suppress(UNetError):
-                self._tell(failed=True)
+                self._exchange(failed=True)
             raise
 
-    def agree(self, stop=False):
-        """Wait for all ranks, however long they are at work. Returns whether one of them wants to ``stop``.
+    def synchronize(self, stop: bool = False) -> bool:
+        """Wait for all ranks, however long they are busy. Return whether one of them wants to ``stop``.
 
         Raises:
             UNetError: another rank has failed.
         """
         while True:
-            rows = self._tell(stop=stop)
+            rows = self._exchange(stop=stop)
             self._check(rows)
-            if not rows[:, AT_WORK].any():
+            if not rows[:, BUSY].any():
                 return bool(rows[:, STOP].any())
 
-    def values(self, value):
-        """(size,) float32: the ``value`` of each rank."""
-        rows = self._tell(value=value)
+    def values(self, value: float) -> np.ndarray:
+        """Return the ``value`` of each rank, (size,) float32.
+
+        Raises:
+            UNetError: another rank has failed.
+        """
+        rows = self._exchange(value=value)
         self._check(rows)
         return rows[:, VALUE]
 
-    def at_work(self, function):
-        """``function``, whose calls tell the others now and then that this rank is at work while they wait.
+    def with_heartbeat(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ``function``, whose calls now and then tell the waiting ranks that this one is busy.
 
-        Such a call raises UNetError where another rank has failed meanwhile.
+        Such a call raises UNetError if another rank has failed meanwhile.
         """
-        def call(*args):
-            if time.monotonic() - self._told > HEARTBEAT:
-                self._check(self._tell(at_work=True))
+        def call(*args: Any) -> Any:
+            if time.monotonic() - self._last_message > HEARTBEAT:
+                self._check(self._exchange(busy=True))
             return function(*args)
         return call if self.size > 1 else function
 
-    def _check(self, rows):
+    def _check(self, rows: np.ndarray) -> None:
         failed = np.flatnonzero(rows[:, FAILED])
         if len(failed):
-            raise OthersGone(f"rank {', '.join(map(str, failed))} has failed, so rank {self.rank} ends too; the log "
-                             f"of that rank says why")
+            raise OtherRankFailed(f"rank {', '.join(map(str, failed))} has failed, so rank {self.rank} ends too; the "
+                                  f"log of that rank says why")

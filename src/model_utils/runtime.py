@@ -1,9 +1,10 @@
-"""What must be settled before and around MindSpore's start: instruction set, device, mode, seeds, ranks."""
+"""What MindSpore needs at its start: instruction set, device, mode, seeds, ranks."""
 import logging
 import os
 from dataclasses import dataclass
 from importlib import metadata
 
+from src.model_utils.config import Config
 from src.model_utils.device_adapter import get_device_id
 from src.model_utils.errors import UNetError
 from src.model_utils.memory import save_memory
@@ -15,34 +16,40 @@ ISA_VARIABLE = "ONEDNN_MAX_CPU_ISA"
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where this process runs: ``device`` is Ascend, GPU or CPU; ``rank`` counts from 0 to ``group_size``-1."""
+    """The device and the rank of this process.
+
+    Attributes:
+        device: Ascend, GPU or CPU.
+        rank: from 0 to ``group_size`` - 1.
+        group_size: number of ranks.
+    """
 
     device: str
     rank: int = 0
     group_size: int = 1
 
 
-def quiet_mindspore():
-    """Keep MindSpore's warnings out of the log, unless the user has chosen a level. Call before its import.
+def quiet_mindspore() -> None:
+    """Keep MindSpore's warnings out of the log, unless the user has chosen a level. Call it before MindSpore's import.
 
-    At its default level every run prints warnings that its user can do nothing about (nn.Adam's own
-    deprecation note, for one), between the lines that matter.
+    At the default level every run prints warnings that the user can do nothing about, such as the deprecation
+    of nn.Adam.
     """
     os.environ.setdefault("GLOG_v", "3")
-    # Its Python part also announces exceptions that it raises anyway, and that end in one line of ours.
+    # MindSpore's Python part also logs exceptions that it raises anyway. They end in one line of our own.
     logging.getLogger(f"ME.mindspore.log.{os.getpid()}").addFilter(lambda record: False)
 
 
-def cap_cpu_instruction_set(version=None, cpuinfo="/proc/cpuinfo"):
-    """Keep convolutions on the CPU off oneDNN's reference kernel.
+def cap_cpu_instruction_set(version: str | None = None, cpuinfo: str = "/proc/cpuinfo") -> None:
+    """Keep oneDNN from using its slow reference kernel for convolutions on the CPU.
 
-    From MindSpore 2.9 on (oneDNN 3.10) a convolution in plain NCHW layout finds no optimised AVX-512 kernel
-    and falls to the reference code, about 130 times slower; told to stop at AVX2, oneDNN takes its matrix
-    kernel instead. oneDNN reads the variable at its first use, so this comes before the first operator.
-    A value that the user has set stays.
+    Since MindSpore 2.9 (oneDNN 3.10) a convolution in plain NCHW layout finds no optimised AVX-512 kernel and
+    uses the reference code, which is about 130 times slower. Limited to AVX2, oneDNN uses its matrix kernel
+    instead. oneDNN reads the variable at its first use, so call this before the first operator. A value that
+    the user has set stays.
 
     Args:
-        version (str): MindSpore version; the installed one when None.
+        version (str): MindSpore version; the installed one if None.
         cpuinfo (str): file that lists the processor's flags.
     """
     version = version or metadata.version("mindspore")
@@ -59,22 +66,19 @@ def cap_cpu_instruction_set(version=None, cpuinfo="/proc/cpuinfo"):
                     ISA_VARIABLE, version)
 
 
-def start(config):
-    """Choose the device, the mode and the seeds, and join the other ranks.
+def start_runtime(config: Config) -> Runtime:
+    """Set the device, the mode and the seed, and join the other ranks.
 
     Args:
-        config (Config): device_target, device_id, context_mode, seed and run_distribute count.
-
-    Returns:
-        Runtime.
+        config (Config): uses device_target, device_id, context_mode, seed, run_distribute and enable_modelarts.
 
     Raises:
-        UNetError: this MindSpore does not offer the device, or there is no launcher to join.
+        UNetError: this MindSpore does not support the device, or no launcher started this process as a rank.
     """
     import mindspore as ms
 
     device = _choose_device(config.device_target)
-    # MindSpore refuses to be told once it runs, even what it does already: a notebook may be on the CPU by default.
+    # Once MindSpore runs, set_device is refused, even for the same device. A notebook may already run on the CPU.
     if not device == ms.get_context("device_target") == "CPU":
         _set_device(device, config.device_id if config.device_id >= 0 else
                     get_device_id(config.enable_modelarts))
@@ -86,7 +90,7 @@ def start(config):
     return Runtime(device, rank, group_size)
 
 
-def _set_device(device, device_id):
+def _set_device(device: str, device_id: int) -> None:
     import mindspore as ms
 
     try:
@@ -95,35 +99,35 @@ def _set_device(device, device_id):
         raise UNetError(f"device_target {device}, device_id {device_id}: {first_line(error)}") from None
 
 
-def _choose_device(target):
+def _choose_device(target: str) -> str:
     from mindspore import hal
 
-    offered = [name for name in ("Ascend", "GPU", "CPU") if name == "CPU" or hal.is_available(name)]
+    supported = [name for name in ("Ascend", "GPU", "CPU") if name == "CPU" or hal.is_available(name)]
     if target == "auto":
-        return offered[0]
-    if target not in offered:
-        raise UNetError(f"device_target {target}: this MindSpore offers {' and '.join(offered)} alone; "
-                        f"use --device_target={offered[0]}, or install MindSpore for {target} and its driver")
+        return supported[0]
+    if target not in supported:
+        raise UNetError(f"device_target {target}: this MindSpore supports only {' and '.join(supported)}; "
+                        f"use --device_target={supported[0]}, or install MindSpore for {target} and its driver")
     return target
 
 
-def _join_ranks():
+def _join_ranks() -> tuple[int, int]:
     import mindspore as ms
     from mindspore.communication import get_group_size, get_rank, init
 
     try:
         init()
     except (RuntimeError, ValueError) as error:
-        raise UNetError(f"run_distribute: the ranks cannot be joined; start through msrun, mpirun or the scripts "
-                        f"folder's launchers ({first_line(error)})") from None
+        raise UNetError(f"run_distribute: cannot join the other ranks; start with msrun, mpirun or a launcher in "
+                        f"scripts/ ({first_line(error)})") from None
     group_size = get_group_size()
-    # The mean over ranks, so that the learning rate means the same on one device and on eight.
+    # The mean of the gradients over the ranks, so that a learning rate means the same on one device and on eight.
     ms.set_auto_parallel_context(parallel_mode=ms.ParallelMode.DATA_PARALLEL, device_num=group_size,
                                  gradients_mean=True)
     return get_rank(), group_size
 
 
-def first_line(error):
-    """First line of an exception's text; MindSpore's go on with stacks for its own developers."""
+def first_line(error: BaseException) -> str:
+    """Return the first line of an exception's text. MindSpore appends stacks for its own developers."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__

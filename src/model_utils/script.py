@@ -3,8 +3,9 @@ import logging
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 
-from src.model_utils.config import parse_options
+from src.model_utils.config import Config, parse_options
 from src.model_utils.errors import UNetError
 from src.model_utils.moxing_adapter import on_modelarts
 from src.model_utils.runtime import quiet_mindspore
@@ -12,16 +13,21 @@ from src.model_utils.runtime import quiet_mindspore
 USAGE_STATUS = 2
 
 
-def run_script(main, description, argv=None):
+def run_script(main: Callable[[Config], int | None], description: str, argv: list[str] | None = None) -> int:
     """Read the options, call ``main(config)``, and turn its errors into one line and an exit status.
 
+    Args:
+        main (callable): takes the Config, returns an exit status or None.
+        description (str): first line of ``--help``.
+        argv (list[str]): arguments; those of the command line if None.
+
     Returns:
-        int: what ``main`` returns, or 0, or 2 for wrong usage or bad input, or 1 for an error of the program.
+        int: what ``main`` returns, or 0; 2 for wrong usage or bad input; 1 for an error in the program.
     """
     argv = sys.argv[1:] if argv is None else argv
     debug = "--debug" in argv
 
-    def work():
+    def work() -> int | None:
         nonlocal debug
         config = parse_options(argv, description)
         debug = config.debug
@@ -32,11 +38,11 @@ def run_script(main, description, argv=None):
     return guarded(work, lambda: debug)
 
 
-def guarded(work, debug=lambda: False):
-    """Call ``work()`` and turn its errors into one line on standard error, below the traceback if ``debug()``.
+def guarded(work: Callable[[], int | None], debug: Callable[[], bool] = lambda: False) -> int:
+    """Call ``work()`` and turn its errors into one line on standard error, after the traceback if ``debug()``.
 
     Returns:
-        int: what ``work`` returns, or 0, or 2 for wrong usage or bad input, or 1 for an error of the program.
+        int: what ``work`` returns, or 0; 2 for wrong usage or bad input; 1 for an error in the program.
     """
     try:
         return work() or 0
@@ -44,14 +50,14 @@ def guarded(work, debug=lambda: False):
         return _fail(f"error: {error}", USAGE_STATUS, debug)
     except KeyboardInterrupt:
         return _fail("interrupted", 128 + signal.SIGINT, debug)
-    except Exception as error:   # the last stop before the interpreter's own traceback
-        # MindSpore's texts begin with a ruled line.
+    except Exception as error:   # otherwise the interpreter would print a traceback
+        # MindSpore's messages begin with a line of dashes.
         text = [line for line in str(error).splitlines() if line.strip(" -")]
         return _fail(f"error: {type(error).__name__}: {text[0] if text else ''} (a fault of the program; --debug shows "
                      f"the traceback)", 1, debug)
 
 
-def _fail(message, status, debug):
+def _fail(message: str, status: int, debug: Callable[[], bool]) -> int:
     if debug():
         traceback.print_exc()
     sys.stdout.flush()
@@ -59,20 +65,20 @@ def _fail(message, status, debug):
     return status
 
 
-class AboveLiveLine(logging.StreamHandler):
-    """Writes each line above the live line that tqdm may have on the terminal."""
+class AboveProgressBar(logging.StreamHandler):
+    """Writes each line above the progress bar that tqdm may show on the terminal."""
 
-    def emit(self, record):
+    def emit(self, record: logging.LogRecord) -> None:
         from tqdm import tqdm
 
         tqdm.write(self.format(record), file=self.stream)
 
 
-def log_to_stdout():
-    """The log lines that users grep for are bare text on standard output, one by one as they come."""
+def log_to_stdout() -> None:
+    """Write the log as bare text to standard output, one line as soon as it comes: users search it for these lines."""
     logger = logging.getLogger("unet")
     if not logger.handlers:
-        handler = (AboveLiveLine if sys.stdout.isatty() else logging.StreamHandler)(sys.stdout)
+        handler = (AboveProgressBar if sys.stdout.isatty() else logging.StreamHandler)(sys.stdout)
         handler.setFormatter(logging.Formatter("%(message)s"))
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)

@@ -16,7 +16,7 @@ import mindspore as ms
 import numpy as np
 from mindspore.train.checkpoint_pb2 import Checkpoint
 
-from src.model_utils.errors import UNetError, some
+from src.model_utils.errors import UNetError, first_few
 from src.model_utils.files import replacing
 from src.model_utils.runtime import first_line
 from src.training.checkpoint_files import BEST, age, by_age, name_prefix
@@ -160,7 +160,7 @@ def _check_records(data):
 
 
 def _count(names, words):
-    return f"{len(names)} {words} ({some(names)})"
+    return f"{len(names)} {words} ({first_few(names)})"
 
 
 def _own(cell):

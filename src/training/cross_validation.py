@@ -6,10 +6,10 @@ from pathlib import Path
 from src.data.folds import create_folds
 from src.data.splits import read_splits, write_splits
 from src.model_utils.config import PROJECT_ROOT, load_schema, options_to_resume_with, read_yaml
-from src.model_utils.errors import UNetError, some
+from src.model_utils.errors import UNetError, first_few
 from src.model_utils.files import CONFIG_YAML, FOLDS_JSON, FOLDS_MD, METRICS_JSON, SPLITS_JSON, remove_leftovers
 from src.model_utils.lock import FolderLock
-from src.model_utils.signals import Relay
+from src.model_utils.signals import ChildProcess
 from src.training.checkpoint_files import checkpoint_folder, final_checkpoint
 from src.training.fold_results import NOTES, fold_folder, read_result, read_results, table, write_results
 
@@ -34,14 +34,14 @@ def run_folds(config):
         remove_leftovers(output)
         works = [_Work(config, fold, len(folds)) for fold in folds]
         results = _finished(output, works)
-        with Relay() as relay:
+        with ChildProcess() as child:
             for work in works:
                 number = work.fold.number
                 logger.info("============== Fold %d of %d ==============", number, len(folds))
                 if number in results:
                     logger.info("finished before: %s", work.folder)
                     continue
-                status = work.run(relay)
+                status = work.run(child)
                 if status:
                     logger.info("fold %d of %d ended with status %d; the same command goes on there", number,
                                 len(folds), status)
@@ -108,8 +108,8 @@ class _Work:
             changed = [f"{name} {begun[name]} and not {now[name]}" for name in options_to_resume_with()
                        if name != "splits" and begun.get(name, now[name]) != now[name]]
             if changed:
-                raise UNetError(f"{self.folder / CONFIG_YAML}: this fold was begun with {some(changed)}; give the same "
-                                f"options to go on, or another --output_path")
+                raise UNetError(f"{self.folder / CONFIG_YAML}: this fold was begun with {first_few(changed)}; give the "
+                                f"same options to go on, or another --output_path")
         if (self.folder / SPLITS_JSON).is_file():
             train, validation = read_splits(self.folder / SPLITS_JSON)
             if set(train) != set(self.fold.train) or set(validation) != set(self.fold.validation):
@@ -117,16 +117,16 @@ class _Work:
                                 f"{self.config.data_path} gives now; give the same data to go on, or another "
                                 f"--output_path")
 
-    def run(self, relay):
+    def run(self, child):
         """Train, or go on training, and evaluate; returns the exit status of what failed, or 0."""
         logger.info("%d images train, %d validate: %s", len(self.fold.train), len(self.fold.validation),
-                    some(self.fold.validation, 6))
+                    first_few(self.fold.validation, 6))
         config_path = f"--config_path={self.folder / CONFIG_YAML}"
         going_on = ["--transfer_training=False", "--resume=True", "--resume_ckpt=auto"] if self.checkpoint else []
         self.config.save(self.folder / CONFIG_YAML)
         write_splits(self.folder / SPLITS_JSON, self.fold.train, self.fold.validation)
-        return (relay.run([sys.executable, str(PROJECT_ROOT / "train.py"), config_path, *going_on])
-                or relay.run([sys.executable, str(PROJECT_ROOT / "eval.py"), config_path, "--report=True",
+        return (child.run([sys.executable, str(PROJECT_ROOT / "train.py"), config_path, *going_on])
+                or child.run([sys.executable, str(PROJECT_ROOT / "eval.py"), config_path, "--report=True",
                               f"--checkpoint_file_path={self.checkpoint}"]))
 
     def result(self):

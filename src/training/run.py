@@ -15,12 +15,13 @@ from src.data.pipeline import training_pipeline
 from src.data.samples import create_samples, entries
 from src.data.schedule import make_schedule
 from src.data.splits import write_splits
-from src.model_utils import memory, runtime
+from src.model_utils import memory
 from src.model_utils.config import options_to_resume_with
-from src.model_utils.errors import UNetError, some
+from src.model_utils.errors import UNetError, first_few
 from src.model_utils.files import CONFIG_YAML, DATASET_JSON, SPLITS_JSON, remove_leftovers
 from src.model_utils.lock import FolderLock
 from src.model_utils.ranks import Ranks
+from src.model_utils.runtime import start_runtime
 from src.networks.registry import NetworkSpec, build_network, check_sizes
 from src.report.history import History
 from src.training import checkpoint
@@ -59,36 +60,36 @@ def train(config, interrupted=lambda: False):
     if config.resume and config.transfer_training:
         raise UNetError("resume and transfer_training are both True; resume continues a run, transfer_training starts "
                         "a new one from its weights")
-    place = runtime.start(config)
-    ranks = Ranks(place.rank, place.group_size)
+    runtime = start_runtime(config)
+    ranks = Ranks(runtime.rank, runtime.group_size)
     with ExitStack() as held:
-        with ranks.reporting():
-            network, trainer, samples, validation = build(config, place, ranks)
-            if place.rank == 0:
+        with ranks.reporting_failure():
+            network, trainer, samples, validation = build(config, runtime, ranks)
+            if runtime.rank == 0:
                 held.enter_context(FolderLock(config.output_path))
             start_from_checkpoint(config, network, trainer)
-            if trainer.folder == checkpoint_folder(config, place.rank):
+            if trainer.folder == checkpoint_folder(config, runtime.rank):
                 remove_leftovers(trainer.folder)
-            if place.rank == 0:
+            if runtime.rank == 0:
                 fill_output_folder(config, samples, validation)
         check_same_step(trainer)
         held.callback(trainer.close)
-        return run(config, trainer, samples, place, interrupted)
+        return run(config, trainer, samples, runtime, interrupted)
 
 
-def build(config, place, ranks):
+def build(config, runtime, ranks):
     """Everything that a run needs: (network, Trainer, TrainingSamples, ValidationSamples)."""
     samples, validation = create_samples(config)
-    schedule = make_schedule(config, len(samples), place.group_size)
+    schedule = make_schedule(config, len(samples), runtime.group_size)
     check_sizes(config.model_name, samples.image_shape[1:], samples.label_shape[1:], config.image_size)
     if config.run_eval and len(validation) == 0:
         raise UNetError("run_eval is True, but there is no validation image; lower split, or put images into val/")
-    amp_level = resolve_amp_level(config.amp_level, place.device)
-    network = build_network(NetworkSpec.from_config(config), choose_backend(config, place.device, amp_level))
+    amp_level = resolve_amp_level(config.amp_level, runtime.device)
+    network = build_network(NetworkSpec.from_config(config), choose_backend(config, runtime.device, amp_level))
     loss = build_loss(config, samples.class_counts)
     train_network = build_train_network(config, network, loss, schedule.total_steps, amp_level)
-    folder = checkpoint_folder(config, 0 if config.is_save_on_master else place.rank)
-    callbacks = build_callbacks(config, network, samples, validation, place, folder, schedule)
+    folder = checkpoint_folder(config, 0 if config.is_save_on_master else runtime.rank)
+    callbacks = build_callbacks(config, network, samples, validation, runtime, folder, schedule)
     return (network, Trainer(train_network, schedule, callbacks, describe(config, schedule, samples.scale()), folder,
                              ranks), samples, validation)
 
@@ -108,7 +109,8 @@ def check_same_step(trainer):
     """Raise UNetError unless all ranks go on behind the same step: servers may not share their checkpoints."""
     steps = trainer.ranks.values(trainer.step)
     if len(set(steps)) > 1:
-        raise UNetError(f"the ranks would go on behind different steps: {some([f'{step:.0f}' for step in steps], 16)}; "
+        found = first_few([f"{step:.0f}" for step in steps], 16)
+        raise UNetError(f"the ranks would resume after different steps: {found}; "
                         f"give all of them the same checkpoint with --resume_ckpt, or output_path on a shared disk")
 
 
@@ -141,10 +143,10 @@ def start_from_checkpoint(config, network, trainer):
         trainer.restore(checkpoint.resume(trainer.train_network, network, path))
 
 
-def run(config, trainer, samples, place, interrupted):
+def run(config, trainer, samples, runtime, interrupted):
     """Run the steps that are left, with the lines that users know around them."""
     schedule = trainer.schedule
-    logger.info("%s on %s: %d training images, %d steps of %d images in %d epochs", config.model_name, place.device,
+    logger.info("%s on %s: %d training images, %d steps of %d images in %d epochs", config.model_name, runtime.device,
                 len(samples), schedule.total_steps, schedule.images_per_step, schedule.epochs)
     trainer.begin()
     if trainer.over:
@@ -154,7 +156,7 @@ def run(config, trainer, samples, place, interrupted):
         return trainer
     if trainer.step:
         logger.info("continuing behind step %d, epoch %d", trainer.step, trainer.epoch_and_step[0])
-    batches = training_pipeline(samples, schedule, place.rank, trainer.step,
+    batches = training_pipeline(samples, schedule, runtime.rank, trainer.step,
                                 num_parallel_workers=config.num_parallel_workers)
     if config.context_mode == "graph":
         compile_step(trainer.train_network, *(Tensor(np.zeros((schedule.batch_size, *shape), np.float32))
@@ -208,28 +210,28 @@ def compile_step(train_network, images, labels):
     started = time.perf_counter()
     train_network.set_train()
     train_network.compile(images, labels)
-    memory.give_back()
+    memory.release_free_memory()
     logger.info("training graph compiled in %.1f s", time.perf_counter() - started)
 
 
-def build_callbacks(config, network, samples, validation, place, folder, schedule):
+def build_callbacks(config, network, samples, validation, runtime, folder, schedule):
     """What happens beside the steps, in this order: log, evaluate, record, save."""
     if config.early_stop_patience and not config.run_eval:
         raise UNetError("early_stop_patience counts evaluations, and run_eval is False; set run_eval to True")
-    is_live = place.rank == 0 and on_terminal()
+    is_live = runtime.rank == 0 and on_terminal()
     callbacks = [StepLossTimeMonitor(0 if is_live else config.log_interval), EpochLossTimeMonitor()]
-    if place.rank == 0 and config.run_eval:
+    if runtime.rank == 0 and config.run_eval:
         train_samples = samples.as_validation(validation.keep_label_size) if config.eval_train else None
         callbacks.append(EvalCallBack(config, network, validation, folder, train_samples))
-    if place.rank == 0:
-        callbacks += build_records(config, place.device, schedule)
+    if runtime.rank == 0:
+        callbacks += build_records(config, runtime.device, schedule)
     if is_live:
         callbacks.append(LiveLine(schedule.images_per_step))
-    if place.rank == 0 or not config.is_save_on_master:
+    if runtime.rank == 0 or not config.is_save_on_master:
         callbacks.append(CheckpointSaver(folder, config.model_name, config.save_checkpoint_steps,
                                          config.keep_checkpoint_max))
     if config.enable_profiling:
-        callbacks.append(StepProfiler(Path(config.output_path) / "profile" / f"rank_{place.rank}", place.device))
+        callbacks.append(StepProfiler(Path(config.output_path) / "profile" / f"rank_{runtime.rank}", runtime.device))
     return callbacks
 
 

@@ -77,13 +77,13 @@ class Trainer:
 
     def begin(self):
         """Do what comes before the first step, on all ranks."""
-        with self.ranks.reporting():
+        with self.ranks.reporting_failure():
             self._notify("on_train_begin", self)
         self._agree_on_early_end()
 
     def _agree_on_early_end(self):
         """Rank 0 evaluates, and so knows alone that the run ends."""
-        self.ends_early = self.ranks.agree(stop=self.ends_early)
+        self.ends_early = self.ranks.synchronize(stop=self.ends_early)
 
     def close(self):
         """Let go of what the callbacks hold."""
@@ -100,20 +100,20 @@ class Trainer:
         iterator = batches.create_tuple_iterator(num_epochs=1)
         while not self.finished:
             started = time.perf_counter()
-            with self.ranks.reporting():
+            with self.ranks.reporting_failure():
                 images, labels = self._next_batch(iterator)
             self.wait_seconds = time.perf_counter() - started
-            if self.ranks.agree(stop=bool(interrupted()) or self.ends_early):
+            if self.ranks.synchronize(stop=bool(interrupted()) or self.ends_early):
                 break
             started = time.perf_counter()
             # Evaluation in a callback leaves the network in evaluation mode.
             self.train_network.set_train()
-            with self.ranks.together():
+            with self.ranks.collective():
                 loss = float(self.train_network(images, labels).asnumpy())
             self.step_seconds = time.perf_counter() - started
             self.loss = float(self.ranks.values(loss).mean())
             self.step += 1
-            with self.ranks.reporting():
+            with self.ranks.reporting_failure():
                 self._after_step()
         self._agree_on_early_end()
         self.end()
@@ -126,10 +126,10 @@ class Trainer:
 
     def end(self):
         """Do what is left to do at the end of a run, or of its last step; all ranks leave when the last one is done."""
-        with self.ranks.reporting():
+        with self.ranks.reporting_failure():
             if self.step:
                 self._notify("on_train_end", self)
-        self.ranks.agree()
+        self.ranks.synchronize()
 
     def _notify(self, event, *arguments):
         for callback in self.callbacks:

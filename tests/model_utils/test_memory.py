@@ -29,7 +29,7 @@ def test_a_block_of_the_pool_is_reserved_and_hardly_touched():
         pytest.skip("this machine's memory is small, or counted when it is reserved")
     script = ("import mindspore as ms; from src.model_utils import runtime; "
               "from src.model_utils.config import parse_options; "
-              "[runtime.start(parse_options(['--device_target=CPU'], '')) for _ in range(2)]; "
+              "[runtime.start_runtime(parse_options(['--device_target=CPU'], '')) for _ in range(2)]; "
               "(ms.Tensor([1.0]) + 1).asnumpy(); print(open('/proc/self/status').read())")
     lines = run_code(script).splitlines()
     kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.endswith("kB")}

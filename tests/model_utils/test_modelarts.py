@@ -13,7 +13,7 @@ import pytest
 from src.model_utils import device_adapter
 from src.model_utils.errors import UNetError
 from src.model_utils.lock import ServerLock
-from src.model_utils.moxing_adapter import unpack
+from src.model_utils.moxing_adapter import unzip
 from tests.support.data import FIXTURES
 from tests.support.scripts import PROJECT, SCRIPT_ENVIRONMENT, assert_one_line_error, run
 
@@ -269,19 +269,19 @@ def test_archives(tmp_path):
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("a.txt", "a" * 1000)
         file.writestr("d/b.txt", "b")
-    unpack(archive, tmp_path / "d")
+    unzip(archive, tmp_path / "d")
     assert (tmp_path / "d" / "a.txt").read_text() == "a" * 1000 and (tmp_path / "d" / "d" / "b.txt").is_file()
     (tmp_path / "d" / "a.txt").unlink()
-    unpack(archive, tmp_path / "d")     # there already
+    unzip(archive, tmp_path / "d")     # there already
     assert not (tmp_path / "d" / "a.txt").exists()
     content = bytearray(archive.read_bytes())
     content[36:44] = b"\xff" * 8
     for name, data in (("broken", bytes(content)), ("cut", content[:60]), ("empty", b"")):
         (tmp_path / f"{name}.zip").write_bytes(data)
         with pytest.raises(UNetError, match="not a readable zip file"):
-            unpack(tmp_path / f"{name}.zip", tmp_path / name)
+            unzip(tmp_path / f"{name}.zip", tmp_path / name)
     with pytest.raises(UNetError, match="no such archive: .*none.zip"):
-        unpack(tmp_path / "none.zip", tmp_path / "none")
+        unzip(tmp_path / "none.zip", tmp_path / "none")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.zip", "cut.zip", "d", "d.zip", "empty.zip"]
 
 

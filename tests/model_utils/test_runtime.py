@@ -52,12 +52,12 @@ def test_device_that_is_not_there(target):
     if hal.is_available(target):
         pytest.skip(f"this machine has {target}")
     with pytest.raises(UNetError, match=f"device_target {target}.*--device_target="):
-        runtime.start(parse_options([f"--device_target={target}"], ""))
+        runtime.start_runtime(parse_options([f"--device_target={target}"], ""))
 
 
 def test_start_on_the_cpu():
-    place = runtime.start(parse_options(["--device_target=CPU"], ""))
-    assert (place.device, place.rank, place.group_size) == ("CPU", 0, 1)
+    started = runtime.start_runtime(parse_options(["--device_target=CPU"], ""))
+    assert (started.device, started.rank, started.group_size) == ("CPU", 0, 1)
 
 
 def test_device_id_of_the_launcher(monkeypatch):

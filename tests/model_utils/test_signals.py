@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from src.model_utils.signals import SIGNALS, Relay
+from src.model_utils.signals import SIGNALS, ChildProcess
 from tests.support.scripts import PROJECT
 
 # Runs two programs; the first says its number, its session, and whatever signal it gets.
 PARENT = """
 import sys
-from src.model_utils.signals import Relay
-child = '''
+from src.model_utils.signals import ChildProcess
+program = '''
 import os, signal, sys, time
 def say(number, _):
     print("child got", number, flush=True)
@@ -23,9 +23,9 @@ signal.signal(signal.SIGINT, say), signal.signal(signal.SIGTERM, say)
 print(os.getpid(), os.getsid(0) == os.getpid(), flush=True)
 time.sleep(30)
 '''
-with Relay() as relay:
-    status = relay.run([sys.executable, "-c", child])
-    print("first", status, "second", relay.run(["true"]), flush=True)
+with ChildProcess() as child:
+    status = child.run([sys.executable, "-c", program])
+    print("first", status, "second", child.run(["true"]), flush=True)
 """
 
 
@@ -65,6 +65,6 @@ def test_a_killed_process_takes_its_program_along(parent):
 
 def test_status():
     handlers = [signal.getsignal(signum) for signum in SIGNALS]
-    with Relay() as relay:
-        assert [relay.run(["bash", "-c", text]) for text in ("exit 0", "exit 2", "kill -9 $$")] == [0, 2, 137]
+    with ChildProcess() as child:
+        assert [child.run(["bash", "-c", text]) for text in ("exit 0", "exit 2", "kill -9 $$")] == [0, 2, 137]
     assert [signal.getsignal(signum) for signum in SIGNALS] == handlers

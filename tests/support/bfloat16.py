@@ -8,7 +8,7 @@ import mindspore as ms
 import numpy as np
 
 from src.cpu_ops.build import build_library, has_matrix_units
-from src.cpu_ops.layers import FastLayers
+from src.cpu_ops.layers import OneDnnLayers
 from tests.support.operators import convolution, normal, values_and_gradients
 
 # name -> (channels of the input, what makes the layer)
@@ -34,7 +34,7 @@ def main():
     ms.set_context(mode=ms.GRAPH_MODE)
     library = build_library()
     print("units", int(has_matrix_units(library)))
-    both = [FastLayers(library, precision) for precision in ("float32", "bfloat16")]
+    both = [OneDnnLayers(library, precision) for precision in ("float32", "bfloat16")]
     for name, (channels, make) in LAYERS.items():
         differences = [max(np.abs(a - b).max() / np.abs(a).max() for a, b in zip(*(
             values_and_gradients(layers, make, [(2, channels, 13, 18)], draw, draw) for layers in both)))

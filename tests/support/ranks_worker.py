@@ -10,9 +10,10 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 
-from src.model_utils import ranks, runtime
+from src.model_utils import ranks
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
+from src.model_utils.runtime import start_runtime
 from src.training import checkpoint, run, trainer
 from src.training.callbacks.callback import Callback
 
@@ -25,7 +26,7 @@ TINY = ["--image_size=[96,96]", "--repeat=2", "--distribute_epochs=2", "--device
 
 
 class TinyNetwork(ms.nn.Cell):
-    """A convolution in the place of a U-Net, where the network does not matter."""
+    """A convolution instead of a U-Net, where the network does not matter."""
 
     def __init__(self, channels):
         super().__init__()
@@ -77,9 +78,9 @@ def train(argv, at_step=lambda run: None, stop=lambda run: False):
 def main(folder, sample, nuclei, damaged):
     """All runs, in this order on each rank."""
     folder.mkdir(exist_ok=True)
-    place = runtime.start(parse_options(["--device_target=CPU", "--run_distribute=True"], ""))
-    second = place.rank == 1
-    results = {"rank": place.rank, "size": place.group_size}
+    runtime = start_runtime(parse_options(["--device_target=CPU", "--run_distribute=True"], ""))
+    second = runtime.rank == 1
+    results = {"rank": runtime.rank, "size": runtime.group_size}
 
     def tell(name, *argv, data=sample, **options):
         results[name] = train([*argv, "--run_distribute=True", f"--data_path={data}", f"--output_path={folder / name}"],
@@ -93,7 +94,7 @@ def main(folder, sample, nuclei, damaged):
     # One rank alone sees a signal behind its third step.
     both = ["--batch_size=2", "--is_save_on_master=False"]
     tell("stopped", *TINY, *both, stop=lambda run: second and run.step == 3)
-    tell("stopped again", *TINY, *both, "--resume=True", f"--resume_ckpt={newest(folder / 'stopped', place.rank)}")
+    tell("stopped again", *TINY, *both, "--resume=True", f"--resume_ckpt={newest(folder / 'stopped', runtime.rank)}")
     tell("different steps", *TINY, "--batch_size=2", *(["--resume=True", f"--resume_ckpt="
          f"{newest(folder / 'stopped', 1)}"] if second else []))
 
@@ -119,7 +120,7 @@ def main(folder, sample, nuclei, damaged):
     checkpoint.save = full_disk
     tell("full disk", *TINY, "--batch_size=2", "--save_checkpoint_steps=2")
     checkpoint.save = save
-    (folder.parent / f"rank_{place.rank}.json").write_text(json.dumps(results))
+    (folder.parent / f"rank_{runtime.rank}.json").write_text(json.dumps(results))
 
 
 def newest(output, rank):

@@ -83,7 +83,7 @@ def begun(data, tmp_path):
     argv = [*SMALL, f"--data_path={data}", f"--output_path={out}"]
     calls = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("src.training.cross_validation.Relay.run", lambda _, command: calls.append(command) or 9)
+        patch.setattr("src.training.cross_validation.ChildProcess.run", lambda _, command: calls.append(command) or 9)
         assert run_folds(parse_options(argv, "")) == 9
     assert [os.path.basename(word) for word in calls[0][1:]] == ["train.py", "config.yaml"]
     checkpoints = out / "fold_1" / "checkpoint" / "ckpt_0"
@@ -98,7 +98,7 @@ def begun(data, tmp_path):
 def commands(monkeypatch, argv, *statuses):
     """The commands of a run whose processes end with ``statuses``."""
     calls, left = [], iter(statuses)
-    monkeypatch.setattr("src.training.cross_validation.Relay.run",
+    monkeypatch.setattr("src.training.cross_validation.ChildProcess.run",
                         lambda _, command: calls.append(command[1:]) or next(left))
     status = run_folds(parse_options(argv, ""))
     return status, [[os.path.basename(words[0]), *words[1:]] for words in calls]

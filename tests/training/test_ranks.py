@@ -121,8 +121,8 @@ def test_rank_0_that_cannot_save(ranks):
 def test_alone():
     """One rank asks nobody."""
     alone = Ranks()
-    assert alone.agree(stop=True) and not alone.agree()
+    assert alone.synchronize(stop=True) and not alone.synchronize()
     assert alone.values(3.5).tolist() == [3.5]
-    assert alone.at_work(len) is len
-    with pytest.raises(ValueError, match="x"), alone.reporting():
+    assert alone.with_heartbeat(len) is len
+    with pytest.raises(ValueError, match="x"), alone.reporting_failure():
         raise ValueError("x")

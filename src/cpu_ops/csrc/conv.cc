@@ -1,7 +1,7 @@
-// Convolution with stride 1 and transposed convolution with stride = kernel size: on oneDNN, but for the convolutions
-// that winograd.cc is faster at.
+// Convolution with stride 1, and transposed convolution with stride = kernel size. oneDNN computes them, except for the
+// convolutions that winograd.cc computes faster.
 // Activations are NHWC, weights as MindSpore keeps them: (out, in, k, k), transposed (in, out, k, k); all float32.
-// What is multiplied, the factors, is float32 or rounded to bfloat16; the sums of products are float32 in both cases.
+// The factors of products are float32 or rounded to bfloat16; the sums of products are float32 in both cases.
 #include "engine.h"
 #include "winograd.h"
 
@@ -22,13 +22,13 @@ memory::desc flat(int64_t size) { return {{size}, f32, tag::a}; }
 
 memory view(const memory::desc& desc, const Tensor& x) { return memory(desc, unet::engine(), x.data); }
 
-// Geometry of one layer; all that its primitives depend on.
+// Geometry of one layer: everything that its primitives depend on.
 struct Layer {
   memory::desc src, dst;                            // NHWC
   memory::desc plain_weights;                       // as MindSpore keeps them
-  memory::desc src_factor, dst_factor;              // NHWC, in the type that is multiplied
-  memory::desc weights_factor, weights_gradient;    // in the layout that oneDNN likes
-  memory::desc bias;                                // empty without
+  memory::desc src_factor, dst_factor;              // NHWC, in the type of the factors
+  memory::desc weights_factor, weights_gradient;    // in the layout that oneDNN chooses
+  memory::desc bias;                                // empty if there is no bias
   memory::dims stride, pad_before, pad_after;
   std::vector<int64_t> key;
 
@@ -42,7 +42,7 @@ struct Layer {
     if (with_bias) bias = flat(y.shape[3]);
     stride = transposed ? memory::dims{k, k} : memory::dims{1, 1};
     for (int axis : {1, 2}) {
-      // What a same convolution pads; MindSpore puts an odd one behind.
+      // Padding of a same convolution. MindSpore puts the larger half of an odd padding at the end.
       const int64_t pad = transposed ? 0 : y.shape[axis] - x.shape[axis] + k - 1;
       pad_before.push_back(pad / 2);
       pad_after.push_back(pad - pad / 2);
@@ -63,7 +63,7 @@ dnnl::primitive_attr attributes(bool relu) {
   return attr;
 }
 
-// A convolution or transposed convolution, forward, backward to the data, backward to the weights.
+// The primitives of a convolution or transposed convolution: forward, gradient of the data, gradient of the weights.
 template <class Forward, class BackwardData, class BackwardWeights, dnnl::algorithm kAlgorithm>
 struct Kind {
   static typename Forward::primitive_desc forward_desc(const Layer& l, bool relu) {
@@ -87,7 +87,7 @@ struct Kind {
   }
 };
 
-// A primitive with what is needed to run it.
+// A primitive and its descriptor, which says what it needs to run.
 template <class Primitive>
 struct Made {
   typename Primitive::primitive_desc desc;
@@ -102,7 +102,7 @@ Made<Primitive>& made(const Layer& layer, bool relu, const std::function<typenam
   return unet::cached<Made<Primitive>>(key, [&] { return std::make_unique<Made<Primitive>>(desc()); });
 }
 
-// A tensor in the layout and type that a primitive wants.
+// Returns a tensor in the layout and type that a primitive wants.
 memory as(const memory::desc& wanted, const memory::desc& desc, const Tensor& x) {
   memory given = view(desc, x);
   if (desc == wanted) return given;
@@ -157,7 +157,7 @@ void backward_weights(std::vector<Tensor>& t, bool transposed, Type type) {
   }
   const Layer layer(x, dw, dy, false, transposed, type);
   auto& m = made<BackwardWeights>(layer, false, [&] { return K::weights_desc(layer); });
-  // The activations first, as in the other operators: scratch memory is kept by the order in which it is taken.
+  // The activations first, as in the other operators: a block of scratch memory is reused by its place in the order.
   memory src = as(m.desc.src_desc(), layer.src, x), diff_dst = as(m.desc.diff_dst_desc(), layer.dst, dy);
   memory plain = view(layer.plain_weights, dw);
   const bool direct = m.desc.diff_weights_desc() == layer.plain_weights;
@@ -174,7 +174,7 @@ using Deconv = Kind<dnnl::deconvolution_forward, dnnl::deconvolution_backward_da
 
 }  // namespace
 
-// The operators with factors of one type.
+// Defines the operators with factors of one type.
 #define UNET_CONVOLUTIONS(suffix, type)                                                                           \
   UNET_OPERATOR(unet_conv##suffix) { forward<dnnl::convolution_forward, Conv>(t, false, false, type); }           \
   UNET_OPERATOR(unet_conv_relu##suffix) { forward<dnnl::convolution_forward, Conv>(t, false, true, type); }       \

@@ -1,5 +1,5 @@
-// Pooling, concatenation, ReLU's gradient and batch norm on NHWC tensors: plain loops, channels innermost.
-// The compiler makes vector code of a loop over several outputs only if it knows that they do not overlap: __restrict.
+// Pooling, concatenation, the gradient of ReLU and batch norm on NHWC tensors: plain loops, channels innermost.
+// The compiler vectorises a loop with several outputs only if it knows that they do not overlap, hence __restrict.
 #include <cmath>
 #include <cstring>
 
@@ -9,11 +9,11 @@ using unet::Tensor;
 
 namespace {
 
-constexpr int64_t kGrain = 4096;   // elements that are worth a thread's waking
+constexpr int64_t kGrain = 4096;   // fewest elements that are worth waking a thread for
 
 int64_t row_grain(int64_t channels) { return std::max<int64_t>(1, kGrain / channels); }
 
-// Calls body(row of the output, pointer offsets of the four inputs) for 2x2 windows of an NHWC tensor.
+// Calls body(offset of the output, offset of the window's first input, length of a line) for each 2x2 window.
 template <class Body>
 void windows(const Tensor& in, const Tensor& out, const Body& body) {
   const int64_t height = out.shape[1], width = out.shape[2], channels = out.shape[3];
@@ -27,9 +27,9 @@ void windows(const Tensor& in, const Tensor& out, const Body& body) {
   });
 }
 
-// Sums over all rows, channel by channel: body(row, sums) adds a row to `kSums` arrays of channels. Rows are
-// added in float32 in blocks, blocks in float64, in the order of the rows: exact enough, and the same result on
-// any number of threads.
+// Sums over all rows, channel by channel: body(row, sums) adds a row to `kSums` arrays of channels. The rows of a block
+// are added in float32, the blocks in float64, both in order. This is exact enough, and the result is the same on any
+// number of threads.
 template <int kSums, class Body>
 std::vector<double> channel_sums(int64_t rows, int64_t channels, const Body& body) {
   const int64_t block = 256, blocks = (rows + block - 1) / block, width = kSums * channels;
@@ -48,7 +48,7 @@ std::vector<double> channel_sums(int64_t rows, int64_t channels, const Body& bod
   return total;
 }
 
-constexpr float kEpsilon = 1e-5f;   // of nn.BatchNorm2d
+constexpr float kEpsilon = 1e-5f;   // as in nn.BatchNorm2d and layers.py
 
 // Batch norm as x * scale + shift; inverse = 1 / standard deviation.
 struct Affine {
@@ -75,7 +75,7 @@ void affine_relu(const Tensor& x, const float* scale, const float* shift, const 
   });
 }
 
-// dy to where the largest of four stands, the first of equal ones, as MindSpore's pooling takes it; 0 to the others.
+// Writes dy to the gradient of the largest of four inputs (of equal ones the first, as in MindSpore), 0 to the others.
 void to_the_largest(const float* a, const float* b, const float* c, const float* d, const float* dy,
                     float* __restrict da, float* __restrict db, float* __restrict dc, float* __restrict dd,
                     int64_t count) {
@@ -94,7 +94,7 @@ void to_the_largest(const float* a, const float* b, const float* c, const float*
 
 }  // namespace
 
-// x -> y: 2x2 maximum with stride 2.
+// x -> y, the 2x2 maximum with stride 2.
 UNET_OPERATOR(unet_max_pool) {
   const Tensor &x = t[0], &y = t[1];
   const int64_t channels = x.channels();
@@ -117,7 +117,7 @@ UNET_OPERATOR(unet_max_pool_backward) {
   });
 }
 
-// x0, x1, ... -> y: channels side by side; of a larger input, its centre.
+// x0, x1, ... -> y, the channels side by side; of a larger input its centre.
 UNET_OPERATOR(unet_concat) {
   const Tensor& y = t.back();
   const int64_t height = y.shape[1], width = y.shape[2];
@@ -136,8 +136,8 @@ UNET_OPERATOR(unet_concat) {
   });
 }
 
-// dy, and of n inputs three tensors each, as long as it is high, wide and deep, for MindSpore's inference of the shapes
-// alone -> dx0, dx1, ...: 1 + 3n tensors in, n out.
+// dy and, for each of n inputs, three tensors whose lengths are its height, width and channels -> dx0, dx1, ...: 1 + 3n
+// tensors in, n out. The three tensors only serve MindSpore to infer the shapes of dx.
 UNET_OPERATOR(unet_concat_backward) {
   const size_t inputs = (t.size() - 1) / 4;
   const Tensor& dy = t[0];
@@ -172,7 +172,7 @@ UNET_OPERATOR(unet_bias_backward) {
 // y, dy -> dx of y = relu(x).
 UNET_OPERATOR(unet_relu_backward) {
   unet::parallel(t[0].size(), kGrain, [&](int64_t begin, int64_t end) {
-    // Here, as a pointer that a lambda captures loses its __restrict.
+    // Declared inside the lambda, because a captured pointer loses its __restrict.
     const float *__restrict y = t[0].data, *__restrict dy = t[1].data;
     float* __restrict dx = t[2].data;
     for (int64_t i = begin; i < end; ++i) dx[i] = y[i] > 0.f ? dy[i] : 0.f;
@@ -182,11 +182,11 @@ UNET_OPERATOR(unet_relu_backward) {
 // x, scale, shift -> y = relu(x * scale + shift), channel by channel.
 UNET_OPERATOR(unet_affine_relu) { affine_relu(t[0], t[1].data, t[2].data, t[3]); }
 
-// x -> mean, variance: each channel's, the variance biased.
+// x -> mean and biased variance of each channel.
 UNET_OPERATOR(unet_moments) {
   const Tensor &x = t[0], &mean = t[1], &variance = t[2];
   const int64_t channels = x.channels(), rows = x.rows();
-  // Deviations from the first row: the plain sum of squares would cancel where the mean is large.
+  // Sums deviations from the first row: with a large mean, plain sums of squares would lose their digits.
   const float* first = x.data;
   const auto sums = channel_sums<2>(rows, channels, [&](int64_t row, float* __restrict sum) {
     const float* __restrict from = x.data + row * channels;
@@ -209,7 +209,7 @@ UNET_OPERATOR(unet_norm_relu) {
   affine_relu(t[0], affine.scale.data(), affine.shift.data(), t[5]);
 }
 
-// x, gamma, beta, mean, variance, dy -> dx, dgamma, dbeta of relu(batch_norm(x)), where the moments are those of x.
+// x, gamma, beta, mean, variance, dy -> dx, dgamma, dbeta of relu(batch_norm(x)), with mean and variance of x.
 UNET_OPERATOR(unet_norm_relu_backward) {
   const Tensor &x = t[0], &dy = t[5], &dx = t[6];
   const float *gamma = t[1].data, *beta = t[2].data, *mean = t[3].data, *variance = t[4].data;

@@ -20,7 +20,7 @@ int usable_cpus() {
   return static_cast<int>(std::thread::hardware_concurrency());
 }
 
-// Workers that wait for a job, take its parts one by one, and wait again. The caller works too.
+// Its workers wait for a job, take its parts one by one, and wait again. The caller works too.
 class ThreadPool : public dnnl::threadpool_interop::threadpool_iface {
  public:
   explicit ThreadPool(int threads) : threads_(threads) {
@@ -103,8 +103,8 @@ ThreadPool& pool() {
   return *instance;
 }
 
-// Blocks handed out by scratch() since the operator began. A block that an operator asked for is there for
-// the same place in the next one; it is replaced by a larger one when it does not do.
+// Blocks that scratch() hands out, in order. The n-th block of one operator is reused as the n-th block of the next. If
+// it is too small, a larger one replaces it.
 struct Scratch {
   struct Block {
     void* data = nullptr;
@@ -139,7 +139,7 @@ Scratch& scratch_blocks() {
 int threads() { return pool().get_num_threads(); }
 
 void parallel(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
-  // The parts depend on the size alone, so that results do not depend on the number of threads.
+  // The parts depend only on the size, so that results do not depend on the number of threads.
   const int64_t most_parts = 256;
   const int64_t parts = std::max<int64_t>(1, std::min(most_parts, count / std::max<int64_t>(grain, 1)));
   pool().parallel_for(static_cast<int>(parts), [&](int part, int of) {
@@ -187,8 +187,8 @@ int run(const char* name, Operator op, int count, void** params, int* ndims, int
 
 }  // namespace unet
 
-// Whether the processor has units for products of bfloat16 numbers, and oneDNN may use them. Without, such products
-// take longer than those of float32 numbers.
+// Whether the processor has units for products of bfloat16 numbers, and oneDNN may use them. Without such units, these
+// products take longer than those of float32 numbers.
 extern "C" int unet_has_matrix_units() {
   const auto found = static_cast<int>(dnnl::get_effective_cpu_isa());
   const auto wanted = static_cast<int>(dnnl::cpu_isa::avx512_core_amx);

@@ -1,11 +1,11 @@
-// Upsampling by 2 on NHWC tensors, bilinear (pixel centres on pixel centres, as ops.interpolate) and nearest.
+// Upsampling by 2 on NHWC tensors, nearest and bilinear (aligned by pixel centres, as in ops.interpolate).
 #include "engine.h"
 
 using unet::Tensor;
 
 namespace {
 
-// Where one of the 2 * size results lies: between two of the inputs, and the weight of the second.
+// The two inputs between which one of the 2 * size results lies, and the weight of the second.
 struct Tap {
   int64_t low, high;
   float weight;
@@ -46,7 +46,7 @@ void forward(const Tensor& x, const Tensor& y, Rule rule) {
   });
 }
 
-// Each input gathers from the results that it adds to, so that no two threads write to one place.
+// Each input gathers from the results that it contributes to, so that no two threads write to the same place.
 void backward(const Tensor& dy, const Tensor& dx, Rule rule) {
   const int64_t height = dx.shape[1], width = dx.shape[2], channels = dx.shape[3];
   unet::parallel(dx.shape[0] * height, 1, [&](int64_t begin, int64_t end) {

@@ -1,8 +1,8 @@
 // Winograd's F(4x4, 3x3): a tile of 4x4 results takes 36 multiplications a pair of channels instead of 144.
 //
-// The tile's 6x6 inputs are transformed, V = B' d B, the filter too, U = G g G'; for each of the 36 points the channels
-// are multiplied and added up, M = V U, a matrix product; and Y = A' M A. (A. Lavin and S. Gray, "Fast algorithms for
-// convolutional neural networks", CVPR 2016.) The gradient of the weights: winograd_gradient.cc.
+// The 6x6 inputs of a tile are transformed, V = B' d B, and so is the filter, U = G g G'. For each of the 36 points a
+// matrix product multiplies and sums the channels, M = V U. The results are Y = A' M A. (A. Lavin and S. Gray, "Fast
+// algorithms for convolutional neural networks", CVPR 2016.) The gradient of the weights is in winograd_gradient.cc.
 #include "winograd.h"
 
 #include <atomic>
@@ -13,14 +13,14 @@
 namespace unet::winograd {
 namespace {
 
-// Filters: the nine numbers of one stand at out * out_step + in * in_step; turned by 180 degrees for the gradient.
+// Filters. The nine numbers of one start at out * out_step + in * in_step; the gradient turns them by 180 degrees.
 struct Weights {
   const float* data;
   int64_t ins, in_step, out_step;
   bool turned;
 };
 
-// The transformed filters of some outputs: for each point and each panel of outputs, inputs x kPanel.
+// The transformed filters of some outputs: for each point and each panel of outputs a matrix of inputs x kPanel.
 struct Filters {
   int64_t ins, outs, panels, step;
   float* data;
@@ -50,7 +50,7 @@ struct Filters {
   float* panel(int point, int64_t index) const { return data + point * step + index * ins * kPanel; }
 };
 
-// How threads share the tiles of y, and the memory that each of them needs.
+// How the threads share the tiles of y, and how much memory each of them needs.
 struct Blocks {
   Grid grid;
   int64_t tiles, count, workers;
@@ -62,7 +62,8 @@ struct Blocks {
   int64_t own(int64_t ins, int64_t outs) const { return Points::size(tiles, ins) + Points::size(tiles, outs) + outs; }
 };
 
-// The channels of y that `filters` make, from `first_out` on. `work`: what the threads need, and a row of zeros.
+// Computes the channels of y that belong to `filters`, from `first_out` on. `work` is memory for the threads and for a
+// row of zeros.
 void convolve(const Tensor& x, const Filters& filters, int64_t first_out, int64_t pad, const float* bias, bool relu,
               const Tensor& y, const Blocks& blocks, float* work) {
   const int64_t ins = filters.ins, outs = filters.outs, tiles = blocks.tiles, own = blocks.own(ins, outs);
@@ -72,7 +73,7 @@ void convolve(const Tensor& x, const Filters& filters, int64_t first_out, int64_
   std::atomic<int64_t> next{0};
   parallel(blocks.workers, 1, [&](int64_t worker, int64_t) {
     const Points v(work + worker * own, tiles, ins), m(v.data + Points::size(tiles, ins), tiles, outs);
-    // For the pixels of a tile that y does not have: from the channel `first_out` of it on is memory of our own.
+    // Target for the pixels of a tile that are outside y. From its channel `first_out` on it is this thread's memory.
     float* nowhere = m.data + Points::size(tiles, outs) - first_out;
     for (int64_t block; (block = next.fetch_add(1)) < blocks.count;) {
       const int64_t first = block * tiles, rows = round_up(std::min(tiles, grid.count - first), kRows);

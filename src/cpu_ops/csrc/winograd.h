@@ -1,11 +1,11 @@
-// 3x3 convolution with stride 1 in a quarter of the multiplications.
+// 3x3 convolution with stride 1, in a quarter of the multiplications.
 #pragma once
 
 #include "engine.h"
 
 namespace unet::winograd {
 
-// Whether this is the faster way for weights w, with results (or, for the gradient of the data, dx) of the size of y.
+// Whether this is faster than oneDNN for weights w and results (or, for the gradient of the data, dx) of the size of y.
 bool pays(const Tensor& w, const Tensor& y);
 
 // x, w[, bias] -> y; `bias` may be null.

@@ -1,4 +1,4 @@
-// The gradient of the weights: Winograd's algorithm of winograd.cc with each of its steps transposed.
+// The gradient of the weights: the algorithm of winograd.cc with each of its steps transposed.
 #include <atomic>
 #include <cstring>
 
@@ -8,10 +8,10 @@
 namespace unet::winograd {
 namespace {
 
-constexpr int64_t kMostSums = 2 << 20;   // numbers, of all parts of the sums where there are several: 8 MB
+constexpr int64_t kMostSums = 2 << 20;   // most numbers in all parts of the sums, if there are several: 8 MB
 
-// For each point inputs x some outputs, summed over the tiles; in several parts, for as many threads. How many parts
-// depends on the shape alone, and so does the result.
+// For each point a matrix of inputs x some outputs, summed over the tiles, in several parts for several threads. The
+// number of parts, and so the result, depends only on the shape.
 struct Sums {
   int64_t ins, outs, wide, point, size, parts;
   float* data;
@@ -21,7 +21,7 @@ struct Sums {
         size(kPoints * point), parts(std::max<int64_t>(1, std::min({kMostSums / size, int64_t{8}, most_parts}))),
         data(static_cast<float*>(scratch(sizeof(float) * parts * size))) {}
 
-  // Set (or with kAdd: increase) a part's sums over some tiles, for `channels` inputs from `first` on.
+  // Sets (with kAdd: increases) the sums of a part over some tiles, for `channels` inputs from `first` on.
   template <bool kAdd>
   void add(const Points& v, const Points& m, int64_t part, int64_t first, int64_t channels, int64_t tiles) {
     for (int p = 0; p < kPoints; ++p) {
@@ -34,7 +34,7 @@ struct Sums {
     }
   }
 
-  // To the gradient (all outputs, ins, 3, 3) of the weights, `channels` outputs from `first` on.
+  // Writes the gradient of the weights, (all outputs, ins, 3, 3), for `channels` outputs from `first` on.
   void write(const Tensor& dw, int64_t first, int64_t channels) const {
     parallel(channels / kLanes, 1, [&](int64_t begin, int64_t end) {
       for (int64_t out = begin * kLanes; out < end * kLanes; out += kLanes) {
@@ -62,10 +62,10 @@ void backward_weights(const Tensor& x, const Tensor& dy, const Tensor& dw) {
   const Grid grid(dy);
   const int64_t ins = x.channels(), outs = dy.channels(), zero_count = std::max(ins, outs);
   const int64_t pad = (dy.shape[1] - x.shape[1] + 2) / 2;
-  const int64_t most = ins + outs < 256 ? kTiles : 2 * kTiles;   // tiles at once: the sums are touched once for each
+  const int64_t most = ins + outs < 256 ? kTiles : 2 * kTiles;   // tiles at once, each time with all sums
   const int64_t outs_at_once = at_once(ins, outs);
   Sums sums(ins, outs_at_once, grid.count / most);
-  // Where the parts do not occupy all threads, these share the input channels too.
+  // If there are fewer parts than threads, the threads share the input channels too.
   const int64_t wanted = (2 * threads() + sums.parts - 1) / sums.parts;
   const int64_t group_size = round_up((ins + wanted - 1) / wanted, kLanes);
   const int64_t groups = (ins + group_size - 1) / group_size;

@@ -8,14 +8,14 @@
 
 namespace unet::winograd {
 
-constexpr int kPanel = 2 * kLanes;   // columns of a product that are made at once, for kRows rows
-constexpr int64_t kTiles = 32;       // that a thread takes at once: their points stay in its cache
-constexpr int64_t kMostFilters = 4 << 20;   // numbers, of filters that are transformed at once: 16 MB
+constexpr int kPanel = 2 * kLanes;   // columns of a product that are computed at once, for kRows rows
+constexpr int64_t kTiles = 32;       // tiles that a thread takes at once: their points stay in its cache
+constexpr int64_t kMostFilters = 4 << 20;   // most numbers of filters that are transformed at once: 16 MB
 
 inline int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
-// How many of the outputs are taken at once, so that their transformed filters, or the sums of the filters' gradients,
-// hardly exceed kMostFilters. Groups are as even as panels allow.
+// How many outputs are computed at once, so that their transformed filters, or the sums of the filters' gradients,
+// hardly exceed kMostFilters. The groups are as equal as panels allow.
 inline int64_t at_once(int64_t ins, int64_t outs) {
   const int64_t groups = (kPoints * ins * outs + kMostFilters - 1) / kMostFilters;
   return std::min(outs, round_up((outs + groups - 1) / groups, kPanel));
@@ -29,8 +29,8 @@ struct Grid {
       : down((y.shape[1] + kTile - 1) / kTile), across((y.shape[2] + kTile - 1) / kTile),
         count(y.shape[0] * down * across) {}
 
-  // Where the kSize x kSize pixels lie that belong to a tile, `pad` above and to the left of its results; `outside`
-  // for those that the image does not have.
+  // Sets `at` to the kSize x kSize pixels of a tile, which begin `pad` above and to the left of its results. Pixels
+  // outside the image are `outside`.
   template <int kSize>
   void pixels(const Tensor& image, int64_t tile, int64_t pad, float* outside, float* (&at)[kSize][kSize]) const {
     const int64_t height = image.shape[1], width = image.shape[2];
@@ -46,8 +46,8 @@ struct Grid {
   }
 };
 
-// For each point a matrix of tiles x channels. Rows and points are a few numbers apart from powers of two, where they
-// would push each other out of the cache.
+// For each point a matrix of tiles x channels. The strides of rows and points are no powers of two, so that they do not
+// push each other out of the cache.
 struct Points {
   float* data;
   int64_t row, point;
@@ -59,7 +59,7 @@ struct Points {
       : data(at), row(row_of(channels)), point(tiles * row + kLanes) {}
 };
 
-// Row `index` of all points from the pixels of a tile, their `channels` from the channel `first` on.
+// Computes row `index` of all points from the pixels of a tile, `channels` of them from the channel `first` on.
 template <class Map>
 void into(float* const (&at)[Map::kIn][Map::kIn], int64_t first, int64_t channels, const Points& points,
           int64_t index) {
@@ -74,7 +74,7 @@ void into(float* const (&at)[Map::kIn][Map::kIn], int64_t first, int64_t channel
   }
 }
 
-// out(r, 0 .. kPanel) = or += the sum over k of a(r, k) * b(k, 0 .. kPanel), for kRows rows.
+// out(r, 0 .. kPanel) = (with kAdd: +=) the sum over k of a(r, k) * b(k, 0 .. kPanel), for kRows rows.
 template <bool kAdd>
 [[gnu::always_inline]] inline void product(const float* a, int64_t a_row, int64_t a_depth, const float* b,
                                            int64_t b_depth, int64_t depth, float* out, int64_t out_row) {

@@ -1,7 +1,7 @@
 // The transforms of Winograd's F(4x4, 3x3), kLanes channels at a time.
 //
-// The points are 0, +-a, +-b and infinity with a * a = 1 / 2 and b * b = 2, which cost fewer digits than the usual 0,
-// +-1 and +-2. Each transform is written along one axis; the names of the matrices are those of Lavin and Gray 2016.
+// The points are 0, +-a, +-b and infinity with a * a = 1 / 2 and b * b = 2. They lose fewer digits than the usual
+// 0, +-1 and +-2. Each transform is written for one axis; the names of the matrices are those of Lavin and Gray 2016.
 #pragma once
 
 namespace unet::winograd {
@@ -84,7 +84,7 @@ struct FilterGradient {   // G': the gradients of 6 points -> of 3 weights
   }
 };
 
-// The transform along one axis, and the axes exchanged: twice is both.
+// Transforms along one axis and exchanges the axes. Applied twice, it transforms along both.
 template <class Map, int kCount>
 inline void along(const Vec (&in)[kCount][Map::kIn], Vec (&out)[Map::kOut][kCount]) {
   for (int i = 0; i < kCount; ++i) {

@@ -12,7 +12,7 @@ import numpy as np
 from src.data.folders import IMAGE_FILE, MASK_FILE
 from src.data.image_mask_pairs import open_image, read_pixels, to_channels
 from src.data.preparation.task_pool import Task
-from src.model_utils.errors import UNetError, some
+from src.model_utils.errors import UNetError, first_few
 from src.model_utils.files import write_atomically
 
 CLASSES_FILE = "classes.json"
@@ -102,7 +102,7 @@ def _class_numbers(path: str, categories: dict, classes: list[str]) -> dict:
                         f"first")
     if len(places) < len(classes):
         twice = [name for number, name in enumerate(classes) if places[name] != number]
-        raise UNetError(f"coco_classes names {some(twice)} twice")
+        raise UNetError(f"coco_classes names {first_few(twice)} twice")
     return {category: places[name] for category, name in categories.items() if name in places}
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from src.data.tiff import TIFF_ENDINGS, read_stack, write_stack
-from src.model_utils.errors import UNetError, some
+from src.model_utils.errors import UNetError, first_few
 from src.model_utils.files import remove_leftovers, write_atomically
 
 PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
@@ -146,7 +146,7 @@ def _finished(running: dict[Future[tuple[int, str | None]], Task]) -> Iterator[t
         try:
             result = future.result()
         except BrokenProcessPool:
-            names = some([str(task.outputs[0]) for task in running.values()], 8)
+            names = first_few([str(task.outputs[0]) for task in running.values()], 8)
             raise UNetError(f"a worker process was ended from outside (not enough memory?) while it made one of "
                             f"these: {names}; run the command again, finished files are kept") from None
         del running[future]

@@ -99,7 +99,7 @@ class EvalCallBack(Callback):
     def _evaluate(self, trainer):
         started = time.perf_counter()
         epoch, step = trainer.epoch_and_step
-        predict = trainer.ranks.at_work(self.predict)
+        predict = trainer.ranks.with_heartbeat(self.predict)
         gallery = Gallery(self.samples)
         scores = evaluate(predict, self.samples, self.options, gallery.add)
         value = scores.metric(self.metric_name)
