@@ -48,7 +48,7 @@ def choose_backend(config: Any, device: str, amp_level: str = "O0") -> Layers:
     if library is None and (config.cpu_ops == "on" or rounded):
         raise UNetError(f"{'cpu_precision is bfloat16' if rounded else 'cpu_ops is on'}, but the compiled operators "
                         f"cannot be used: {reason}")
-    if rounded and not has_matrix_units(library):
+    if library is not None and rounded and not has_matrix_units(library):
         limit = f" under {ISA_VARIABLE}={os.environ[ISA_VARIABLE]}" if ISA_VARIABLE in os.environ else ""
         raise UNetError(f"cpu_precision is bfloat16, which needs a processor with Intel's AMX, and oneDNN finds none "
                         f"here{limit}; use --cpu_precision=float32, which is faster on this processor")

@@ -149,7 +149,7 @@ class ValidationSamples:
         """Return (H, W) uint8 classes of a sample in its mask's own size."""
         return self.reader[self.indices[index]][1]
 
-    def pixels(self, index: int, size: tuple[int, int]) -> np.ndarray:
+    def pixels(self, index: int, size: tuple[int, ...]) -> np.ndarray:
         """Return (h, w, 3) uint8 RGB of a sample's image as the network sees it, resized to its label's ``size``."""
         image, _ = self.transform.plain(*self.reader[self.indices[index]])
         image = transforms.from_unit_range(image, self.transform.input_min)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import write_pairs
 
 from src.data.folders import side_by_side
 from src.data.folds import create_folds
@@ -14,6 +13,7 @@ from src.data.sample_transforms import StackTransform
 from src.data.samples import create_samples, entries
 from src.export.runtime_files import write_inputs
 from src.model_utils.config import load_schema, parse_options
+from tests.support.data import write_pairs
 
 
 class ArrayReader:
