@@ -21,8 +21,8 @@ def main(config):
     network.check(config.num_channels, config.num_classes)
     _, samples = create_samples(config)
     config = config.replace(eval_activate=network.activate)
-    evaluate_and_report(with_tta(network, config), samples, config, network.path, "infer_unet_onnx.py",
-                        network.provider)
+    predict = with_tta(network, config)
+    evaluate_and_report(predict, samples, config, network.path, "infer_unet_onnx.py", network.provider)
 
 
 def by_name(argv):
