@@ -142,7 +142,7 @@ def main():
     parser.add_argument("--data_path", help="folder of two stacks of 30 slices; default: synthetic ones")
     parser.add_argument("--runs", nargs="+", choices=RUNS, default=list(RUNS), metavar="YAML", help=", ".join(RUNS))
     parser.add_argument("--descent", type=int, metavar="STEPS", help="gradient descent instead of runs of train.py")
-    parser.add_argument("--kernels", choices=KERNELS, help="run the descent in this process with these kernels; print JSON")
+    parser.add_argument("--kernels", choices=KERNELS, help="one descent in this process, printed as JSON")
     options = parser.parse_args()
     if options.kernels:
         print(json.dumps(descend_here(options.kernels, options.descent)))

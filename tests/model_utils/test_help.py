@@ -3,7 +3,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import PROJECT
+
+from tests.support.scripts import PROJECT
 
 SCRIPTS = sorted(str(path.relative_to(PROJECT)) for folder in (".", "scripts", "benchmarks")
                  for path in (PROJECT / folder).glob("*.py") if '__name__ == "__main__"' in path.read_text())
