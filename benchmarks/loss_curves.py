@@ -1,8 +1,8 @@
-"""Loss curves with the compiled operators against those with MindSpore's kernels, network by network.
+"""Compare loss curves with the compiled operators and with MindSpore's kernels, network by network.
 
 ``python benchmarks/loss_curves.py [--data_path=ISBI]`` runs train.py for some 60 steps at the learning rate of each
-network's YAML file. ``python benchmarks/loss_curves.py --descent=50`` takes so many steps of plain gradient descent
-from the same weights on one batch. Each runs with the compiled operators, with MindSpore's kernels at AVX2, and with
+network's YAML file. ``python benchmarks/loss_curves.py --descent=50`` makes 50 steps of plain gradient descent from
+the same weights on one batch. Each runs with the compiled operators, with MindSpore's kernels at AVX2, and with
 them at SSE4.1. The last differs from the second by rounding only, so it says how much of a difference is the network's
 own sensitivity.
 """
@@ -15,12 +15,6 @@ import tempfile
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT))
-
-from src.model_utils.files import HISTORY_CSV  # noqa: E402
-from src.model_utils.runtime import ISA_VARIABLE  # noqa: E402
-from src.report.history import STEP, read_history  # noqa: E402
-
 # YAML file -> options; 24 of the 30 slices train, so that 5 passes of 2 images are 60 steps.
 RUNS = {
     "unet_simple_config.yaml": ["--image_size=[128,128]"],
@@ -41,7 +35,9 @@ DESCENTS = {"unet_simple": (2, 1, 64), "unet_nested": (2, 3, 48), "unet_medical"
 
 
 def start(kernels, *argv):
-    """Run a script of the project with these kernels; returns what it prints."""
+    """Run a script of the project with these kernels; return what it prints."""
+    from src.model_utils.runtime import ISA_VARIABLE
+
     environment = {name: value for name, value in os.environ.items() if name != ISA_VARIABLE}
     if isa := KERNELS[kernels][1]:
         environment[ISA_VARIABLE] = isa
@@ -50,7 +46,10 @@ def start(kernels, *argv):
 
 
 def losses(config, data, kernels):
-    """The loss of each step of a run of train.py."""
+    """Return the loss of each step of a run of train.py."""
+    from src.model_utils.files import HISTORY_CSV
+    from src.report.history import STEP, read_history
+
     with tempfile.TemporaryDirectory() as output:
         start(kernels, PROJECT / "train.py", f"--config_path={PROJECT / config}", *COMMON, *RUNS[config],
               f"--data_path={data}", f"--output_path={output}", f"--cpu_ops={KERNELS[kernels][0]}")
@@ -58,15 +57,15 @@ def losses(config, data, kernels):
 
 
 def descend(kernels, steps):
-    """Losses of gradient descent, and the logits after it: network -> {"losses": [...], "logits": [...]}.
+    """Return network -> {"losses": [...], "logits": [...]}: losses of gradient descent, and the logits after it.
 
-    A process of its own, because the cap that MindSpore's kernels need slows the compiled operators.
+    It runs in a process of its own, because the cap that MindSpore's kernels need slows the compiled operators.
     """
     return json.loads(start(kernels, __file__, f"--descent={steps}", f"--kernels={kernels}").splitlines()[-1])
 
 
 def descend_here(kernels, steps):
-    """What ``descend`` returns, worked out in this process."""
+    """Compute in this process what ``descend`` returns."""
     import mindspore as ms
 
     from src.cpu_ops import choose_backend
@@ -83,7 +82,7 @@ def descend_here(kernels, steps):
 
 
 def descent(name, layers, steps):
-    """One network's losses and logits."""
+    """Return the losses and logits of one network."""
     import numpy as np
     from mindspore import Tensor, nn
 
@@ -109,7 +108,7 @@ def descent(name, layers, steps):
 
 
 def small_network(name, channels, layers):
-    """A network; unet_simple and unet_nested with half of their channels."""
+    """Build a network; unet_simple and unet_nested have half of their channels."""
     from src.networks import unet_bilinear, unet_keras
     from src.networks.unet_medical import UNetMedical
     from src.networks.unet_nested import NestedUNet
@@ -125,12 +124,12 @@ def small_network(name, channels, layers):
 
 
 def difference(one, other):
-    """The largest relative difference."""
+    """Return the largest relative difference."""
     return max(abs(a - b) / abs(b) for a, b in zip(one, other, strict=True))
 
 
 def print_row(name, curves):
-    """A row of the table: kernels -> losses."""
+    """Print a row of the table. ``curves``: kernels -> losses."""
     stock = curves["AVX2"]
     cells = [name, f"{stock[0]:.3f}, {stock[-1]:.3f}",
              *(f"{difference(curves[kernels], stock):.1e}" for kernels in ("compiled", "SSE4.1"))]
@@ -140,10 +139,10 @@ def print_row(name, curves):
 def main():
     """Train, compare and print a row for each network."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data_path", help="folder of two stacks of 30 slices; drawn ones unless given")
+    parser.add_argument("--data_path", help="folder of two stacks of 30 slices; default: synthetic ones")
     parser.add_argument("--runs", nargs="+", choices=RUNS, default=list(RUNS), metavar="YAML", help=", ".join(RUNS))
-    parser.add_argument("--descent", type=int, metavar="STEPS", help="gradient descent, in place of runs of train.py")
-    parser.add_argument("--kernels", choices=KERNELS, help="the descent with these in this process; prints JSON")
+    parser.add_argument("--descent", type=int, metavar="STEPS", help="gradient descent instead of runs of train.py")
+    parser.add_argument("--kernels", choices=KERNELS, help="one descent in this process, printed as JSON")
     options = parser.parse_args()
     if options.kernels:
         print(json.dumps(descend_here(options.kernels, options.descent)))
@@ -168,4 +167,5 @@ def main():
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(PROJECT))
     main()

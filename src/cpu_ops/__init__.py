@@ -45,18 +45,18 @@ def choose_backend(config: Any, device: str, amp_level: str = "O0") -> Layers:
         except CannotBuild as error:
             reason = str(error)
     rounded = device == "CPU" and config.cpu_precision == "bfloat16"
-    if library is None and (config.cpu_ops == "on" or rounded):
-        raise UNetError(f"{'cpu_precision is bfloat16' if rounded else 'cpu_ops is on'}, but the compiled operators "
-                        f"cannot be used: {reason}")
-    if library is not None and rounded and not has_matrix_units(library):
-        limit = f" under {ISA_VARIABLE}={os.environ[ISA_VARIABLE]}" if ISA_VARIABLE in os.environ else ""
-        raise UNetError(f"cpu_precision is bfloat16, which needs a processor with Intel's AMX, and oneDNN finds none "
-                        f"here{limit}; use --cpu_precision=float32, which is faster on this processor")
     if library is not None:
+        if rounded and not has_matrix_units(library):
+            limit = f" under {ISA_VARIABLE}={os.environ[ISA_VARIABLE]}" if ISA_VARIABLE in os.environ else ""
+            raise UNetError(f"cpu_precision is bfloat16, which needs a processor with Intel's AMX, and oneDNN finds "
+                            f"none here{limit}; use --cpu_precision=float32, which is faster on this processor")
         from src.cpu_ops.layers import OneDnnLayers
 
         logger.info("convolutions: compiled CPU operators%s (%s)", " in bfloat16" if rounded else "", library)
         return OneDnnLayers(library, config.cpu_precision)
+    if config.cpu_ops == "on" or rounded:
+        raise UNetError(f"{'cpu_precision is bfloat16' if rounded else 'cpu_ops is on'}, but the compiled operators "
+                        f"cannot be used: {reason}")
     if device == "CPU":
         logger.info("convolutions: MindSpore's own kernels; the faster compiled ones are not used because %s", reason)
         cap_cpu_instruction_set()
