@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from src import __version__
 from src.model_utils.config import Config, load_schema
 from src.model_utils.memory import machine_bytes
 
@@ -15,8 +16,8 @@ PACKAGES = ("mindspore", "onnxruntime", "numpy", "opencv-python-headless")
 
 
 def versions() -> dict[str, str]:
-    """Return name -> version of Python and of those ``PACKAGES`` that are installed."""
-    found = {"Python": platform.python_version()}
+    """Return name -> version of this project, of Python and of those ``PACKAGES`` that are installed."""
+    found = {"UNet for MindSpore": __version__, "Python": platform.python_version()}
     for name in PACKAGES:
         try:
             found[name] = metadata.version(name)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from markupsafe import escape
 
+from src import __version__
 from src.evaluation.evaluate import ScoreOptions, evaluate
 from src.evaluation.isbi_metrics import BestThreshold
 from src.evaluation.metrics import METRIC_NAMES
@@ -80,6 +81,7 @@ def test_the_page_shows_scores_images_curves_and_data(written):
     assert text.count("<img ") == 2 * (5 + 5) and len(re.findall(r"<img [^>]*alt=\"[^\"]+\"", text)) == 20
     assert ("another class" in text) == (config.num_classes > 2)
     assert "The training ran 300 steps, up to epoch 3. The steps took\n2.5 minutes" in text
+    assert f'UNet for MindSpore</th><td>{__version__}</td>' in text
     assert "25.0%" in text and "sizes (width x height)" in text
     assert path.stat().st_size < 1e6
     for rank, rows in (("worst", range(11, 6, -1)), ("best", range(5))):
