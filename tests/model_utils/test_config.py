@@ -1,6 +1,6 @@
 """Options: defaults, YAML files, the command line, and what is refused."""
+import os
 import re
-import time
 
 import pytest
 import yaml
@@ -91,13 +91,12 @@ def test_values_of_the_model_zoo(name, expected):
 
 
 def answer_in_under_a_second(*argv):
-    times = []
-    for _ in range(3):      # other tests may keep the machine busy for one of them
-        started = time.perf_counter()
-        result = run(*argv)
-        times.append(time.perf_counter() - started)
+    """In a second of processor time, as other tests may keep the machine busy."""
+    before = os.times()
+    result = run(*argv)
+    after = os.times()
     assert result.returncode == 0
-    assert min(times) < 1
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 1
     return result.stdout
 
 
@@ -131,7 +130,7 @@ def test_the_projects_files_are_found_by_their_names(caplog, tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     named = [options(f"--config_path={path}unet_nested_config.yaml") for path in ("", "/no/such/folder/")]
     assert named[0].as_dict() == named[1].as_dict() and named[0].model_name == "unet_nested"
-    assert caplog.messages == [f"WARNING: no such file: /no/such/folder/unet_nested_config.yaml; using "
+    assert caplog.messages == [f"WARNING: no such file: /no/such/folder/unet_nested_config.yaml; taking "
                                f"{CONFIGS / 'unet_nested_config.yaml'}"]
     assert options("--config_path=unet_simple_config.yaml").distribute_epochs == 2400
     write(tmp_path, "model_name: unet_keras", "unet_nested_config.yaml")
@@ -256,7 +255,7 @@ def test_values_survive_the_command_line(size, lr, flag):
     (["--image_size=[256,x]"], ["image_size", "list of whole numbers"]),
     (["--image_size=[256"], ["image_size"]),
     (["--model_name=unet_simpel"], ["unet_simpel", "did you mean unet_simple"]),
-    (["--model_name=xyz"], ["unet_keras, unet_medical, unet_nested"]),
+    (["--model_name=xyz"], ["unet_bilinear, unet_keras, unet_medical, unet_nested, unet_simple"]),
     (["--config_path=/no/such.yaml"], ["/no/such.yaml", "--config_path"]),
     (["--enable_profiling=maybe"], ["enable_profiling", "True or False"]),
     (["--lr"], ["--lr"]),
