@@ -15,11 +15,6 @@ import tempfile
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT))
-
-from src.model_utils.files import HISTORY_CSV  # noqa: E402
-from src.model_utils.runtime import ISA_VARIABLE  # noqa: E402
-from src.report.history import STEP, read_history  # noqa: E402
 
 # YAML file -> options; 24 of the 30 slices train, so that 5 passes of 2 images are 60 steps.
 RUNS = {
@@ -42,6 +37,8 @@ DESCENTS = {"unet_simple": (2, 1, 64), "unet_nested": (2, 3, 48), "unet_medical"
 
 def start(kernels, *argv):
     """Run a script of the project with these kernels; returns what it prints."""
+    from src.model_utils.runtime import ISA_VARIABLE
+
     environment = {name: value for name, value in os.environ.items() if name != ISA_VARIABLE}
     if isa := KERNELS[kernels][1]:
         environment[ISA_VARIABLE] = isa
@@ -51,8 +48,11 @@ def start(kernels, *argv):
 
 def losses(config, data, kernels):
     """The loss of each step of a run of train.py."""
+    from src.model_utils.files import HISTORY_CSV
+    from src.report.history import STEP, read_history
+
     with tempfile.TemporaryDirectory() as output:
-        start(kernels, PROJECT / "train.py", f"--config_path={PROJECT / config}", *COMMON, *RUNS[config],
+        start(kernels, PROJECT / "train.py", f"--config_path={config}", *COMMON, *RUNS[config],
               f"--data_path={data}", f"--output_path={output}", f"--cpu_ops={KERNELS[kernels][0]}")
         return [row.loss for row in read_history(Path(output) / HISTORY_CSV) if row.kind == STEP]
 
@@ -168,4 +168,5 @@ def main():
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(PROJECT))
     main()

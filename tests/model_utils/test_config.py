@@ -130,7 +130,7 @@ def test_the_projects_files_are_found_by_their_names(caplog, tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     named = [options(f"--config_path={path}unet_nested_config.yaml") for path in ("", "/no/such/folder/")]
     assert named[0].as_dict() == named[1].as_dict() and named[0].model_name == "unet_nested"
-    assert caplog.messages == [f"WARNING: no such file: /no/such/folder/unet_nested_config.yaml; taking "
+    assert caplog.messages == [f"WARNING: no such file: /no/such/folder/unet_nested_config.yaml; using "
                                f"{CONFIGS / 'unet_nested_config.yaml'}"]
     assert options("--config_path=unet_simple_config.yaml").distribute_epochs == 2400
     write(tmp_path, "model_name: unet_keras", "unet_nested_config.yaml")

@@ -1,9 +1,9 @@
 """Every script answers --help before it loads anything heavy."""
-import subprocess
 import sys
 
 import pytest
-from tests.support.scripts import PROJECT
+
+from tests.support.scripts import PROJECT, call
 
 SCRIPTS = sorted(str(path.relative_to(PROJECT)) for folder in (".", "scripts", "benchmarks")
                  for path in (PROJECT / folder).glob("*.py") if '__name__ == "__main__"' in path.read_text())
@@ -21,7 +21,6 @@ except SystemExit as end:
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help_loads_neither_mindspore_nor_numpy(script, tmp_path):
-    result = subprocess.run([sys.executable, "-c", CODE, str(PROJECT / script)], cwd=tmp_path, text=True,
-                            capture_output=True, timeout=60, check=False)
+    result = call(sys.executable, "-c", CODE, PROJECT / script, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "usage: " in result.stdout and "--help" in result.stdout
