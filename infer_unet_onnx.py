@@ -19,9 +19,8 @@ def main(config):
 
     network = OnnxNetwork(with_ending(config.file_name, ".onnx"), config.device_target)
     network.check(config.num_channels, config.num_classes)
-    _, samples = create_samples(config)
     config = config.replace(eval_activate=network.activate)
-    predict = with_tta(network, config)
+    predict, samples = with_tta(network, config), create_samples(config)[1]
     evaluate_and_report(predict, samples, config, network.path, "infer_unet_onnx.py", network.provider)
 
 

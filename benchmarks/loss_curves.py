@@ -51,7 +51,7 @@ def losses(config, data, kernels):
     from src.report.history import STEP, read_history
 
     with tempfile.TemporaryDirectory() as output:
-        start(kernels, PROJECT / "train.py", f"--config_path={PROJECT / config}", *COMMON, *RUNS[config],
+        start(kernels, PROJECT / "train.py", f"--config_path={config}", *COMMON, *RUNS[config],
               f"--data_path={data}", f"--output_path={output}", f"--cpu_ops={KERNELS[kernels][0]}")
         return [row.loss for row in read_history(Path(output) / HISTORY_CSV) if row.kind == STEP]
 
