@@ -108,7 +108,7 @@ def _open_stacks(source: Source) -> Reader:
 
 
 def paired_files(pairs_in: Callable[[Path], list[Pair]], in_train: bool = False,
-                  val_folder: Literal["split 1.0", "always"] = "split 1.0") -> Layout:
+                 val_folder: Literal["split 1.0", "always"] = "split 1.0") -> Layout:
     """Return a layout of image and mask files.
 
     Args:
