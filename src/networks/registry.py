@@ -55,7 +55,8 @@ _ENTRIES: dict[str, Entry] = {}
 
 
 def register(model_name: str, arguments: dict[str, str], upsampling: str | Callable[[NetworkSpec], str],
-             output: str = "softmax", heads: Callable[[NetworkSpec], int] = lambda spec: 1) -> Callable[[type[Any]], type[Any]]:
+             output: str = "softmax", heads: Callable[[NetworkSpec], int] = lambda spec: 1,
+             ) -> Callable[[type[Any]], type[Any]]:
     """Register the decorated class as a network; see ``Entry``."""
     def add(network_class: type[Any]) -> type[Any]:
         by_spec = upsampling if callable(upsampling) else lambda spec: upsampling
