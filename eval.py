@@ -20,7 +20,9 @@ def main(config):
     geometry = samples.transform.geometry
     check_sizes(config.model_name, geometry.input, geometry.content, config.image_size)
     network = assemble_network(config, runtime.device, config.checkpoint_file_path)
-    predict = with_tta(predictor(network, config.eval_activate), config)
+    predict = predictor(network, config.eval_activate)
+    if config.tta:
+        predict = with_tta(predict, config.eval_activate)
     evaluate_and_report(predict, samples, config, config.checkpoint_file_path, "eval.py", runtime.device)
 
 

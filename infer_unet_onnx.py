@@ -17,15 +17,15 @@ def main(config):
     from src.model_utils.files import with_ending
     from src.report.evaluation import evaluate_and_report
 
-    network = OnnxNetwork(with_ending(config.file_name, ".onnx"), config.device_target)
-    network.check(config.num_channels, config.num_classes)
-    config = config.replace(eval_activate=network.activate)
-    predict, samples = with_tta(network, config), create_samples(config)[1]
-    evaluate_and_report(predict, samples, config, network.path, "infer_unet_onnx.py", network.provider)
+    model = OnnxNetwork(with_ending(config.file_name, ".onnx"), config.device_target)
+    model.check(config.num_channels, config.num_classes)
+    predict = with_tta(model, model.activate) if config.tta else model
+    config = config.replace(eval_activate=model.activate)
+    evaluate_and_report(predict, create_samples(config)[1], config, model.path, "infer_unet_onnx.py", model.provider)
 
 
 def by_name(argv):
-    """The positional form's four values as options; other arguments as they are."""
+    """Turn the positional form's four values into options; return other arguments as they are."""
     if len(argv) == len(POSITIONS) and not any(value.startswith("-") for value in argv):
         return [f"--{name}={value}" for name, value in zip(POSITIONS, argv)]
     return argv

@@ -1,35 +1,36 @@
 """Entry point of MindSpore Hub: networks by name."""
+from pathlib import Path
+from typing import Any
 
-# The hub's other names of networks; their own names are those of the option model_name.
+# Further names of networks in the hub, beside the values of the option model_name.
 ALIASES = {"unet2d": "unet_medical", "unetplusplus": "unet_nested"}
 
-# The networks' own arguments, as the model zoo names them, and the options they stand for.
+# The arguments of the model zoo's networks, and the options that they stand for.
 ARGUMENTS = {"n_channels": "num_channels", "in_channel": "num_channels",
              "n_classes": "num_classes", "n_class": "num_classes"}
 POSITIONAL = ("num_channels", "num_classes")
 
 
-def create_network(name, *args, checkpoint_file_path="", **kwargs):
+def create_network(name: str, *args: Any, checkpoint_file_path: str | Path = "", **kwargs: Any) -> Any:
     """Build a network, with fresh weights or with those of a checkpoint.
 
     Args:
-        name (str): unet2d or unet_medical, unet_simple, unet_nested or unetplusplus,
-            unet_bilinear, unet_keras.
+        name: a value of the option model_name (unet_simple, unet_medical, ...), or a key of ``ALIASES``.
         args: num_channels and num_classes.
-        checkpoint_file_path (str): checkpoint to load the weights from; none if empty.
+        checkpoint_file_path: checkpoint to load the weights from; none if empty.
         kwargs: the network's options as in configs/default_config.yaml (num_channels, num_classes, weight_init; for
-            unet_nested also use_deconv, use_bn, use_ds), or under the model zoo's names n_channels, n_classes,
+            unet_nested also use_deconv, use_bn, use_ds), or the model zoo's names for them: n_channels, n_classes,
             in_channel, n_class. The defaults are those of configs/default_config.yaml.
 
     Returns:
-        nn.Cell: (N, num_channels, H, W) float32 -> logits (N, num_classes, h, w) float32; of
-            unet_bilinear and unet_keras (N, 1, h, w).
+        nn.Cell: (N, num_channels, H, W) float32 -> logits (N, num_classes, h, w) float32; (N, 1, h, w) for networks
+            of one output channel.
 
     Raises:
         UNetError: unknown name, unknown or wrong option, or a checkpoint that is missing, damaged or of another
             network.
     """
-    # MindSpore loads here, not when this file is imported.
+    # MindSpore is loaded here, not when this file is imported.
     from src.model_utils.config import parse_options
     from src.model_utils.errors import UNetError
     from src.model_utils.runtime import cap_cpu_instruction_set
@@ -48,8 +49,8 @@ def create_network(name, *args, checkpoint_file_path="", **kwargs):
     return network
 
 
-def _options(name, model_name, args, kwargs):
-    """What was given, under the options' names."""
+def _options(name: str, model_name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the given arguments under the options' names."""
     from src.model_utils.errors import UNetError
     from src.networks.registry import entry
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 
-def main():
+def main() -> int:
     """Read the arguments and convert. The exit status is 2 for wrong usage and for a file that cannot be converted."""
     from src.model_utils.runtime import quiet_mindspore
     from src.model_utils.script import guarded, log_to_stdout

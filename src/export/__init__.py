@@ -1,1 +1,1 @@
-"""A checkpoint for other programs: exported files, their repair, cache and runtime, and Keras weights."""
+"""Networks for other programs: exported files, their repair, cache and runtime; and weights from Keras."""

@@ -2,16 +2,17 @@
 import logging
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from src.export.onnx_graph import mend
+from src.export.onnx_graph import fix_graph
 from src.export.onnx_model import OnnxNetwork
+from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 from src.model_utils.files import replacing, with_ending
 from src.model_utils.runtime import cap_cpu_instruction_set, start_runtime
@@ -54,23 +55,23 @@ class ExportJob:
     is_dynamic: bool = False
 
 
-def export(config: Any) -> None:
-    """Write the file that the options ask for; it appears when it computes what the network computes.
+def export(config: Config) -> None:
+    """Write the file that the options ask for. It appears only if its results are those of the network.
 
     Args:
-        config (Config): checkpoint_file_path, file_format, file_name, batch_size, width, height, eval_activate
-            and dynamic count, and the network's options.
+        config (Config): uses checkpoint_file_path, file_format, file_name, batch_size, width, height, eval_activate,
+            dynamic, and the network's options.
 
     Raises:
-        UNetError: options that do not fit together, a checkpoint that cannot be read, or a file that computes
-            something else than the network.
+        UNetError: options that do not fit together, a checkpoint that cannot be read, or a file whose results differ
+            from the network's.
     """
     # MindSpore writes files only from compiled graphs.
     device = start_runtime(config.replace(context_mode="graph")).device
     spec, size = NetworkSpec.from_config(config), (config.height, config.width)
     if config.file_format == "AIR" and device != "Ascend":
         raise UNetError(f"file_format AIR needs device_target Ascend, this is {device}; export MINDIR or ONNX, "
-                        f"or run export.py where the Ascend card is")
+                        f"or run export.py on a machine with an Ascend card")
     result_size = output_size(spec.model_name, size)
     if config.dynamic and (config.file_format != "ONNX" or result_size != size):
         raise UNetError(f"dynamic is for ONNX files of networks of same convolutions; this is {config.file_format} of "
@@ -109,12 +110,12 @@ def write_onnx(job: ExportJob) -> None:
         shapes += [(batch + 1, channels, 2 * step, 5 * step), (1, channels, 7 * step, 4 * step)]
     with replacing(job.path) as temporary:
         _write(_cell(job, ExportLayers()), job.shape, temporary, "ONNX")
-        mend(temporary, entry(spec.model_name).upsampling(spec), job.is_dynamic, metadata)
+        fix_graph(temporary, entry(spec.model_name).upsampling(spec), job.is_dynamic, metadata)
         _compare(OnnxNetwork(temporary), job, shapes)
 
 
 def write_air(job: ExportJob) -> None:
-    """Write an AIR file; what it computes shows only on an Ascend card."""
+    """Write an AIR file, without comparing it: only an Ascend card can run it."""
     with replacing(job.path) as temporary:
         _write(_cell(job, MINDSPORE), job.shape, temporary, "AIR")
 
@@ -122,8 +123,8 @@ def write_air(job: ExportJob) -> None:
 WRITERS = {"MINDIR": write_mindir, "ONNX": write_onnx, "AIR": write_air}
 
 
-def _write(cell, shape, path, file_format):
-    # MindSpore writes to no path with a space or the like, so it writes elsewhere first.
+def _write(cell: nn.Cell, shape: tuple[int, ...], path: Path, file_format: str) -> None:
+    # MindSpore cannot write to a path with spaces, so it writes to another one first.
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / f"network.{file_format.lower()}"
         if file_format == "ONNX":
@@ -134,10 +135,10 @@ def _write(cell, shape, path, file_format):
 
 
 class ExportLayers(Layers):
-    """MindSpore's layers, but for what it cannot write to ONNX."""
+    """MindSpore's layers, except upsampling, which MindSpore cannot write to ONNX."""
 
-    def upsample(self, mode="bilinear"):
-        """Nearest neighbour instead of either; ``mend`` makes the right one of it."""
+    def upsample(self, mode: str = "bilinear") -> nn.Cell:
+        """Make a nearest upsampling for both modes; ``fix_graph`` replaces it by the right one."""
         return _NearestUpsample()
 
 
@@ -148,14 +149,14 @@ class _NearestUpsample(nn.Cell):
         return ops.ResizeNearestNeighbor((2 * x.shape[2], 2 * x.shape[3]))(x)
 
 
-def _network(job, layers):
+def _network(job: ExportJob, layers: Layers) -> nn.Cell:
     network = build_network(job.spec, layers)
     job.contents.load_into(network)
     return network
 
 
-def _cell(job, layers):
-    """A new cell for each export: MindSpore can export one to ONNX only once."""
+def _cell(job: ExportJob, layers: Layers) -> nn.Cell:
+    """Return a new cell for each export, since MindSpore can export a cell to ONNX only once."""
     return UnetEval(_network(job, layers), job.activate).set_train(False)
 
 
@@ -163,13 +164,14 @@ def _zeros(shape):
     return Tensor(np.zeros(shape, np.float32))
 
 
-def _compare(run, job, shapes):
+def _compare(run: Callable[[np.ndarray], np.ndarray], job: ExportJob,
+             shapes: list[tuple[int, int, int, int]]) -> None:
     """Run the exported file and the network on random images of each shape, and log the largest difference.
 
     Raises:
         UNetError: it is larger than LARGEST_DIFFERENCE.
     """
-    cap_cpu_instruction_set()       # the network runs on MindSpore's own kernels here
+    cap_cpu_instruction_set()       # the network runs on MindSpore's own kernels
     reference = predictor(_network(job, MINDSPORE), probabilities(job.spec))
     rng = np.random.default_rng(0)
     differences = []
@@ -183,11 +185,11 @@ def _compare(run, job, shapes):
                         f"{max(differences):.1e}, more than {LARGEST_DIFFERENCE:.0e}; no file was written")
 
 
-def largest_difference(result, probabilities):
-    """Largest difference of a result to the network's (N, h, w, classes) probabilities.
+def largest_difference(result: np.ndarray, probabilities: np.ndarray) -> float:
+    """Return the largest difference of a result from the network's (N, h, w, classes) probabilities.
 
-    Class numbers (N, h, w) differ by as much as the class chosen is less probable than the most probable one,
-    so that rounding where two classes are alike counts for what it is.
+    For class numbers (N, h, w), a pixel's difference is the probability of its most probable class less the
+    probability of the given class. So a rounding error where two classes are equally probable counts as a small one.
     """
     if result.ndim == probabilities.ndim:
         return float(np.abs(result - probabilities).max())

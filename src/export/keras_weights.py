@@ -1,11 +1,12 @@
 """Weights of the Keras 2D U-Net as a checkpoint of unet_keras.
 
-Keras keeps the kernel of a convolution as (height, width, in, out), MindSpore as (out, in, height, width). Layers are
-found by their order alone: names differ from one Keras program to the next.
+Keras stores the kernel of a convolution as (height, width, in, out), MindSpore as (out, in, height, width). Layers are
+matched only by their order, since their names differ from one Keras program to the next.
 """
 import logging
 import zipfile
 import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,15 @@ logger = logging.getLogger("unet")
 
 NPZ, HDF5 = b"PK", b"\x89HDF"      # first bytes of the files
 
+NamedArray = tuple[str, np.ndarray]
 
-def convert(path, output):
+
+def convert(path: str | Path, output: str | Path) -> None:
     """Write the checkpoint of unet_keras, whole or not at all.
 
     Args:
-        path (str): npz or HDF5 file, see ``read_arrays``.
-        output (str): the checkpoint; .ckpt is appended where it is not there.
+        path: npz or HDF5 file, see ``read_arrays``.
+        output: the checkpoint; .ckpt is appended if it is missing.
 
     Raises:
         UNetError: the file cannot be read, its arrays are not those of the network, or the checkpoint cannot be
@@ -40,46 +43,46 @@ def convert(path, output):
     weights = rearrange(path, arrays, {parameter.name: parameter.shape for parameter in network.get_parameters()})
     for parameter in network.get_parameters():
         parameter.set_data(Tensor(weights[parameter.name]))
-    output = with_ending(output, ".ckpt")
-    checkpoint.save(network, output, {"step": 0})
+    saved = checkpoint.save(network, with_ending(output, ".ckpt"), {"step": 0})
     logger.info("converted: %d arrays, %d values, num_channels %d: %s", len(arrays),
-                sum(value.size for value in weights.values()), network.down0.convs[0].weight.shape[1], output.resolve())
+                sum(value.size for value in weights.values()), network.down0.convs[0].weight.shape[1], saved.resolve())
 
 
-def _channels(arrays):
-    """Channels of the images; 1, as usual, where the first array is no kernel."""
+def _channels(arrays: Sequence[NamedArray]) -> int:
+    """Return the channels of the images; 1, the usual number, if the first array is no kernel."""
     shape = arrays[0][1].shape if arrays else ()
     return shape[2] if len(shape) == 4 and shape[2] in (1, 3) else 1
 
 
-def rearrange(path, arrays, expected):
+def rearrange(path: str | Path, arrays: Sequence[NamedArray],
+              expected: Mapping[str, Sequence[int]]) -> dict[str, np.ndarray]:
     """Give the arrays the network's names and layout.
 
     Args:
-        path (str): where they come from, for messages.
-        arrays (list): (name, array) in the order of the layers, kernels as (height, width, in, out).
-        expected (dict): parameter's name -> shape in the same order, weights as (out, in, height, width).
+        path: their file, for messages.
+        arrays: (name, array) in the order of the layers, kernels as (height, width, in, out).
+        expected: parameter's name -> shape in the same order, weights as (out, in, height, width).
 
     Returns:
         dict: parameter's name -> float32 array of its shape.
 
     Raises:
-        UNetError: too few or too many arrays, or one of another shape, or with values that are no finite numbers.
+        UNetError: too few or too many arrays, or one of another shape, or values that are no finite numbers.
     """
-    wanted = [(name, shape if len(shape) != 4 else (*shape[2:], shape[1], shape[0])) for name, shape in
-              expected.items()]
+    wanted = [(name, tuple(shape) if len(shape) != 4 else (*shape[2:], shape[1], shape[0]))
+              for name, shape in expected.items()]
     counts = f"{len(arrays)} arrays found, {len(wanted)} expected" if len(arrays) != len(wanted) else ""
     weights = {}
     for number, ((key, array), (name, shape)) in enumerate(zip(arrays, wanted), 1):
-        if array.shape != tuple(shape):
-            raise UNetError(f"{path}: array {number}, {key}, is {array.shape}; expected {tuple(shape)}, for {name}"
+        if array.shape != shape:
+            raise UNetError(f"{path}: array {number}, {key}, is {array.shape}; expected {shape}, for {name}"
                             f"{f' ({counts})' if counts else ''}")
         if array.dtype.kind != "f" or not np.isfinite(array).all():
             raise UNetError(f"{path}: array {number}, {key}, holds other values than finite numbers ({array.dtype})")
         weights[name] = np.ascontiguousarray(array.transpose(3, 2, 0, 1) if array.ndim == 4 else array, np.float32)
     if len(arrays) < len(wanted):
         name, shape = wanted[len(arrays)]
-        raise UNetError(f"{path}: {counts}; the first that is missing is {tuple(shape)}, for {name}")
+        raise UNetError(f"{path}: {counts}; the first that is missing is {shape}, for {name}")
     if len(arrays) > len(wanted):
         key, array = arrays[len(wanted)]
         raise UNetError(f"{path}: {counts}; the first too many is {key}, {array.shape}")
@@ -89,19 +92,18 @@ def rearrange(path, arrays, expected):
 # ---- reading
 
 
-def read_arrays(path):
+def read_arrays(path: str | Path) -> list[NamedArray]:
     """Read all weights of a file in the order of the layers.
 
-    npz files keep the order in which their arrays were given to ``numpy.savez``. Of HDF5 files, those that Keras
-    writes (``model.save_weights`` and ``model.save``, the older format with the attributes layer_names and
-    weight_names, and that of Keras 3) go layer by layer; any other goes by the names of its arrays, arr_2 before
-    arr_10.
+    npz files keep the order in which their arrays were given to ``numpy.savez``. HDF5 files from Keras'
+    ``model.save_weights`` and ``model.save`` are read layer by layer: the older format with the attributes layer_names
+    and weight_names, and that of Keras 3. Arrays of other HDF5 files are sorted by their names, arr_2 before arr_10.
 
     Returns:
         list: (name, array).
 
     Raises:
-        UNetError: no such file, of another kind or damaged, or h5py is not installed.
+        UNetError: the file is missing, of another kind or damaged, or h5py is not installed.
     """
     path = Path(path)
     try:
@@ -125,7 +127,7 @@ def _read_npz(path):
         raise UNetError(f"{path}: not a whole npz file ({str(error)[:160]})") from None
     for name, array in arrays:
         if not isinstance(array, np.ndarray):
-            raise UNetError(f"{path}: {name} is no array; of a .keras file, save the weights alone: "
+            raise UNetError(f"{path}: {name} is no array; from a .keras file, save only the weights: "
                             f"model.save_weights('NAME.weights.h5')")
     return arrays
 
@@ -142,14 +144,14 @@ def _read_hdf5(path):
             if layers:
                 return [(f"{layer}/{name}", group[layer][name][()]) for layer in layers
                         for name in _texts(group[layer], "weight_names")]
-            # Keras 3 keeps the optimizer's values beside the layers.
+            # Keras 3 stores the optimizer's values beside the layers.
             return _read_by_name(file.get("layers", file), h5py.Dataset)
     except (OSError, KeyError, RuntimeError, TypeError) as error:
         raise UNetError(f"{path}: not a whole HDF5 file of Keras ({str(error).splitlines()[0][:160]})") from None
 
 
 def _texts(group, name):
-    """The texts of an attribute; Keras cuts long ones into pieces, NAME0, NAME1 and so on."""
+    """Return the texts of an attribute; Keras splits long attributes into NAME0, NAME1 and so on."""
     if name in group.attrs:
         pieces = [group.attrs[name]]
     else:

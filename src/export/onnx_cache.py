@@ -1,7 +1,7 @@
-"""Checkpoints as ONNX files in the user's cache, exported at their first use.
+"""Checkpoints as ONNX files in the user's cache, exported at their first use. Without MindSpore.
 
-MindSpore exports in a process of its own (``python -m src.export.onnx_cache``, options on standard input): it would
-keep more memory than the prediction itself needs.
+MindSpore exports in another process (``python -m src.export.onnx_cache``, options on standard input), since it would
+keep more memory than the prediction needs.
 """
 import hashlib
 import json
@@ -9,6 +9,7 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from importlib import metadata
@@ -23,64 +24,75 @@ logger = logging.getLogger("unet")
 
 DONE, REFUSED, NOT_NEEDED = 0, 2, 3     # exit status of the process that exports
 
-# What the drivers of accelerators put into /dev; without any of it there is no need to start MindSpore and ask.
+# Files that drivers of accelerators put into /dev. Without any of them, MindSpore need not be asked for a device.
 CARDS = ("davinci*", "nvidia*", "dxg")
 
 
-def as_onnx(config, paths):
-    """The checkpoints ``paths`` as ONNX files.
+def as_onnx(config: Config, paths: list[Path]) -> list[Path] | None:
+    """Return ONNX files of checkpoints, from the cache or exported now.
 
     Args:
-        config (Config): backend, device_target, tile_size, image_size and the network's options count.
-        paths (list[Path]): checkpoints.
+        config (Config): uses backend, device_target, tile_size, image_size and the network's options.
+        paths: the checkpoints.
 
     Returns:
-        list[Path]: a file for each; None where MindSpore is to run the checkpoints: ``backend`` says so, or is auto
-        and the device is no CPU, or they cannot be exported.
+        A file for each checkpoint. None if MindSpore shall run the checkpoints: ``backend`` is mindspore; or it is auto
+        and the device is no CPU, or the checkpoints cannot be exported.
 
     Raises:
-        UNetError: ``backend`` is onnx, and they cannot be exported.
+        UNetError: ``backend`` is onnx, and the checkpoints cannot be exported.
     """
     if config.backend == "mindspore":
         return None
-    files = [_cached(config, path) for path in paths]
+    spec, side = NetworkSpec.from_config(config), window_side(config.tile_size, config.image_size)
+    files = _all_cached(spec, side, paths)
     is_settled = (config.backend == "onnx" or config.device_target == "CPU" or
                   config.device_target == "auto" and not _has_card())
-    if is_settled and all(files):
+    if is_settled and files:
         return files
-    status, message = _ask_mindspore(config, paths)
+    status, message = _export_in_process(config, paths)
     if status == REFUSED and config.backend == "onnx":
         raise UNetError(message)
-    if status == REFUSED:   # what is wrong with a checkpoint itself will show again
+    if status == REFUSED:   # a damaged checkpoint is refused again when MindSpore loads it
         logger.info("MindSpore runs the checkpoint, as no ONNX file could be made of it: %s", message)
-    return [_cached(config, path) for path in paths] if status == DONE else None
+    return _all_cached(spec, side, paths) if status == DONE else None
 
 
-def _has_card():
+def window_side(tile_size: int, image_size: Sequence[int]) -> int:
+    """Return the side of the windows that the options ask for, for networks whose windows have one size."""
+    return tile_size or max(image_size)
+
+
+def _has_card() -> bool:
     return any(card for pattern in CARDS for card in Path("/dev").glob(pattern))
 
 
-def _files(config, path):
-    """Where the cache keeps a checkpoint: as a file for windows of any size, and as one for windows of this size."""
-    about = {**asdict(NetworkSpec.from_config(config)), "mindspore": metadata.version("mindspore"), "code": _code()}
-    key = hashlib.sha256(Path(path).read_bytes() + json.dumps(about).encode()).hexdigest()[:24]
-    side = config.tile_size or max(config.image_size)
+def _files(spec: NetworkSpec, side: int, path: Path) -> tuple[Path, Path]:
+    """Return the places of a checkpoint's ONNX file in the cache: one for windows of any size, one for this size."""
+    about = {**asdict(spec), "mindspore": metadata.version("mindspore"), "code": _code_hash()}
+    key = hashlib.sha256(path.read_bytes() + json.dumps(about).encode()).hexdigest()[:24]
     return cache_folder() / "onnx" / f"{key}.onnx", cache_folder() / "onnx" / f"{key}-{side}.onnx"
 
 
 @lru_cache(maxsize=1)
-def _code():
-    """A hash of the rooms that shape an exported file, so that none outlives a change of them."""
+def _code_hash() -> str:
+    """Return a hash of the code that exported files depend on, so that no file outlives a change of it."""
     modules = sorted(path for room in ("networks", "export") for path in (PROJECT_ROOT / "src" / room).glob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in modules)).hexdigest()
 
 
-def _cached(config, path):
-    return next((file for file in _files(config, path) if file.is_file()), None)
+def _cached(spec: NetworkSpec, side: int, path: Path) -> Path | None:
+    return next((file for file in _files(spec, side, path) if file.is_file()), None)
 
 
-def _ask_mindspore(config, paths):
-    """Status and message of the process that exports."""
+def _all_cached(spec: NetworkSpec, side: int, paths: list[Path]) -> list[Path] | None:
+    """Return the files of all checkpoints; None if one is missing."""
+    files = [file for path in paths if (file := _cached(spec, side, path))]
+    return files if len(files) == len(paths) else None
+
+
+def _export_in_process(config: Config, paths: list[Path]) -> tuple[int, str]:
+    """Start the process that exports; return its status and message."""
     work = {"options": config.as_dict(), "paths": [str(path) for path in paths]}
     search = os.pathsep.join([str(PROJECT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     result = subprocess.run([sys.executable, "-m", "src.export.onnx_cache"], input=json.dumps(work), text=True,
@@ -91,8 +103,8 @@ def _ask_mindspore(config, paths):
     return REFUSED, lines[-1] if lines else f"the export ended with status {result.returncode}"
 
 
-def _export(options, paths):
-    """Export the checkpoints that the cache does not hold yet, unless the device has something faster."""
+def _export(options: dict, paths: list[str]) -> int:
+    """Export the checkpoints that the cache lacks, unless MindSpore runs them faster on the device."""
     from src.export.export import ExportJob, write_onnx
     from src.model_utils.runtime import quiet_mindspore, start_runtime
     from src.training.checkpoint import Contents
@@ -101,12 +113,13 @@ def _export(options, paths):
     config = Config(options)
     if start_runtime(config.replace(context_mode="graph")).device != "CPU" and config.backend == "auto":
         return NOT_NEEDED
-    spec = NetworkSpec.from_config(config)
-    size = window_size(spec, config.tile_size or max(config.image_size))
-    shape = (1, spec.num_channels, *(size or (smallest_size(spec.model_name),) * 2))
-    for path in paths:
-        if not _cached(config, path):
-            any_size, one_size = _files(config, path)
+    spec, side = NetworkSpec.from_config(config), window_side(config.tile_size, config.image_size)
+    size = window_size(spec, side)
+    height, width = size or (smallest_size(spec.model_name),) * 2
+    shape = (1, spec.num_channels, height, width)
+    for path in map(Path, paths):
+        if not _cached(spec, side, path):
+            any_size, one_size = _files(spec, side, path)
             write_onnx(ExportJob(spec, Contents(path), one_size if size else any_size, shape, probabilities(spec),
                                  is_dynamic=size is None))
     return DONE

@@ -1,35 +1,44 @@
-"""Mends the graph that MindSpore's ONNX exporter writes. Without MindSpore."""
+"""Repair of the graph that MindSpore's ONNX exporter writes. Without MindSpore."""
+from collections.abc import Mapping
+from pathlib import Path
+
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-# How ONNX calls upsampling by 2, pixel centres on pixel centres.
+# The attributes of ONNX' Resize for upsampling by 2 with aligned pixel centres.
 RESIZE = {"bilinear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
           "nearest": {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}}
 
 
-def mend(path, upsampling, dynamic=False, metadata=None):
+def fix_graph(path: str | Path, upsampling: str, is_dynamic: bool = False,
+              metadata: Mapping[str, str] | None = None) -> None:
     """Rewrite an exported file so that ONNX Runtime takes it, and check it.
 
-    - A transposed convolution's ``output_shape`` holds four numbers where ONNX wants two; it goes, since
-      kernel 2, stride 2 and no padding say the same.
-    - Resize stands for upsampling by 2 (see ``src.export.export.ExportLayers``); it becomes what ``upsampling`` says,
-      bilinear or nearest, for images of any size.
-    - With ``dynamic``, batch, height and width of input and output become free.
+    - The ``output_shape`` of a transposed convolution has four numbers where ONNX expects two. It is removed, since
+      kernel 2, stride 2 and no padding define the shape.
+    - Each Resize stands for upsampling by 2 (see ``src.export.export.ExportLayers``). It becomes bilinear or nearest
+      upsampling of images of any size.
+
+    Args:
+        path: the file.
+        upsampling: bilinear or nearest; other values are for networks without Resize.
+        is_dynamic: make batch, height and width of input and output free.
+        metadata: to store in the file.
 
     Raises:
-        ValueError: a node that is not as expected.
+        ValueError: a node is not as expected.
         onnx.checker.ValidationError: the result is not valid.
     """
     model = onnx.load(str(path))
     for node in model.graph.node:
         if node.op_type == "ConvTranspose":
             _drop_output_shape(node)
-    _mend_upsampling(model.graph, upsampling)
+    _fix_upsampling(model.graph, upsampling)
     _name_ends(model.graph)
-    if dynamic:
-        _free(model.graph)
-    helper.set_model_props(model, metadata or {})
+    if is_dynamic:
+        _free_sizes(model.graph)
+    helper.set_model_props(model, dict(metadata or {}))
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(path))
 
@@ -37,14 +46,14 @@ def mend(path, upsampling, dynamic=False, metadata=None):
 def _drop_output_shape(node):
     attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
     if attributes["kernel_shape"] != attributes["strides"] or attributes.get("auto_pad") != b"VALID":
-        raise ValueError(f"a transposed convolution of {attributes} is not known here")
+        raise ValueError(f"a transposed convolution with {attributes} is not supported")
     for name in ("output_shape", "auto_pad"):
         del attributes[name]
     del node.attribute[:]
     node.attribute.extend(helper.make_attribute(name, value) for name, value in attributes.items())
 
 
-def _mend_upsampling(graph, upsampling):
+def _fix_upsampling(graph, upsampling):
     nodes = [node for node in graph.node if node.op_type == "Resize"]
     if not nodes:
         return
@@ -55,13 +64,13 @@ def _mend_upsampling(graph, upsampling):
         node.input[:] = [node.input[0], "no_roi", "twice"]
         del node.attribute[:]
         node.attribute.extend(helper.make_attribute(name, value) for name, value in RESIZE[upsampling].items())
-    # The sizes that the resizes had are constants that nothing asks for any more.
+    # The former sizes are constants that no node uses any more.
     for node in [node for node in graph.node if node.op_type == "Constant" and node.output[0] in sizes]:
         graph.node.remove(node)
 
 
 def _name_ends(graph):
-    """Name the input "image" and the output "mask"; the exporter names an ArgMax output so that no node makes it."""
+    """Name the input "image" and the output "mask". The exporter gives an ArgMax output the name of no node."""
     for value, name in ((graph.input[0], "image"), (graph.output[0], "mask")):
         for node in graph.node:
             node.input[:] = [name if own == value.name else own for own in node.input]
@@ -69,7 +78,7 @@ def _name_ends(graph):
         value.name = name
 
 
-def _free(graph):
+def _free_sizes(graph):
     for value, axes in ((graph.input[0], (0, 2, 3)), (graph.output[0], (0, 1, 2))):      # NCHW, NHWC
         for axis, name in zip(axes, ("batch", "height", "width")):
             value.type.tensor_type.shape.dim[axis].dim_param = name

@@ -1,4 +1,5 @@
 """A network in an ONNX file, run by ONNX Runtime. Without MindSpore."""
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -7,45 +8,49 @@ import onnxruntime
 
 from src.model_utils.errors import UNetError
 
-# device_target -> what ONNX Runtime calls it.
+# device_target -> ONNX Runtime's name for it.
 PROVIDERS = {"CPU": "CPUExecutionProvider", "GPU": "CUDAExecutionProvider", "Ascend": "CANNExecutionProvider"}
 
 
 class OnnxNetwork:
-    """An exported network as a function: (N, C, H, W) float32 -> NHWC probabilities (one
-    channel: of class 1 of two) or NHW class numbers.
+    """An exported network as a predictor, a function of (N, C, H, W) float32 images.
+
+    It returns (N, h, w, classes) float32 probabilities; (N, h, w, 1), those of class 1 of two classes; or (N, h, w)
+    int32 class numbers.
 
     Attributes:
         path (Path): the file.
-        input_shape (tuple): (N, C, H, W); None where the file leaves a side free.
+        input_shape (tuple): (N, C, H, W); None for a side that is free.
         output_shape (tuple): (N, h, w, classes) or (N, h, w), likewise.
-        activate (str): Softmax or Sigmoid (probabilities) or Argmax (class numbers), by the shape of the output.
-        metadata (dict): what export.py noted: model_name, num_classes, and scale where training noted it.
+        activate (str): Softmax, Sigmoid or Argmax, told by the shape of the output.
+        metadata (dict): model_name, num_classes, context, grid (the stride of the receptive field), and scale if the
+            checkpoint had it; empty for files that export.py did not write.
 
     Args:
-        path (str): the file.
-        device (str): device_target.
-        shares_memory (bool): work in the memory of all networks that do so, for several on one CPU that take turns.
+        path: the file.
+        device: device_target.
+        shares_memory: use one pool of memory together with all networks that do so. This is for networks on one CPU
+            that run in turn.
 
     Raises:
         UNetError: no such file, not a network of this kind, or no provider for the device; the message names
-            the providers there are.
+            the available providers.
     """
 
-    def __init__(self, path, device="CPU", shares_memory=False):
+    def __init__(self, path: str | Path, device: str = "CPU", shares_memory: bool = False):
         self.path = Path(path)
         if not self.path.is_file():
             raise UNetError(f"no such ONNX file: {self.path}; make one with export.py --file_format=ONNX")
         providers = choose_providers(device)
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3      # errors come as exceptions anyway
-        options.enable_mem_pattern = False  # it keeps a second pool of memory, a fifth more in all, and is no faster
+        options.log_severity_level = 3      # errors are raised anyway
+        options.enable_mem_pattern = False  # it would need a fifth more memory and is no faster
         if shares_memory:
             _make_shared_memory()
             options.add_session_config_entry("session.use_env_allocators", "1")
         try:
             self.session = onnxruntime.InferenceSession(str(self.path), options, providers=providers)
-        # ONNX Runtime has no common base for what a damaged file raises.
+        # What ONNX Runtime raises for a damaged file has no common base class.
         except Exception as error:
             raise UNetError(f"{self.path}: ONNX Runtime cannot load it ({str(error).splitlines()[0][:200]})") from None
         inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
@@ -59,31 +64,31 @@ class OnnxNetwork:
         self.metadata = dict(self.session.get_modelmeta().custom_metadata_map)
 
     @property
-    def provider(self):
-        """What runs it, in ONNX Runtime's words."""
+    def provider(self) -> str:
+        """ONNX Runtime's name for what runs the network."""
         return self.session.get_providers()[0]
 
     @property
-    def num_classes(self):
-        """Number of classes; None for a file that does not say."""
+    def num_classes(self) -> int | None:
+        """Number of classes; None if the file does not tell it."""
         if self.activate != "Argmax":
             return self.output_shape[3] and max(2, self.output_shape[3])
         return int(self.metadata["num_classes"]) if "num_classes" in self.metadata else None
 
-    def __call__(self, images):
+    def __call__(self, images: np.ndarray) -> np.ndarray:
         self._check_images(images.shape[1:])
         fixed = self.input_shape[0] or len(images)
         results = [self._run(images[start:start + fixed], fixed) for start in range(0, len(images), fixed)]
         return results[0] if len(results) == 1 else np.concatenate(results)
 
     def _run(self, images, fixed):
-        """Run one batch; a short one is filled up to the batch that the file was made for."""
+        """Run one batch; a short one is filled up to the batch size of the file."""
         filling = np.zeros((fixed - len(images), *images.shape[1:]), images.dtype)
         batch = np.concatenate([images, filling]) if len(filling) else images
         return self.session.run(None, {self._name: batch})[0][:len(images)]
 
-    def check(self, num_channels, num_classes):
-        """Raise UNetError unless the network has ``num_channels`` and ``num_classes``, as far as the file says."""
+    def check(self, num_channels: int, num_classes: int) -> None:
+        """Raise UNetError if the file tells another number of channels or classes."""
         if self.input_shape[1] not in (None, num_channels):
             raise UNetError(f"{self.path}: takes {self.input_shape[1]} channel(s), num_channels is {num_channels}")
         if self.num_classes not in (None, num_classes):
@@ -93,19 +98,19 @@ class OnnxNetwork:
         for own, given in zip(self.input_shape[1:], shape):
             if own not in (None, given):
                 raise UNetError(f"{self.path}: takes images of {_text(self.input_shape[1:])} (channels x height x "
-                                f"width), these are {_text(shape)}; give the YAML file that it was made with")
+                                f"width), these are {_text(shape)}; give the YAML file that it was exported with")
 
 
 @lru_cache(maxsize=1)
 def _make_shared_memory():
-    """Make the pool of memory that networks can share, once a process; else each keeps its largest need for itself."""
+    """Make the pool of memory that networks share, once in a process. Otherwise each keeps what it needs at most."""
     onnxruntime.create_and_register_allocator(
         onnxruntime.OrtMemoryInfo("Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0,
                                   onnxruntime.OrtMemType.DEFAULT), None)
 
 
-def choose_providers(device):
-    """ONNX Runtime's providers for a ``device_target``; auto takes the best that there is."""
+def choose_providers(device: str) -> list[str]:
+    """Return ONNX Runtime's providers for a ``device_target``; for auto the best that is available."""
     offered = onnxruntime.get_available_providers()
     wanted = [PROVIDERS[name] for name in ("Ascend", "GPU", "CPU")] if device == "auto" else [PROVIDERS[device]]
     found = [name for name in wanted if name in offered]
@@ -116,7 +121,8 @@ def choose_providers(device):
     return found
 
 
-def _fixed(shape):
+def _fixed(shape: Sequence[int | str]) -> tuple[int | None, ...]:
+    """Return the shape of a session's input or output, None for sides with a name instead of a size."""
     return tuple(side if isinstance(side, int) else None for side in shape)
 
 

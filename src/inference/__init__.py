@@ -1,1 +1,1 @@
-"""Prediction of images without labels: models, windows, test-time augmentation and the files that are written."""
+"""Prediction on new images: loading networks, windows, test-time augmentation, and the files that are written."""

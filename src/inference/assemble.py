@@ -1,19 +1,20 @@
-"""A network put together for use: chosen, built on its backend, with the weights of a checkpoint."""
+"""A network ready for use: built on the chosen backend, with the weights of a checkpoint."""
 from pathlib import Path
 from typing import Any
 
 from src.cpu_ops import choose_backend
+from src.model_utils.config import Config
 from src.networks.registry import NetworkSpec, build_network
 from src.training.checkpoint import load_weights
 
 
-def assemble_network(config: Any, device: str, checkpoint: str | Path | None = None) -> Any:
+def assemble_network(config: Config, device: str, checkpoint: str | Path | None = None) -> Any:
     """Build the network that the options name, in float32.
 
     Args:
-        config (Config): the network's options and those of the backend.
+        config (Config): the network's options (see ``NetworkSpec``) and the backend's (see ``choose_backend``).
         device: Ascend, GPU or CPU.
-        checkpoint: file whose weights it gets; fresh ones without it.
+        checkpoint: file to load the weights from; without it they are fresh.
 
     Returns:
         nn.Cell: see ``build_network``.

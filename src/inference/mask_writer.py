@@ -1,6 +1,8 @@
 """The files that prediction writes: masks, and where asked for probabilities and overlays."""
 import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, fields
 from itertools import chain, islice
 from pathlib import Path
 
@@ -8,56 +10,74 @@ import cv2
 import numpy as np
 import tifffile
 
+from src.data.image_reader import ImageFile
+from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 from src.model_utils.files import replacing, write_atomically
 from src.report.drawing import palette
 
-OPACITY = 0.4           # of the mask over the picture
-TIFF_LIMIT = 4e9        # bytes; beyond it a TIFF has to be a BigTIFF, which fewer programs read
-STRIP = 64              # rows of a strip of a TIFF, and those of a picture that are mixed at a time
+OPACITY = 0.4           # of the mask over the image
+TIFF_LIMIT = 4e9        # bytes; a larger TIFF has to be a BigTIFF, which fewer programs read
+STRIP = 64              # rows of a strip of a TIFF, and rows of an overlay that are mixed at a time
+
+
+@dataclass(frozen=True)
+class MaskOptions:
+    """Which files are written, and where; the options' help says more."""
+    output_path: str | Path
+    num_classes: int = 2
+    save_probability: bool = False
+    isbi_submission: bool = False
+    overlay: bool = False
+    color: list[list[int]] = field(default_factory=list)
+
+    @classmethod
+    def from_config(cls, config: Config) -> "MaskOptions":
+        """Take the options of these names."""
+        return cls(**{option.name: getattr(config, option.name) for option in fields(cls)})
 
 
 class MaskWriter:
-    """Writes ``predictions/NAME.png`` into output_path: class numbers, or 0 and 255 for two classes.
+    """Writes the masks, ``predictions/NAME.png``: class numbers, or 0 and 255 for two classes.
 
-    A TIFF file's mask is ``NAME.tif``, of as many pages. ``probabilities/NAME.tif`` is float32: (H, W) of class 1
-    for two classes, else (classes, H, W), page after page. ``overlays/NAME.png`` (or ``.tif``) shows the classes
-    from 1 on over the picture. ``submission/NAME.tif`` is a stack as the ISBI 2012 board took it: the probability of
-    class 1, the cells, as 32-bit slices of ImageJ, not compressed.
+    The mask of a TIFF file is ``NAME.tif``, with as many pages. ``probabilities/NAME.tif`` is float32: (H, W) of class
+    1 for two classes, else (classes, H, W), page after page. ``overlays/NAME.png`` (or ``.tif``) shows all classes
+    except 0 over the image. ``submission/NAME.tif`` is a stack as the ISBI 2012 board took it: the probability of
+    class 1, the cells, as uncompressed 32-bit slices of ImageJ.
 
     Args:
-        config (Config): output_path, num_classes, save_probability, isbi_submission, overlay and color count.
+        options: what to write, and where.
 
     Raises:
         UNetError: a submission of other than two classes.
     """
 
-    def __init__(self, config):
-        output = Path(config.output_path)
+    def __init__(self, options: MaskOptions):
+        output = Path(options.output_path)
         self.folder = output / "predictions"
-        self.probability_folder = output / "probabilities" if config.save_probability else None
-        self.submission_folder = output / "submission" if config.isbi_submission else None
-        if self.submission_folder and config.num_classes != 2:
+        self.probability_folder = output / "probabilities" if options.save_probability else None
+        self.submission_folder = output / "submission" if options.isbi_submission else None
+        if self.submission_folder and options.num_classes != 2:
             raise UNetError(f"isbi_submission writes the probability of cells against membranes, but num_classes is "
-                            f"{config.num_classes}; expected 2")
-        self.overlay_folder = output / "overlays" if config.overlay else None
-        self.num_classes = config.num_classes
-        self.palette = palette(config.color, config.num_classes)
+                            f"{options.num_classes}; expected 2")
+        self.overlay_folder = output / "overlays" if options.overlay else None
+        self.num_classes = options.num_classes
+        self.palette = palette(options.color, options.num_classes)
 
     @contextmanager
-    def open(self, picture, pages):
-        """Yield where a picture's pages go; TIFF files appear when all of them have been added.
+    def open(self, image_file: ImageFile, pages: int) -> Iterator["PageWriter"]:
+        """Yield the writer for the pages of an image file; TIFF files appear when all pages have been added.
 
         Raises:
-            UNetError: a result would take the place of the picture, or cannot be written.
+            UNetError: a result would overwrite the image, or cannot be written.
         """
         with ExitStack() as stack:
-            def file(folder, as_tiff=picture.is_tiff, kind=_Tiff):
+            def file(folder, as_tiff=image_file.is_tiff, kind=_Tiff):
                 if folder is None:
                     return None
-                path = folder / f"{picture.name}{'.tif' if as_tiff else '.png'}"
-                if path.resolve() == picture.path.resolve():
-                    raise UNetError(f"{picture.path}: the result would take the place of the picture; choose another "
+                path = folder / f"{image_file.name}{'.tif' if as_tiff else '.png'}"
+                if path.resolve() == image_file.path.resolve():
+                    raise UNetError(f"{image_file.path}: the result would overwrite the image; choose another "
                                     f"output_path")
                 return kind(path, pages, stack) if as_tiff else _Png(path)
             yield PageWriter(self, file(self.folder), file(self.probability_folder, as_tiff=True),
@@ -65,25 +85,25 @@ class MaskWriter:
 
 
 class PageWriter:
-    """Writes the pages of one picture; see MaskWriter."""
+    """Writes the pages of one image file; see MaskWriter."""
 
     def __init__(self, writer, mask_file, probability_file, submission_file, overlay_file):
         self.num_classes, self.palette = writer.num_classes, writer.palette
         self.mask_file, self.overlay_file = mask_file, overlay_file
         self.probability_file, self.submission_file = probability_file, submission_file
 
-    def add(self, pixels, probability_rows):
+    def add(self, pixels: np.ndarray, probability_rows: Iterable[np.ndarray]) -> None:
         """Add a page.
 
         Args:
-            pixels (np.ndarray): (H, W, C) uint8, gray or blue, green, red; overwritten where C is 3.
-            probability_rows (iterable): the page's probabilities from top to bottom, (rows, W, classes) float32.
+            pixels: (H, W, C) uint8, gray or blue, green, red; overwritten if C is 3.
+            probability_rows: the page's probabilities from top to bottom, (rows, W, classes) float32.
         """
         mask = np.empty(pixels.shape[:2], np.uint8)
         cells = np.empty(mask.shape, np.float32) if self.submission_file else None
-        self._write_probability(_noting(probability_rows, mask, cells), mask.shape)
-        if self.submission_file:
-            self.submission_file.write(np.clip(cells, 0, 1, out=cells))     # the rounding of a mean goes beyond
+        self._write_probability(_filling(mask, cells, probability_rows), mask.shape)
+        if cells is not None:
+            self.submission_file.write(np.clip(cells, 0, 1, out=cells))     # a rounded mean may lie outside
         if self.overlay_file:
             self.overlay_file.write(self._over(pixels, mask))
         if self.num_classes == 2:
@@ -94,7 +114,7 @@ class PageWriter:
         if not self.probability_file:
             for _ in probability_rows:
                 pass
-        elif self.num_classes == 2:     # strip by strip, without the whole in memory
+        elif self.num_classes == 2:     # strip by strip, so that the page is never in memory as a whole
             self.probability_file.write_strips((rows[..., 1] for rows in probability_rows), size)
         else:
             whole, top = np.empty((self.num_classes, *size), np.float32), 0
@@ -104,18 +124,18 @@ class PageWriter:
             self.probability_file.write(whole)
 
     def _over(self, pixels, classes):
-        """The picture with its classes, (H, W, 3) uint8; of a colour picture in its own memory."""
-        picture = pixels if pixels.shape[2] == 3 else np.repeat(pixels, 3, axis=2)
+        """Return the image with its classes, (H, W, 3) uint8; a colour image is overwritten."""
+        overlay = pixels if pixels.shape[2] == 3 else np.repeat(pixels, 3, axis=2)
         colors = np.float32(OPACITY) * self.palette[:, ::-1]
-        for top in range(0, len(picture), STRIP):
-            part, numbers = picture[top:top + STRIP], classes[top:top + STRIP]
+        for top in range(0, len(overlay), STRIP):
+            part, numbers = overlay[top:top + STRIP], classes[top:top + STRIP]
             mixed = np.float32(1 - OPACITY) * part + colors[numbers]
             np.copyto(part, mixed.astype(np.uint8), where=numbers[..., None] > 0)
-        return picture
+        return overlay
 
 
-def _noting(probability_rows, mask, cells):
-    """Hand the rows on, and fill ``mask`` with the most probable classes, ``cells`` with the probability of class 1."""
+def _filling(mask, cells, probability_rows):
+    """Yield the rows as they are. Fill ``mask`` with their classes, and ``cells`` with the probabilities of class 1."""
     top = 0
     for rows in probability_rows:
         mask[top:top + len(rows)] = rows.argmax(axis=-1)
@@ -126,31 +146,31 @@ def _noting(probability_rows, mask, cells):
 
 
 class _Png:
-    """A picture of one page."""
+    """An image file of one page."""
 
     def __init__(self, path):
         self.path = path
 
     def write(self, array):
         """Write (H, W) gray or (H, W, 3) blue, green, red, uint8."""
-        # OpenCV, as it takes the picture's own memory; Pillow would copy large ones into its order of colours.
+        # OpenCV encodes the array in place; Pillow would need a copy in its own order of colours.
         write_atomically(self.path, cv2.imencode(".png", array)[1])
 
 
 class _Tiff:
-    """A file of many pages; ``stack`` closes it, and then it takes its name."""
+    """A file of many pages, which appears when ``stack`` closes it."""
 
     def __init__(self, path, pages, stack):
         self.path, self.pages, self.stack = path, pages, stack
         self.file = None
 
     def write(self, array):
-        """Write (H, W) gray, (classes, H, W) float32 as a page a class, or (H, W, 3) blue, green, red, uint8."""
+        """Write (H, W) gray; (classes, H, W) float32, a page for each class; or (H, W, 3) blue, green, red, uint8."""
         is_colour = array.dtype == np.uint8 and array.ndim == 3
         self._add(array[..., ::-1] if is_colour else array, array.nbytes, photometric="rgb" if is_colour else None)
 
     def write_strips(self, parts, size):
-        """Write a page of ``size`` that comes as (rows, W) float32, top to bottom."""
+        """Write a page of ``size`` that arrives as (rows, W) float32 from top to bottom."""
         self._add(_strips(parts), 4 * size[0] * size[1], shape=size, dtype=np.float32, rowsperstrip=STRIP)
 
     def _add(self, data, nbytes, photometric=None, **options):
@@ -158,18 +178,18 @@ class _Tiff:
             temporary = self.stack.enter_context(replacing(self.path))
             self.file = self.stack.enter_context(
                 tifffile.TiffWriter(temporary, bigtiff=self.pages * nbytes > TIFF_LIMIT))
-        # Without metadata readers see one stack, not many.
+        # With tifffile's metadata, readers would see a stack for each page.
         self.file.write(data, photometric=photometric or "minisblack", compression="zlib", contiguous=False,
                         metadata=None, **options)
 
 
 class _Slices:
-    """A stack of ImageJ: the slices lie one behind the other as they are, which every version of it reads.
+    """A stack of ImageJ: contiguous uncompressed slices, which every version of ImageJ reads.
 
     Args:
-        path (Path): where it goes.
-        pages (int): how many slices.
-        stack (ExitStack): closes it, and then it takes its name.
+        path (Path): the file.
+        pages (int): number of slices.
+        stack (ExitStack): closes the file, which then appears.
     """
 
     def __init__(self, path, pages, stack):
@@ -192,7 +212,7 @@ class _Slices:
 
 
 def _strips(parts):
-    """Rows that come in parts of any height as compressed strips of STRIP rows, the last one of what is left."""
+    """Yield rows that arrive in parts of any height as compressed strips of STRIP rows; the last may have fewer."""
     rows = chain.from_iterable(parts)
     while strip := list(islice(rows, STRIP)):
-        yield zlib.compress(np.stack(strip).tobytes())     # tifffile takes arrays by the page alone
+        yield zlib.compress(np.stack(strip).tobytes())     # tifffile takes only whole pages as arrays

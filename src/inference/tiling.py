@@ -1,118 +1,131 @@
-"""Prediction of pictures of any size in windows, after the overlap-tile strategy of the U-Net paper.
+"""Prediction of images of any size in windows: the overlap-tile strategy of the U-Net paper. Without MindSpore.
 
-Ronneberger et al. 2015, arXiv:1505.04597, figure 2. Around each window the network sees ``margin`` pixels more
-than are used of its result: what valid convolutions take away, or what same convolutions would otherwise fill
-with zeros. Beyond the picture's border it sees the picture mirrored. Windows lie on the grid of the network's
-poolings, so a pixel's result does not depend on how the picture is cut into windows.
+Ronneberger et al. 2015, arXiv:1505.04597, figure 2. Only the core of each window's result is used. Around the core the
+network sees a margin: the pixels that valid convolutions take away, or those that same convolutions would otherwise
+replace by zeros. Beyond its borders the image is mirrored. Cores start at multiples of the receptive field's stride. So
+a pixel's result does not depend on how the image is cut, as long as the margin holds the network's whole context.
 """
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
+
+from src.inference.resizing import ResizedImage
+from src.networks.receptive_field import ReceptiveField
+
+Size = tuple[int, int]      # (height, width) in pixels
 
 
 @dataclass(frozen=True)
 class Window:
-    """One window: sides as (height, width) in pixels.
+    """The sizes (height, width) of the windows of an image, in pixels.
 
     Attributes:
         input: what the network takes.
-        core: what is used of its result, from ``offset`` on.
+        core: the part of the result that is used.
         margin: pixels between the borders of input and core, at the top and at the left.
-        offset: first row and column of the result that is used.
-        overlap: pixels by which neighbouring cores overlap and are blended.
+        offset: first row, and first column, of the core in the result.
+        overlap: pixels by which neighbouring cores overlap; there they are blended.
     """
-    input: tuple
-    core: tuple
+    input: Size
+    core: Size
     margin: int
     offset: int
     overlap: int
 
 
-def choose_window(field, size, largest, fixed=None):
-    """The window for a picture of ``size``.
+def choose_window(field: ReceptiveField, size: Size, largest: int, fixed_size: Size | None = None) -> Window:
+    """Choose the windows for an image.
 
     Args:
-        field (ReceptiveField): of the network.
-        size (tuple): height and width of the picture.
-        largest (int): side of the largest window.
-        fixed (tuple): height and width that the network takes, where it takes no other.
+        field: the network's receptive field.
+        size: of the image.
+        largest: side of the largest window.
+        fixed_size: of the network's input, if the network takes only one size.
     """
     if field.margin_lost:
-        sides = fixed or (largest, largest)
-        kept = [side - 2 * field.margin_lost for side in sides]
-        core = tuple(side // field.stride * field.stride or side for side in kept)
-        return Window(tuple(sides), core, field.margin_lost, 0, 0)
-    # No window is larger than asked for, but for the smallest that the network can take.
+        sides = fixed_size or (largest, largest)
+        core_height, core_width = (_valid_core(side - 2 * field.margin_lost, field.stride) for side in sides)
+        return Window((sides[0], sides[1]), (core_height, core_width), field.margin_lost, 0, 0)
+    # No window is larger than asked for, except the smallest one that the network can take.
     largest = max(field.stride, largest // field.stride * field.stride)
-    # Where a window is too small for the whole context, half of it is context, and blending does the rest.
-    smallest = min(fixed or (largest,))
+    # In a window that is too small for the whole context, half of the window is margin, and the seams are blended.
+    smallest = min(fixed_size or (largest,))
     margin = field.context if smallest >= 3 * field.context else smallest // 4 // field.stride * field.stride
     overlap = field.stride if smallest >= 2 * margin + 2 * field.stride else 0
-    core = tuple(side - 2 * margin for side in fixed) if fixed else tuple(
-        _core_side(length, largest - 2 * margin, overlap, field.stride) for length in size)
-    return Window(tuple(side + 2 * margin for side in core), core, margin, margin, overlap)
+    if fixed_size:
+        core_height, core_width = (side - 2 * margin for side in fixed_size)
+    else:
+        core_height, core_width = (_core_side(length, largest - 2 * margin, overlap, field.stride) for length in size)
+    return Window((core_height + 2 * margin, core_width + 2 * margin), (core_height, core_width), margin, margin,
+                  overlap)
 
 
-def _core_side(length, largest, overlap, stride):
-    """Smallest core that covers ``length`` with as few windows as the largest core does."""
+def _valid_core(side: int, stride: int) -> int:
+    """Return the largest multiple of the stride; the whole side if it is shorter than the stride."""
+    return side // stride * stride or side
+
+
+def _core_side(length: int, largest: int, overlap: int, stride: int) -> int:
+    """Return the smallest core that covers ``length`` with as few windows as the largest core does."""
     if length <= largest:
         return max(_round_up(length, stride), 2 * overlap)
     count = -(-(length - overlap) // (largest - overlap))
     return _round_up(-(-(length - overlap) // count) + overlap, stride)
 
 
-def _round_up(number, step):
+def _round_up(number: int, step: int) -> int:
     return -(-number // step) * step
 
 
-def predict_rows(picture, window, run, on_window=lambda: None):
-    """Predict a picture band by band, in the memory of one band of windows.
+def predict_rows(image: np.ndarray | ResizedImage, window: Window, predict: Callable[[np.ndarray], np.ndarray],
+                 on_window: Callable[[], object] = lambda: None) -> Iterator[np.ndarray]:
+    """Predict an image band by band. Memory holds one band of windows.
 
     Args:
-        picture (np.ndarray or Resized): (H, W, C) uint8.
-        window (Window): how to cut it.
-        run (callable): a window, (h, w, C) uint8 -> its result, (h', w', classes) float32.
-        on_window (callable): called after each window.
+        image: (H, W, C) uint8.
+        window: how to cut the image.
+        predict: a window (h, w, C) uint8 -> its result (h', w', classes) float32.
+        on_window: called after each window.
 
     Yields:
-        np.ndarray: the next rows of the result, (rows, W, classes) float32; all rows together are H.
+        np.ndarray: the next rows of the result, (rows, W, classes) float32; together they are H rows.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     tops, lefts = (_starts(length, core, window.overlap) for length, core in zip((height, width), window.core))
     ramp = _ramp(window.overlap)[:, None, None]
     tail = None
     for top in tops:
-        band = _band(picture, top, lefts, window, run, on_window)       # (core height, W, classes)
+        band = _band(image, top, lefts, window, predict, on_window)       # (core height, W, classes)
         if tail is not None and window.overlap:
             band[:window.overlap] = tail * (1 - ramp) + band[:window.overlap] * ramp
-        stride = window.core[0] - window.overlap
-        tail = band[stride:].copy()
-        yield band[:height - top] if top == tops[-1] else band[:stride]
+        step = window.core[0] - window.overlap
+        tail = band[step:].copy()
+        yield band[:height - top] if top == tops[-1] else band[:step]
 
 
-def count_windows(size, window):
-    """How many windows a picture of ``size`` takes."""
+def count_windows(size: Size, window: Window) -> int:
+    """Return how many windows an image of ``size`` takes."""
     return len(_starts(size[0], window.core[0], window.overlap)) * len(_starts(size[1], window.core[1], window.overlap))
 
 
-def _starts(length, core, overlap):
-    """Where the cores start; the last one covers the end of ``length``, and may reach beyond."""
+def _starts(length: int, core: int, overlap: int) -> list[int]:
+    """Return where the cores start. The last one covers the end of ``length`` and may reach beyond it."""
     return list(range(0, max(1, length - overlap), core - overlap))
 
 
-def _ramp(overlap):
-    """Weights of the later of two windows over their overlap, rising."""
+def _ramp(overlap: int) -> np.ndarray:
+    """Return the rising weights of the later of two windows over their overlap."""
     return ((np.arange(overlap) + 0.5) / max(1, overlap)).astype(np.float32)
 
 
-def _band(picture, top, lefts, window, run, on_window):
-    width, ramp = picture.shape[1], _ramp(window.overlap)[:, None]
+def _band(image, top, lefts, window, predict, on_window):
+    width, ramp = image.shape[1], _ramp(window.overlap)[:, None]
     band = None
     for left in lefts:
-        pixels = _mirrored(picture, top - window.margin, left - window.margin, window.input)
+        pixels = _mirrored(image, top - window.margin, left - window.margin, window.input)
         first, (rows, columns) = window.offset, window.core
-        result = run(pixels)[first:first + rows, first:first + columns]        # (core height, core width, classes)
+        result = predict(pixels)[first:first + rows, first:first + columns]        # (core height, core width, classes)
         on_window()
         if band is None:
             band = np.empty((rows, width, result.shape[2]), np.float32)
@@ -126,99 +139,17 @@ def _band(picture, top, lefts, window, run, on_window):
     return band
 
 
-def _mirrored(picture, top, left, size):
-    """(h, w, C) of the picture continued without end by reflection."""
-    rows = _reflect(np.arange(top, top + size[0]), picture.shape[0])
-    columns = _reflect(np.arange(left, left + size[1]), picture.shape[1])
-    return picture[rows[:, None], columns]
+def _mirrored(image, top, left, size):
+    """Return (h, w, C) pixels from ``top`` and ``left`` on; beyond its borders the image repeats mirrored."""
+    rows = _reflect(np.arange(top, top + size[0]), image.shape[0])
+    columns = _reflect(np.arange(left, left + size[1]), image.shape[1])
+    return image[rows[:, None], columns]
 
 
-def _reflect(index, length):
-    """Indices mirrored into 0 to ``length`` - 1; the border pixels are not repeated."""
+def _reflect(index: np.ndarray, length: int) -> np.ndarray:
+    """Mirror indices into 0 to ``length`` - 1; the border pixels are not repeated."""
     if length == 1:
         return np.zeros_like(index)
     period = 2 * (length - 1)
     index = index % period
     return np.minimum(index, period - index)
-
-
-class Resized:
-    """A picture in another size, bilinearly, of which no more is made than is asked for.
-
-    ``resized[rows, columns]``, two arrays of numbers that broadcast against each other, is what ``cv2.resize`` and
-    then that index give, (..., C) uint8, as training resizes. The rounding is OpenCV's too, but for one gray level
-    in one of a hundred pixels.
-
-    Args:
-        picture (np.ndarray): (H, W, C) uint8.
-        size (tuple): (height, width).
-    """
-
-    def __init__(self, picture, size):
-        self.picture, self.shape = picture, (*size, picture.shape[2])
-        self.rows, self.columns = (_taps(own, target) for own, target in zip(picture.shape, size))
-
-    def __getitem__(self, index):
-        (top, bottom, down), (left, right, across) = (
-            [tap[numbers] for tap in taps] for taps, numbers in zip((self.rows, self.columns), index))
-        across, rest = _whole(across[..., None])
-
-        def row(number):
-            return self.picture[number, left] * rest + self.picture[number, right] * across >> 4
-        down, up = _whole(down[..., None])
-        return ((row(top) * up >> 16) + (row(bottom) * down >> 16) + 2 >> 2).astype(np.uint8)
-
-
-def _whole(weight):
-    """A weight and what it leaves of one, in OpenCV's 2048ths."""
-    return np.rint(weight * 2048).astype(np.int32), np.rint((1 - weight) * 2048).astype(np.int32)
-
-
-class RowResizer:
-    """Resizes a picture that comes row by row, bilinearly, pixel centres on pixel centres.
-
-    Args:
-        size (tuple): (height, width) of what comes.
-        target (tuple): (height, width) of what goes.
-    """
-
-    def __init__(self, size, target):
-        self.columns = _taps(size[1], target[1])
-        self.rows = _taps(size[0], target[0])
-        self.buffer = None
-        self.first = 0      # row of the source that the buffer starts with
-        self.done = 0       # rows that have gone
-
-    def feed(self, rows):
-        """Take the next rows, (n, w, classes) float32, and return those that can be made, (m, W, classes)."""
-        low, high, weight = self.columns
-        wide = rows[:, low] * (1 - weight[:, None]) + rows[:, high] * weight[:, None]
-        self.buffer = wide if self.buffer is None else np.concatenate([self.buffer, wide])
-        low, high, weight = self.rows
-        ready = int(np.searchsorted(high, self.first + len(self.buffer)))
-        span = slice(self.done, ready)
-        part = weight[span, None, None]
-        made = self.buffer[low[span] - self.first] * (1 - part) + self.buffer[high[span] - self.first] * part
-        self.done = ready
-        keep = min([*low[ready:ready + 1], self.first + len(self.buffer)])     # rows above it have done their part
-        self.buffer, self.first = self.buffer[keep - self.first:], keep
-        return made
-
-
-def _taps(length, target):
-    """For each of ``target`` positions: the two of ``length`` it lies between, and the weight of the second."""
-    position = np.clip((np.arange(target) + 0.5) * (length / target) - 0.5, 0, length - 1)
-    low = np.floor(position).astype(int)
-    return low, np.minimum(low + 1, length - 1), (position - low).astype(np.float32)
-
-
-def mean_of(runs):
-    """One function from several: the mean of their results."""
-    return runs[0] if len(runs) == 1 else partial(_mean, runs)
-
-
-def _mean(runs, image):
-    total = runs[0](image).copy()
-    for run in runs[1:]:
-        total += run(image)
-    return total / np.float32(len(runs))

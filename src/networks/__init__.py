@@ -1,1 +1,1 @@
-"""Networks: one file a network, the layers that they are made of, and the registry that knows them all."""
+"""Networks: one file for each, the layers that they consist of, and the registry of all."""

@@ -1,25 +1,28 @@
-"""The network as evaluation and export see it."""
+"""The network as evaluation, prediction and export use it: with its activation, channels last."""
+from collections.abc import Callable
+
+import numpy as np
 from mindspore import Tensor, nn, ops
 
 from src.model_utils.errors import UNetError
 
 
 class UnetEval(nn.Cell):
-    """Network and activation: (N, C, H, W) float32 image -> NHWC result.
+    """A network with its activation: (N, C, H, W) float32 images -> results with the channels last.
 
-    Softmax gives (N, h, w, classes) float32 probabilities, Argmax (N, h, w) int32 class numbers, and Sigmoid, for a
-    network of one output channel, (N, h, w, 1) float32 probabilities of class 1.
+    Softmax gives (N, h, w, classes) float32 probabilities, and Argmax (N, h, w) int32 class numbers. Sigmoid is for
+    networks of one output channel and gives (N, h, w, 1) float32 probabilities of class 1.
 
     Args:
-        net (nn.Cell): gives (N, channels, h, w) logits.
-        eval_activate (str): Softmax, Argmax or Sigmoid, in any case.
+        net: gives (N, channels, h, w) logits.
+        eval_activate: Softmax, Argmax or Sigmoid, in upper or lower case.
 
     Raises:
-        UNetError: Sigmoid for a network of many output channels, or another one for a network of one.
+        UNetError: Sigmoid for a network of many output channels, or another activation for a network of one.
     """
 
-    def __init__(self, net, eval_activate="Softmax"):
-        # Without a prefix of its own, or the network's parameters would change their names to net.NAME.
+    def __init__(self, net: nn.Cell, eval_activate: str = "Softmax"):
+        # With a prefix, the network's parameters would be called net.NAME.
         super().__init__(auto_prefix=False)
         self.net = net
         self.activate = eval_activate.lower()
@@ -36,10 +39,10 @@ class UnetEval(nn.Cell):
         return ops.argmax(out, dim=-1).astype("int32")  # (N, h, w)
 
 
-def predictor(network, eval_activate):
-    """Wrap a network for ``src.evaluation.evaluate``: a function from NumPy images to NumPy results.
+def predictor(network: nn.Cell, eval_activate: str) -> Callable[[np.ndarray], np.ndarray]:
+    """Make a predictor of a network, for ``src.evaluation.evaluate``: see ``UnetEval``, with NumPy arrays.
 
-    The network is left in evaluation mode.
+    Each call leaves the network in evaluation mode.
     """
     cell = UnetEval(network, eval_activate)
 

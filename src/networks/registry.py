@@ -1,7 +1,7 @@
-"""The networks by their names, and what can be asked of one before it is built.
+"""The networks by their names, and their properties.
 
-A network of the name ``unet_x`` is the class that ``src/networks/unet_x.py`` registers under that name. MindSpore loads
-when a network is asked for, not when this module is imported.
+The network ``unet_x`` is the class that ``src/networks/unet_x.py`` registers under that name. MindSpore is loaded only
+when a network is looked up.
 """
 import importlib
 from collections.abc import Callable
@@ -9,13 +9,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 from src.networks.receptive_field import ReceptiveField, same_field, valid_field
 
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """What makes a network: its name and the options that change its parameters. The options' help says more."""
+    """The options that define a network; their help texts say more."""
     model_name: str
     num_channels: int
     num_classes: int
@@ -25,24 +26,25 @@ class NetworkSpec:
     weight_init: str
 
     @classmethod
-    def from_config(cls, config: Any) -> "NetworkSpec":
+    def from_config(cls, config: Config) -> "NetworkSpec":
         """Take the options of these names."""
         return cls(**{field.name: getattr(config, field.name) for field in fields(cls)})
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What a network's class says of itself with ``register``.
+    """A network's class and its properties, as given to ``register``.
 
     Attributes:
-        network_class: the class. Its ``output_size(size)`` gives the height (or width) of the logits for an input of
-            height (or width) ``size``, None where the network cannot take it.
+        network_class: the class. Its ``output_size(size)`` returns the height (or width) of the logits for an input of
+            height (or width) ``size``, or None if the network cannot take the size.
         arguments: argument of the class -> field of NetworkSpec.
-        output: softmax, a channel a class; or sigmoid, one channel for class 1 of two.
-        upsampling: NetworkSpec -> how it goes up a level: deconv, bilinear or nearest.
-        heads: NetworkSpec -> how many heads it stacks in training, (heads, N, C, H, W); 1 means (N, C, H, W).
+        output: softmax, a channel for each class; or sigmoid, one channel for class 1 of two classes.
+        upsampling: NetworkSpec -> deconv, bilinear or nearest.
+        heads: NetworkSpec -> number of heads in training. Their logits are stacked to (heads, N, C, H, W); a network
+            of one head gives (N, C, H, W).
     """
-    network_class: type
+    network_class: type[Any]
     arguments: dict[str, str]
     output: str
     upsampling: Callable[[NetworkSpec], str]
@@ -53,11 +55,12 @@ _ENTRIES: dict[str, Entry] = {}
 
 
 def register(model_name: str, arguments: dict[str, str], upsampling: str | Callable[[NetworkSpec], str],
-             output: str = "softmax", heads: Callable[[NetworkSpec], int] = lambda spec: 1) -> Callable[[type], type]:
+             output: str = "softmax", heads: Callable[[NetworkSpec], int] = lambda spec: 1,
+             ) -> Callable[[type[Any]], type[Any]]:
     """Register the decorated class as a network; see ``Entry``."""
-    def add(network_class: type) -> type:
+    def add(network_class: type[Any]) -> type[Any]:
         by_spec = upsampling if callable(upsampling) else lambda spec: upsampling
-        network_class.output = output       # a network knows it too, for ``UnetEval``
+        network_class.output = output       # ``UnetEval`` reads it from the network
         _ENTRIES[model_name] = Entry(network_class, arguments, output, by_spec, heads)
         return network_class
 
@@ -65,15 +68,15 @@ def register(model_name: str, arguments: dict[str, str], upsampling: str | Calla
 
 
 def names() -> list[str]:
-    """Names of all networks, which are those of the files of this folder."""
+    """Return the names of all networks, which are those of the files unet_*.py in this folder."""
     return sorted(path.stem for path in Path(__file__).parent.glob("unet_*.py"))
 
 
 def entry(model_name: str) -> Entry:
-    """What the network of a name says of itself.
+    """Look up a network.
 
     Raises:
-        UNetError: there is no such network.
+        UNetError: there is no network of this name.
     """
     if model_name not in names():
         raise UNetError(f"model_name {model_name!r}: known networks are {', '.join(names())}")
@@ -85,8 +88,8 @@ def build_network(spec: NetworkSpec, layers: Any = None) -> Any:
     """Build a network with fresh weights.
 
     Args:
-        spec: which one.
-        layers (Layers): the layer set to build from; MindSpore's own unless given.
+        spec: which network.
+        layers (Layers): the layer set to build from; MindSpore's own by default.
 
     Returns:
         nn.Cell: (N, num_channels, H, W) float32 -> logits (N, output_channels, h, w); see the class.
@@ -107,20 +110,20 @@ def build_network(spec: NetworkSpec, layers: Any = None) -> Any:
 
 
 def output_channels(spec: NetworkSpec) -> int:
-    """Channels of the logits: one for a network that ends in a sigmoid, else one a class."""
+    """Return the number of channels of the logits: 1 for a network with a sigmoid, else one for each class."""
     return 1 if entry(spec.model_name).output == "sigmoid" else spec.num_classes
 
 
 def probabilities(spec: NetworkSpec) -> str:
-    """The ``eval_activate`` that makes probabilities of the logits: Sigmoid for one output channel, else Softmax."""
+    """Return the ``eval_activate`` that gives probabilities: Sigmoid for one output channel, else Softmax."""
     return entry(spec.model_name).output.capitalize()
 
 
 def output_size(model_name: str, size: tuple[int, int]) -> tuple[int, int]:
-    """Size of the logits for an input of ``size``, both (height, width).
+    """Return the size of the logits for an input of ``size``, both (height, width).
 
     Raises:
-        UNetError: the network cannot take that size; the message names the nearest that it can.
+        UNetError: the network cannot take this size; the message names the nearest sizes that it can take.
     """
     rule = entry(model_name).network_class.output_size
     result = tuple(rule(side) for side in size)
@@ -133,13 +136,13 @@ def output_size(model_name: str, size: tuple[int, int]) -> tuple[int, int]:
 
 def check_sizes(model_name: str, image_size: tuple[int, int], label_size: tuple[int, int],
                 image_option: list[int]) -> None:
-    """Hold the sizes (height, width) of images and labels against the network.
+    """Check that the sizes (height, width) of images and labels fit the network.
 
     Args:
         model_name: the network.
         image_size: of its input.
         label_size: of the labels.
-        image_option: the option ``image_size``, whose order the advice follows.
+        image_option: the option ``image_size``, whose order of height and width the message uses.
 
     Raises:
         UNetError: the network cannot take the image, or gives logits of another size than the label.
@@ -155,21 +158,24 @@ def check_sizes(model_name: str, image_size: tuple[int, int], label_size: tuple[
 
 
 def receptive_field(spec: NetworkSpec) -> ReceptiveField:
-    """How a network maps input to output, for prediction in windows."""
+    """Return the network's receptive field, for prediction in windows."""
     size = smallest_size(spec.model_name)
     margin_lost = (size - output_size(spec.model_name, (size, size))[0]) // 2
     return valid_field(margin_lost) if margin_lost else same_field(entry(spec.model_name).upsampling(spec))
 
 
 def window_size(spec: NetworkSpec, side: int) -> tuple[int, int] | None:
-    """(height, width) of all prediction windows of a network of valid convolutions; None for one of same convolutions.
+    """Return the (height, width) that all windows of a network of valid convolutions must have.
 
     Args:
         spec: the network.
-        side: of the windows that are asked for.
+        side: of the windows that the options ask for.
+
+    Returns:
+        None for a network of same convolutions, which takes windows of many sizes.
 
     Raises:
-        UNetError: the network cannot take windows of that size.
+        UNetError: the network cannot take windows of this size.
     """
     if not receptive_field(spec).margin_lost:
         return None
@@ -178,12 +184,12 @@ def window_size(spec: NetworkSpec, side: int) -> tuple[int, int] | None:
 
 
 def smallest_size(model_name: str) -> int:
-    """Smallest height (or width) that the network can take."""
+    """Return the smallest height (or width) that the network can take."""
     return _nearest_valid(entry(model_name).network_class.output_size, 1)[1]
 
 
 def _nearest_valid(rule, size):
-    """The nearest valid sizes not above and not below ``size``; the smallest one twice where none is below."""
+    """Return the nearest valid sizes <= ``size`` and >= ``size``; the second one twice if there is no first one."""
     above = next(side for side in range(max(size, 1), size + 10**4) if rule(side))
     below = next((side for side in range(size, 0, -1) if rule(side)), above)
     return below, above

@@ -2,7 +2,7 @@
 from mindspore import nn
 from mindspore.common.initializer import HeUniform
 
-from src.networks.layers import MINDSPORE
+from src.networks.layers import MINDSPORE, Layers
 from src.networks.receptive_field import same_output_size
 from src.networks.registry import register
 
@@ -12,7 +12,7 @@ CHANNELS = (64, 128, 256, 512, 1024)
 class DoubleConv(nn.Cell):
     """Two 3x3 convolutions without bias, each with batch norm and ReLU; height and width stay."""
 
-    def __init__(self, layers, in_channels, out_channels):
+    def __init__(self, layers: Layers, in_channels: int, out_channels: int):
         super().__init__()
         options = {"pad_mode": "same", "weight_init": HeUniform()}
         self.convs = nn.SequentialCell([*layers.conv_norm_relu(in_channels, out_channels, 3, **options),
@@ -29,12 +29,12 @@ class UNetBilinear(nn.Cell):
     The sigmoid of the logit is the probability of class 1. H and W are multiples of 16.
 
     Args:
-        in_channel (int): channels of the image.
-        layers (Layers): the layer set to build from.
+        in_channel: channels of the image.
+        layers: the layer set to build from.
     """
     output_size = staticmethod(same_output_size)
 
-    def __init__(self, in_channel=3, layers=MINDSPORE):
+    def __init__(self, in_channel: int = 3, layers: Layers = MINDSPORE):
         super().__init__()
         self.enter, self.leave = layers.enter(), layers.leave()
         self.maxpool, self.upsample, self.concat = layers.max_pool(), layers.upsample(), layers.concat(2)

@@ -2,7 +2,7 @@
 from mindspore import nn
 from mindspore.common.initializer import HeNormal
 
-from src.networks.layers import MINDSPORE
+from src.networks.layers import MINDSPORE, Layers
 from src.networks.receptive_field import same_output_size
 from src.networks.registry import register
 
@@ -10,8 +10,8 @@ CHANNELS = (64, 128, 256, 512, 1024)
 DROPOUT = 0.5
 
 
-def _conv(layers, in_channels, out_channels, kernel_size=3):
-    """Same convolution with bias and ReLU, as the cells of a sequence."""
+def _conv(layers: Layers, in_channels: int, out_channels: int, kernel_size: int = 3) -> list[nn.Cell]:
+    """Make a same convolution with bias and ReLU."""
     return layers.conv_relu(in_channels, out_channels, kernel_size, pad_mode="same", has_bias=True,
                             weight_init=HeNormal())
 
@@ -19,7 +19,7 @@ def _conv(layers, in_channels, out_channels, kernel_size=3):
 class DoubleConv(nn.Cell):
     """Two 3x3 convolutions with bias and ReLU; height and width stay."""
 
-    def __init__(self, layers, in_channels, out_channels):
+    def __init__(self, layers: Layers, in_channels: int, out_channels: int):
         super().__init__()
         self.convs = nn.SequentialCell([*_conv(layers, in_channels, out_channels),
                                         *_conv(layers, out_channels, out_channels)])
@@ -29,12 +29,12 @@ class DoubleConv(nn.Cell):
 
 
 class Up(nn.Cell):
-    """Nearest upsampling by 2, a 2x2 convolution, the skip in front of it, a double convolution.
+    """Nearest upsampling by 2, a 2x2 convolution, concatenation (the skip first), a double convolution.
 
     in channels, h x w, and a skip of out channels, 2h x 2w -> out channels, 2h x 2w.
     """
 
-    def __init__(self, layers, in_channels, out_channels):
+    def __init__(self, layers: Layers, in_channels: int, out_channels: int):
         super().__init__()
         self.upsample, self.concat = layers.upsample("nearest"), layers.concat(2)
         self.up = nn.SequentialCell(_conv(layers, in_channels, out_channels, kernel_size=2))
@@ -52,12 +52,12 @@ class UNetKeras(nn.Cell):
     The sigmoid of the logit is the probability of class 1. H and W are multiples of 16.
 
     Args:
-        in_channel (int): channels of the image.
-        layers (Layers): the layer set to build from.
+        in_channel: channels of the image.
+        layers: the layer set to build from.
     """
     output_size = staticmethod(same_output_size)
 
-    def __init__(self, in_channel=1, layers=MINDSPORE):
+    def __init__(self, in_channel: int = 1, layers: Layers = MINDSPORE):
         super().__init__()
         self.enter, self.leave = layers.enter(), layers.leave()
         self.maxpool, self.dropout = layers.max_pool(), nn.Dropout(p=DROPOUT)

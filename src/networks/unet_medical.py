@@ -3,11 +3,11 @@ Image Segmentation", MICCAI 2015, arXiv:1505.04597."""
 from mindspore import nn
 from mindspore.common.initializer import TruncatedNormal
 
-from src.networks.layers import MINDSPORE
+from src.networks.layers import MINDSPORE, Layers
 from src.networks.receptive_field import POOLINGS
 from src.networks.registry import register
 
-SIGMA = 0.06   # of all initial weights
+SIGMA = 0.06   # standard deviation of all initial weights
 
 
 def _conv_options():
@@ -17,7 +17,7 @@ def _conv_options():
 class DoubleConv(nn.Cell):
     """Two 3x3 valid convolutions with ReLU: in channels, H x W -> out channels, (H-4) x (W-4)."""
 
-    def __init__(self, layers, in_channels, out_channels):
+    def __init__(self, layers: Layers, in_channels: int, out_channels: int):
         super().__init__()
         self.double_conv = nn.SequentialCell([*layers.conv_relu(in_channels, out_channels, 3, **_conv_options()),
                                               *layers.conv_relu(out_channels, out_channels, 3, **_conv_options())])
@@ -29,7 +29,7 @@ class DoubleConv(nn.Cell):
 class Down(nn.Cell):
     """2x2 max pooling, then a double convolution: in channels, H x W -> out channels, (H/2-4) x (W/2-4)."""
 
-    def __init__(self, layers, in_channels, out_channels):
+    def __init__(self, layers: Layers, in_channels: int, out_channels: int):
         super().__init__()
         self.maxpool_conv = nn.SequentialCell([layers.max_pool(), DoubleConv(layers, in_channels, out_channels)])
 
@@ -38,12 +38,12 @@ class Down(nn.Cell):
 
 
 class Up(nn.Cell):
-    """2x2 transposed convolution with ReLU, the centre of the skip beside it, then a double convolution.
+    """2x2 transposed convolution with ReLU, concatenation with the skip's centre, then a double convolution.
 
     in channels, h x w, and a skip of in/2 channels, at least 2h x 2w -> out channels, (2h-4) x (2w-4).
     """
 
-    def __init__(self, layers, in_channels, out_channels):
+    def __init__(self, layers: Layers, in_channels: int, out_channels: int):
         super().__init__()
         self.up = layers.deconv(in_channels, in_channels // 2, weight_init=TruncatedNormal(SIGMA))
         self.relu = nn.ReLU()
@@ -58,7 +58,7 @@ class Up(nn.Cell):
 class OutConv(nn.Cell):
     """1x1 convolution to the logits."""
 
-    def __init__(self, layers, in_channels, out_channels):
+    def __init__(self, layers: Layers, in_channels: int, out_channels: int):
         super().__init__()
         self.conv = layers.conv(in_channels, out_channels, 1, **_conv_options())
 
@@ -73,12 +73,12 @@ class UNetMedical(nn.Cell):
     H and W must be sizes for which ``output_size`` gives a number.
 
     Args:
-        n_channels (int): channels of the image.
-        n_classes (int): classes, the background included.
-        layers (Layers): the layer set to build from.
+        n_channels: channels of the image.
+        n_classes: classes, the background included.
+        layers: the layer set to build from.
     """
 
-    def __init__(self, n_channels, n_classes, layers=MINDSPORE):
+    def __init__(self, n_channels: int, n_classes: int, layers: Layers = MINDSPORE):
         super().__init__()
         self.enter, self.leave = layers.enter(), layers.leave()
         self.inc = DoubleConv(layers, n_channels, 64)
@@ -105,12 +105,12 @@ class UNetMedical(nn.Cell):
         return self.leave(self.outc(x))   # (N, classes, h, w)
 
     @staticmethod
-    def output_size(size):
-        """Height (or width) of the logits for an input of height (or width) ``size``; None if it cannot be."""
+    def output_size(size: int) -> int | None:
+        """Return the height (or width) of the logits for an input of ``size``; None if the network cannot take it."""
         for _ in range(POOLINGS):
             size -= 4             # two valid 3x3 convolutions
             if size <= 0 or size % 2:
-                return None       # pooling would drop a row, and the skip would not fit
+                return None       # a pooling would drop a row, and the skip would not fit
             size //= 2
         for _ in range(POOLINGS + 1):
             size -= 4

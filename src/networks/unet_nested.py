@@ -2,7 +2,7 @@
 Features in Image Segmentation", IEEE TMI 39(6), 2020, arXiv:1912.05074."""
 from mindspore import nn, ops
 
-from src.networks.layers import MINDSPORE
+from src.networks.layers import MINDSPORE, Layers
 from src.networks.receptive_field import same_output_size
 from src.networks.registry import register
 from src.networks.unet_simple import UnetConv2d, UnetUp, filters, final_conv
@@ -15,29 +15,29 @@ from src.networks.unet_simple import UnetConv2d, UnetUp, filters, final_conv
 class NestedUNet(nn.Cell):
     """UNet++: (N, in_channel, H, W) -> logits (N, n_class, H, W), both float32; H and W multiples of 16.
 
-    With deep supervision the network gives (4, N, n_class, H, W) in training, the logits of the four heads
-    from the shallowest to the deepest; in evaluation the last alone.
+    With deep supervision the network gives (4, N, n_class, H, W) in training, the logits of the four heads from the
+    shallowest to the deepest; in evaluation only those of the last head.
 
     Args:
-        in_channel (int): channels of the image.
-        n_class (int): classes, the background included.
-        feature_scale (int): divides the 64 to 1024 channels of the paper.
-        use_deconv (bool): upsample by transposed convolutions, else bilinear and a 1x1 convolution.
-        use_bn (bool): batch norm in the encoder.
-        use_ds (bool): deep supervision.
-        layers (Layers): the layer set to build from.
+        in_channel: channels of the image.
+        n_class: classes, the background included.
+        feature_scale: divides the 64 to 1024 channels of the paper.
+        use_deconv: upsample by transposed convolutions, else bilinear and a 1x1 convolution.
+        use_bn: batch norm in the encoder.
+        use_ds: deep supervision.
+        layers: the layer set to build from.
     """
     output_size = staticmethod(same_output_size)
 
-    def __init__(self, in_channel, n_class=2, feature_scale=2, use_deconv=True, use_bn=True, use_ds=True,
-                 layers=MINDSPORE):
+    def __init__(self, in_channel: int, n_class: int = 2, feature_scale: int = 2, use_deconv: bool = True,
+                 use_bn: bool = True, use_ds: bool = True, layers: Layers = MINDSPORE):
         super().__init__()
         self.enter, self.leave = layers.enter(), layers.leave()
         self.use_ds = use_ds
         f = filters(feature_scale)
         self.maxpool = layers.max_pool()
 
-        # Xij: i poolings deep, j upsamplings along.
+        # Xij: after i poolings and j upsamplings.
         self.conv00 = UnetConv2d(layers, in_channel, f[0], use_bn)
         self.conv10 = UnetConv2d(layers, f[0], f[1], use_bn)
         self.conv20 = UnetConv2d(layers, f[1], f[2], use_bn)

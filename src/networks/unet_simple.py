@@ -1,22 +1,22 @@
 """U-Net with same convolutions, and the parts that it shares with UNet++, on any layer set."""
 from mindspore import nn
 
-from src.networks.layers import MINDSPORE
+from src.networks.layers import MINDSPORE, Layers
 from src.networks.receptive_field import same_output_size
 from src.networks.registry import register
 
 _CONV = {"pad_mode": "same", "weight_init": "normal"}
 
 
-def final_conv(layers, in_channels, n_class):
-    """1x1 convolution to the logits."""
+def final_conv(layers: Layers, in_channels: int, n_class: int) -> nn.Cell:
+    """Make the 1x1 convolution to the logits."""
     return layers.conv(in_channels, n_class, 1, has_bias=False, **_CONV)
 
 
 class UnetConv2d(nn.Cell):
-    """Two 3x3 convolutions, each with optional batch norm and ReLU; height and width stay."""
+    """Two 3x3 convolutions, each with optional batch norm and with ReLU; height and width stay."""
 
-    def __init__(self, layers, in_channels, out_channels, use_bn):
+    def __init__(self, layers: Layers, in_channels: int, out_channels: int, use_bn: bool):
         super().__init__()
 
         def block(channels):
@@ -31,12 +31,12 @@ class UnetConv2d(nn.Cell):
 
 
 class UnetUp(nn.Cell):
-    """Upsampling by 2, the skips beside it, two convolutions without batch norm.
+    """Upsampling by 2, concatenation with the skips, two convolutions without batch norm.
 
     in channels, h x w, and ``n_skips`` skips of out channels, 2h x 2w -> out channels, 2h x 2w.
     """
 
-    def __init__(self, layers, in_channels, out_channels, use_deconv, n_skips=1):
+    def __init__(self, layers: Layers, in_channels: int, out_channels: int, use_deconv: bool, n_skips: int = 1):
         super().__init__()
         if use_deconv:
             self.up_conv = layers.deconv(in_channels, out_channels, weight_init="normal")
@@ -54,8 +54,8 @@ class UnetUp(nn.Cell):
         return self.conv(self.concat(x, *skips))
 
 
-def filters(feature_scale):
-    """Channels of the five levels; ``feature_scale`` divides those of the U-Net paper."""
+def filters(feature_scale: int) -> list[int]:
+    """Return the channels of the five levels: those of the U-Net paper, divided by ``feature_scale``."""
     return [channels // feature_scale for channels in (64, 128, 256, 512, 1024)]
 
 
@@ -66,16 +66,17 @@ class UNet(nn.Cell):
     H and W are multiples of 16.
 
     Args:
-        in_channel (int): channels of the image.
-        n_class (int): classes, the background included.
-        feature_scale (int): divides the 64 to 1024 channels of the U-Net paper.
-        use_deconv (bool): upsample by transposed convolutions, else bilinear and a 1x1 convolution.
-        use_bn (bool): batch norm in the encoder.
-        layers (Layers): the layer set to build from.
+        in_channel: channels of the image.
+        n_class: classes, the background included.
+        feature_scale: divides the 64 to 1024 channels of the U-Net paper.
+        use_deconv: upsample by transposed convolutions, else bilinear and a 1x1 convolution.
+        use_bn: batch norm in the encoder.
+        layers: the layer set to build from.
     """
     output_size = staticmethod(same_output_size)
 
-    def __init__(self, in_channel, n_class=2, feature_scale=2, use_deconv=True, use_bn=True, layers=MINDSPORE):
+    def __init__(self, in_channel: int, n_class: int = 2, feature_scale: int = 2, use_deconv: bool = True,
+                 use_bn: bool = True, layers: Layers = MINDSPORE):
         super().__init__()
         self.enter, self.leave = layers.enter(), layers.leave()
         f = filters(feature_scale)

@@ -1,4 +1,4 @@
-"""The files of a prediction: sizes, pages, values, and never the picture itself."""
+"""The files of a prediction: their sizes, pages and values; and the image is never overwritten."""
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from PIL import Image
 
 from src.data.image_reader import ImageFile
 from src.data.stacks import read_probabilities
-from src.inference.mask_writer import OPACITY, STRIP, MaskWriter
+from src.inference.mask_writer import OPACITY, STRIP, MaskOptions, MaskWriter
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 
@@ -15,10 +15,11 @@ WIDTH = 11
 
 
 def write(folder, name, pages, classes=2, parts=5, channels=3):
-    """Write pages of random probabilities that come in ``parts``; returns (pictures, probabilities), one a page."""
+    """Write pages of random probabilities that arrive in ``parts``; return (image, probabilities) of each page."""
     rng = np.random.default_rng(0)
-    writer = MaskWriter(parse_options([f"--output_path={folder}", f"--num_classes={classes}", "--overlay=True",
-                                       "--save_probability=True"], ""))
+    options = parse_options([f"--output_path={folder}", f"--num_classes={classes}", "--overlay=True",
+                             "--save_probability=True"], "")
+    writer = MaskWriter(MaskOptions.from_config(options))
     made = []
     with writer.open(ImageFile(folder / name, name.split(".")[0]), len(pages)) as output:
         for height in pages:
@@ -64,10 +65,10 @@ def test_many_classes(tmp_path):
 
 
 def test_submission(tmp_path):
-    """A stack that ImageJ and the score read: float32 slices of class 1, 0 for membrane, as they are on the disk."""
-    writer = MaskWriter(parse_options([f"--output_path={tmp_path}", "--isbi_submission=True"], ""))
+    """A stack that ImageJ and the score read: float32 slices of class 1, 0 for membrane, uncompressed in the file."""
+    writer = MaskWriter(MaskOptions(tmp_path, isbi_submission=True))
     cells = np.random.default_rng(0).random((3, STRIP + 3, WIDTH), np.float32)
-    cells[0, 0, :2] = -1e-7, 1 + 1e-6       # what the rounding of a mean leaves
+    cells[0, 0, :2] = -1e-7, 1 + 1e-6       # as a rounded mean may be
     with writer.open(ImageFile(tmp_path / "test-volume.tif", "test-volume"), 3) as output:
         for page in cells:
             output.add(np.zeros((*page.shape, 1), np.uint8), iter(np.array_split(np.stack([1 - page, page], -1), 5)))
@@ -78,30 +79,30 @@ def test_submission(tmp_path):
         start = file.pages[0].dataoffsets[0]
     cells[0, 0, :2] = 0, 1
     np.testing.assert_array_equal(read_probabilities(path), cells)
-    assert path.read_bytes()[start:start + cells.nbytes] == cells.tobytes()     # all slices, one behind the other
+    assert path.read_bytes()[start:start + cells.nbytes] == cells.tobytes()     # all slices, one after the other
     assert not (tmp_path / "probabilities").exists()
 
 
 def test_a_submission_has_two_classes_and_one_size(tmp_path):
-    argv = [f"--output_path={tmp_path}", "--isbi_submission=True"]
     with pytest.raises(UNetError, match="isbi_submission .* num_classes is 3; expected 2"):
-        MaskWriter(parse_options([*argv, "--num_classes=3"], ""))
+        MaskWriter(MaskOptions(tmp_path, num_classes=3, isbi_submission=True))
+    writer = MaskWriter(MaskOptions(tmp_path, isbi_submission=True))
     with pytest.raises(UNetError, match=r"a\.tif: a slice is 11x5, the first one is 11x6"), \
-            MaskWriter(parse_options(argv, "")).open(ImageFile(tmp_path / "a.tif", "a"), 2) as output:
+            writer.open(ImageFile(tmp_path / "a.tif", "a"), 2) as output:
         for height in (6, 5):
             output.add(np.zeros((height, WIDTH, 1), np.uint8), iter([np.zeros((height, WIDTH, 2), np.float32)]))
     with pytest.raises(UNetError, match="20000 slices of 1000x500 are more than a TIFF of ImageJ holds"), \
-            MaskWriter(parse_options(argv, "")).open(ImageFile(tmp_path / "a.tif", "a"), 20000) as output:
+            writer.open(ImageFile(tmp_path / "a.tif", "a"), 20000) as output:
         output.add(np.zeros((500, 1000, 1), np.uint8), iter([np.zeros((500, 1000, 2), np.float32)]))
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif"])
-def test_the_picture_is_never_overwritten(tmp_path, name):
+def test_the_image_is_never_overwritten(tmp_path, name):
     folder = tmp_path / "predictions"
     folder.mkdir()
     (folder / name).write_bytes(b"mine")
-    writer = MaskWriter(parse_options([f"--output_path={tmp_path}"], ""))
+    writer = MaskWriter(MaskOptions(tmp_path))
     with pytest.raises(UNetError, match="choose another output_path"), writer.open(ImageFile(folder / name, "a"), 1):
         pass
     assert (folder / name).read_bytes() == b"mine"
@@ -112,7 +113,7 @@ def test_a_stack_appears_whole_or_not_at_all(tmp_path):
         yield np.zeros((3, WIDTH, 2), np.float32)
         raise UNetError("page 2 is damaged")
 
-    writer = MaskWriter(parse_options([f"--output_path={tmp_path}", "--save_probability=True"], ""))
+    writer = MaskWriter(MaskOptions(tmp_path, save_probability=True))
     pixels = np.zeros((6, WIDTH, 1), np.uint8)
     with pytest.raises(UNetError, match="page 2"), writer.open(ImageFile(tmp_path / "a.tif", "a"), 2) as output:
         output.add(pixels, iter([np.zeros((6, WIDTH, 2), np.float32)]))

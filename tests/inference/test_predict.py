@@ -1,4 +1,4 @@
-"""Masks of pictures without labels, through the command line."""
+"""Masks of images without labels, through the command line."""
 import os
 
 import numpy as np
@@ -7,8 +7,9 @@ import tifffile
 from PIL import Image
 
 from src.export.export import export
-from src.inference.predict import load_model, predict
+from src.inference.predict import predict
 from src.inference.tiling import choose_window, predict_rows
+from src.inference.window_predictor import load_predictor
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.training import checkpoint
@@ -30,7 +31,7 @@ def own_cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory):
-    """Checkpoints with random weights; the second of unet_simple with other ones."""
+    """Checkpoints with random weights: one of each network, and ``other`` of unet_simple with other weights."""
     folder = tmp_path_factory.mktemp("checkpoints")
     for name, argv in [*NETWORKS.items(), ("other", SMALL)]:
         checkpoint.save(network_of(argv), folder / f"{name}.ckpt", {"step": 1, "scale": 1.0})
@@ -38,9 +39,9 @@ def checkpoints(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    """Folder of a gray PNG, a colour BMP, a 16-bit PNG, and a picture of one pixel."""
-    folder = tmp_path_factory.mktemp("pictures")
+def images(tmp_path_factory):
+    """Folder of a gray PNG, a colour BMP, a 16-bit PNG, and an image of one pixel."""
+    folder = tmp_path_factory.mktemp("images")
     rng = np.random.default_rng(3)
     Image.fromarray(rng.integers(0, 256, (60, 45), dtype=np.uint8)).save(folder / "2.png")
     Image.fromarray(rng.integers(0, 256, (33, 50, 3), dtype=np.uint8)).save(folder / "10.bmp")
@@ -58,10 +59,10 @@ def probabilities(argv, path):
 
 
 @pytest.mark.slow
-def test_folder(run, checkpoints, pictures, tmp_path):
-    before = {path.name: path.read_bytes() for path in pictures.iterdir()}
+def test_folder(run, checkpoints, images, tmp_path):
+    before = {path.name: path.read_bytes() for path in images.iterdir()}
     result = run("predict.py", *SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}",
-                 f"--data_path={pictures}", f"--output_path={tmp_path / 'out'}", "--overlay=True",
+                 f"--data_path={images}", f"--output_path={tmp_path / 'out'}", "--overlay=True",
                  "--save_probability=True")
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stderr == ""
@@ -76,11 +77,11 @@ def test_folder(run, checkpoints, pictures, tmp_path):
         assert mask.shape == size and set(np.unique(mask)) <= {0, 255}
         np.testing.assert_array_equal(mask == 255, probability > 0.5)
         assert np.asarray(Image.open(out / "overlays" / f"{stem}.png")).shape == (*size, 3)
-    assert {path.name: path.read_bytes() for path in pictures.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in images.iterdir()} == before
 
 
 def test_stack(checkpoints, sample, tmp_path):
-    """As many pages as the stack has, in its order; the mask of a page is that of the page alone."""
+    """As many pages as the stack has, in its order; a page has the same mask as an image of its own."""
     argv = [*SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}", f"--output_path={tmp_path / 'out'}"]
     assert predict(parse_options([*argv, f"--data_path={sample / 'train-volume.tif'}", "--overlay=True",
                                   "--isbi_submission=True"], "")) == 0
@@ -100,16 +101,16 @@ def test_stack(checkpoints, sample, tmp_path):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_windows_agree_with_the_whole_and_mindspore_with_onnx(checkpoints, name):
     """One window, several windows, both backends: the same probabilities."""
-    picture = np.random.default_rng(1).integers(0, 256, (40, 140, 1), dtype=np.uint8)
+    image = np.random.default_rng(1).integers(0, 256, (40, 140, 1), dtype=np.uint8)
     argv = [*NETWORKS[name], f"--checkpoint_file_path={checkpoints / name}.ckpt"]
     sides = {"simple": (288, 768), "nested": (384, 768), "medical": (188 + 16 * 4, 188 + 16 * 9)}[name]
     results = []
     for side, backend in ((sides[0], "onnx"), (sides[1], "onnx"), (sides[1], "mindspore")):
         config = parse_options([*argv, f"--backend={backend}", f"--tile_size={side}", "--device_target=CPU"],
                                "")
-        model = load_model(config)
-        window = choose_window(model.field, picture.shape[:2], side, model.fixed)
-        parts = list(predict_rows(picture, window, model.run_on_pixels))
+        predictor = load_predictor(config)
+        window = choose_window(predictor.field, image.shape[:2], side, predictor.fixed_size)
+        parts = list(predict_rows(image, window, predictor.predict_window))
         assert (window.core[1] < 140) == (side == sides[0])
         results.append(np.concatenate(parts))
     assert results[0].std() > 1e-3
@@ -119,7 +120,7 @@ def test_windows_agree_with_the_whole_and_mindspore_with_onnx(checkpoints, name)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name, side", [("unet_bilinear", 384), ("unet_keras", 336)])
-def test_one_output_channel(small_one_channel_networks, pictures, tmp_path, name, side):
+def test_one_output_channel(small_one_channel_networks, images, tmp_path, name, side):
     """Both classes by ONNX in several windows and by MindSpore in one; masks where class 1 is the more probable."""
     argv = [f"--model_name={name}", "--device_target=CPU", "--cpu_ops=off", "--backend=mindspore",
             f"--checkpoint_file_path={tmp_path / 'net.ckpt'}"]
@@ -127,27 +128,27 @@ def test_one_output_channel(small_one_channel_networks, pictures, tmp_path, name
     exported = [*argv, f"--file_name={tmp_path / 'net.onnx'}"]
     export(parse_options([*exported, "--file_format=ONNX", "--eval_activate=Sigmoid", "--batch_size=1",
                           f"--height={side}", f"--width={side}"], ""))
-    picture = np.random.default_rng(1).integers(0, 256, (40, 300, 1), dtype=np.uint8)
+    image = np.random.default_rng(1).integers(0, 256, (40, 300, 1), dtype=np.uint8)
     results = []
     for options in (exported, argv):
-        model = load_model(parse_options(options, ""))
-        window = choose_window(model.field, picture.shape[:2], 768, model.fixed)
+        predictor = load_predictor(parse_options(options, ""))
+        window = choose_window(predictor.field, image.shape[:2], 768, predictor.fixed_size)
         assert (window.core[1] < 300) == (options is exported)
-        results.append(np.concatenate(list(predict_rows(picture, window, model.run_on_pixels))))
+        results.append(np.concatenate(list(predict_rows(image, window, predictor.predict_window))))
     assert results[0].shape == (40, 300, 2) and results[0].std() > 1e-3
     np.testing.assert_allclose(results[0].sum(axis=-1), 1, atol=1e-6)
     np.testing.assert_allclose(results[0], results[1], atol=1e-4)
 
-    found = probabilities(exported, pictures / "2.png")
+    found = probabilities(exported, images / "2.png")
     assert found.shape == (60, 45) and 0 < found.min() < found.max() < 1
-    mask = np.asarray(Image.open(pictures.parent / "probabilities_of_one" / "predictions" / "2.png"))
+    mask = np.asarray(Image.open(images.parent / "probabilities_of_one" / "predictions" / "2.png"))
     np.testing.assert_array_equal(mask == 255, found > 0.5)
 
 
 @pytest.mark.slow
-def test_several_checkpoints_are_averaged(checkpoints, pictures):
+def test_several_checkpoints_are_averaged(checkpoints, images):
     paths = [checkpoints / "simple.ckpt", checkpoints / "other.ckpt"]
-    both, one, other = (probabilities([*SMALL, f"--checkpoint_file_path={value}"], pictures / "2.png")
+    both, one, other = (probabilities([*SMALL, f"--checkpoint_file_path={value}"], images / "2.png")
                         for value in (f"{paths[0]},{paths[1]}", *paths))
     np.testing.assert_allclose(both, (one + other) / 2, atol=1e-6)
     assert np.abs(one - other).max() > 0.01
@@ -186,23 +187,23 @@ def test_a_folder_of_folds_is_averaged(checkpoints, tmp_path, argv, caplog, monk
 def test_a_folder_of_folds_that_are_not_finished(checkpoints, tmp_path, caplog):
     folds = as_folds(tmp_path, [checkpoints / "simple.ckpt"])
     write_results(folds, "", {}, 5)
-    assert load_model(parse_options([*SMALL, "--backend=onnx", f"--checkpoint_file_path={folds}"], ""))
-    assert "WARNING: 0 of 5 folds are finished by now" in caplog.text
+    assert load_predictor(parse_options([*SMALL, "--backend=onnx", f"--checkpoint_file_path={folds}"], ""))
+    assert "WARNING: only 0 of 5 folds are finished" in caplog.text
     (folds / "fold_2").mkdir()
     with pytest.raises(UNetError, match="fold_2/checkpoint/ckpt_0: no checkpoint of unet_simple"):
-        load_model(parse_options([*SMALL, f"--checkpoint_file_path={folds}"], ""))
+        load_predictor(parse_options([*SMALL, f"--checkpoint_file_path={folds}"], ""))
 
 
 @pytest.mark.slow
-def test_augmentation_while_testing(checkpoints, pictures, tmp_path):
-    """The mean of the predictions of the picture's 8 flips and turns; a square picture is one square window."""
-    pixels = np.asarray(Image.open(pictures / "2.png"))[:45]
+def test_test_time_augmentation(checkpoints, images, tmp_path):
+    """The mean of the predictions of the image's 8 flips and turns; a square image is one square window."""
+    pixels = np.asarray(Image.open(images / "2.png"))[:45]
     argv = [*SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}"]
     (tmp_path / "in").mkdir()
     expected = np.zeros((45, 45))
     for turns in range(4):
         for flip in (1, -1):
-            # 48 is a multiple of the poolings' grid, so a flipped picture lies on the grid as the picture does.
+            # 48 is a multiple of the stride, so windows start at the same pixels of the image and of its flips.
             view = np.rot90(np.pad(pixels, ((0, 3), (0, 3)), mode="reflect"), turns)[:, ::flip]
             Image.fromarray(view).save(tmp_path / "in" / "view.png")
             result = probabilities(argv, tmp_path / "in" / "view.png")
@@ -213,43 +214,43 @@ def test_augmentation_while_testing(checkpoints, pictures, tmp_path):
 
 
 @pytest.mark.slow
-def test_scale(checkpoints, pictures, tmp_path):
-    """The picture is resized for the network, and the probabilities back."""
+def test_scale(checkpoints, images, tmp_path):
+    """The image is resized for the network, and the probabilities back."""
     import cv2
 
-    pixels = np.asarray(Image.open(pictures / "2.png"))
+    pixels = np.asarray(Image.open(images / "2.png"))
     (tmp_path / "in").mkdir()
     Image.fromarray(cv2.resize(pixels, (90, 120))).save(tmp_path / "in" / "twice.png")
     argv = [*SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}"]
     twice = probabilities(argv, tmp_path / "in" / "twice.png")
-    found = probabilities([*argv, "--scale=2"], pictures / "2.png")
-    # A gray level here and there, which OpenCV rounds the other way, is all that differs.
+    found = probabilities([*argv, "--scale=2"], images / "2.png")
+    # They differ only where OpenCV rounds a gray level the other way.
     np.testing.assert_allclose(found, cv2.resize(twice, (45, 60)), atol=5e-3)
 
 
 @pytest.mark.slow
-def test_onnx_file_without_mindspore(run, checkpoints, pictures, tmp_path):
+def test_onnx_file_without_mindspore(run, checkpoints, images, tmp_path):
     path = tmp_path / "net.onnx"
     result = run("export.py", *SMALL, f"--ckpt_path={checkpoints / 'simple.ckpt'}", "--file_format=ONNX",
                  "--width=80", "--height=64", "--batch_size=1", f"--file_name={path}", "--eval_activate=Argmax")
     assert result.returncode == 0, result.stderr
     (tmp_path / "mindspore.py").write_text("raise ImportError('MindSpore was imported')")
-    result = run("predict.py", f"--file_name={path}", f"--data_path={pictures}", f"--output_path={tmp_path / 'out'}",
+    result = run("predict.py", f"--file_name={path}", f"--data_path={images}", f"--output_path={tmp_path / 'out'}",
                  PYTHONPATH=str(tmp_path))
     assert result.returncode == 0, result.stdout + result.stderr
-    assert_one_line_error(run("predict.py", f"--file_name={path}", f"--data_path={pictures}", "--num_channels=3"),
+    assert_one_line_error(run("predict.py", f"--file_name={path}", f"--data_path={images}", "--num_channels=3"),
                           "takes 1 channel(s), num_channels is 3")
     assert np.asarray(Image.open(tmp_path / "out" / "predictions" / "2.png")).shape == (60, 45)
-    result = run("predict.py", f"--file_name={path}", f"--data_path={pictures / '2.png'}", "--tta=True")
+    result = run("predict.py", f"--file_name={path}", f"--data_path={images / '2.png'}", "--tta=True")
     assert_one_line_error(result, "must be square", "80x64")
 
 
 @pytest.mark.slow
-def test_bad_files(run, checkpoints, pictures, tmp_path):
-    """One of several is reported and the others are done; alone it is an error."""
+def test_bad_files(run, checkpoints, images, tmp_path):
+    """A bad file among several is reported, and the others are predicted; a single bad file is an error."""
     folder = tmp_path / "in"
     folder.mkdir()
-    data = (pictures / "2.png").read_bytes()
+    data = (images / "2.png").read_bytes()
     (folder / "good.png").write_bytes(data)
     (folder / "bad.png").write_bytes(data[:-300])
     argv = [*SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}", f"--output_path={tmp_path / 'out'}"]
@@ -262,18 +263,18 @@ def test_bad_files(run, checkpoints, pictures, tmp_path):
 
 
 @pytest.mark.slow
-def test_results_do_not_take_the_place_of_the_pictures(run, checkpoints, pictures, tmp_path):
+def test_results_do_not_overwrite_the_images(run, checkpoints, images, tmp_path):
     folder = tmp_path / "out" / "predictions"
     folder.mkdir(parents=True)
-    data = (pictures / "2.png").read_bytes()
+    data = (images / "2.png").read_bytes()
     (folder / "2.png").write_bytes(data)
     result = run("predict.py", *SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}",
                  f"--data_path={folder}", f"--output_path={tmp_path / 'out'}")
-    assert_one_line_error(result, folder / "2.png", "would take the place of the picture")
+    assert_one_line_error(result, folder / "2.png", "would overwrite the image")
     assert (folder / "2.png").read_bytes() == data
 
 
-def test_pictures_that_differ_by_extension_alone(checkpoints, tmp_path):
+def test_images_that_differ_only_by_extension(checkpoints, tmp_path):
     (tmp_path / "in").mkdir()
     for ending, level in (("png", 10), ("bmp", 200)):
         Image.fromarray(np.full((20, 20), level, np.uint8)).save(tmp_path / "in" / f"a.{ending}")
@@ -295,32 +296,32 @@ def test_a_stack_with_a_damaged_page_leaves_nothing(checkpoints, sample, tmp_pat
 
 
 @pytest.mark.slow
-def test_sixteen_bits_are_the_upper_eight(checkpoints, pictures, tmp_path):
+def test_sixteen_bits_are_the_upper_eight(checkpoints, images, tmp_path):
     argv = [*SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}"]
     (tmp_path / "in").mkdir()
-    pixels = np.asarray(Image.open(pictures / "deep.png"))
+    pixels = np.asarray(Image.open(images / "deep.png"))
     Image.fromarray((pixels >> 8).astype(np.uint8)).save(tmp_path / "in" / "upper.png")
     tifffile.imwrite(tmp_path / "in" / "deep.tif", pixels.astype(np.uint16))
     upper, png, tif = (probabilities(argv, path) for path in (
-        tmp_path / "in" / "upper.png", pictures / "deep.png", tmp_path / "in" / "deep.tif"))
+        tmp_path / "in" / "upper.png", images / "deep.png", tmp_path / "in" / "deep.tif"))
     np.testing.assert_array_equal(png, upper)
     np.testing.assert_array_equal(tif, upper)
 
 
-def test_models_of_different_scales_are_not_averaged(checkpoints, pictures, tmp_path):
+def test_models_of_different_scales_are_not_averaged(checkpoints, images, tmp_path):
     network = network_of(SMALL)
     other = checkpoint.save(network, tmp_path / "half.ckpt", {"step": 1, "scale": 0.5})
-    argv = [*SMALL, f"--data_path={pictures / '2.png'}", "--backend=mindspore", "--cpu_ops=off",
+    argv = [*SMALL, f"--data_path={images / '2.png'}", "--backend=mindspore", "--cpu_ops=off",
             f"--checkpoint_file_path={checkpoints / 'simple.ckpt'},{other}", f"--output_path={tmp_path / 'out'}"]
     with pytest.raises(UNetError, match=r"different factors \(\[0.5, 1.0\]\); choose one with --scale"):
-        load_model(parse_options(argv, ""))
-    assert load_model(parse_options([*argv, "--scale=2"], "")).scale == 2
-    assert load_model(parse_options([*argv, f"--checkpoint_file_path={other}"], "")).scale == 0.5
-    # Folds are of one data set, each with the median of its own pictures.
+        load_predictor(parse_options(argv, ""))
+    assert load_predictor(parse_options([*argv, "--scale=2"], "")).scale == 2
+    assert load_predictor(parse_options([*argv, f"--checkpoint_file_path={other}"], "")).scale == 0.5
+    # Folds are of one data set, each with the median of its own images.
     folds = as_folds(tmp_path / "folds", [checkpoints / "simple.ckpt", other])
-    assert load_model(parse_options([*argv, f"--checkpoint_file_path={folds}"], "")).scale == 0.75
+    assert load_predictor(parse_options([*argv, f"--checkpoint_file_path={folds}"], "")).scale == 0.75
     folds = as_folds(tmp_path / "more folds", [other, checkpoints / "simple.ckpt", other])
-    assert load_model(parse_options([*argv, f"--checkpoint_file_path={folds}"], "")).scale == 0.5
+    assert load_predictor(parse_options([*argv, f"--checkpoint_file_path={folds}"], "")).scale == 0.5
 
 
 @pytest.mark.parametrize("argv, parts", [
@@ -330,6 +331,6 @@ def test_models_of_different_scales_are_not_averaged(checkpoints, pictures, tmp_
     (["--file_name=none.onnx"], ["no such ONNX file: none.onnx"]),
     (["--model_name=unet_medical", "--tile_size=100"], ["cannot take an image of 100x100"]),
 ])
-def test_refusals(run, checkpoints, pictures, argv, parts):
-    result = run("predict.py", f"--data_path={pictures}", f"--ckpt_path={checkpoints / 'simple.ckpt'}", *argv)
+def test_refusals(run, checkpoints, images, argv, parts):
+    result = run("predict.py", f"--data_path={images}", f"--ckpt_path={checkpoints / 'simple.ckpt'}", *argv)
     assert_one_line_error(result, *parts)

@@ -1,14 +1,13 @@
-"""Prediction in windows: whatever the windows, the result is that of the whole picture."""
+"""Prediction in windows: however the image is cut, the result is that of the whole image."""
 import tracemalloc
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.data.transforms import channels_first, to_unit_range
-from src.inference.tiling import Resized, RowResizer, Window, choose_window, count_windows, mean_of, predict_rows
+from src.inference.tiling import Window, choose_window, count_windows, predict_rows
 from src.networks.receptive_field import ReceptiveField
 
 VALID = ReceptiveField(margin_lost=6, context=0, stride=4)
@@ -16,7 +15,7 @@ SAME = ReceptiveField(margin_lost=0, context=8, stride=4)
 
 
 def mean_around(image, radius):
-    """The mean over (2 radius + 1)^2 pixels, by valid convolution: a network of one layer. (1, C, h, w) -> NHWC."""
+    """A network of one layer: the mean over (2 radius + 1)^2 pixels by valid convolution, (1, C, h, w) -> NHWC."""
     side = 2 * radius + 1
     windows = np.lib.stride_tricks.sliding_window_view(image[0], (side, side), axis=(1, 2))
     return windows.mean(axis=(3, 4), dtype=np.float64).astype(np.float32).transpose(1, 2, 0)[None]
@@ -27,20 +26,20 @@ def valid_network(image):
 
 
 def same_network(image, radius=8):
-    """As a network of same convolutions: zeros around its window."""
+    """The same with same convolutions: zeros around the window."""
     return mean_around(np.pad(image, ((0, 0), (0, 0), (radius, radius), (radius, radius))), radius)
 
 
-def truth(picture, radius):
-    """The same network on the picture continued by reflection, made by NumPy alone."""
-    image = picture.astype(np.float32) / np.float32(127.5) - 1
-    for axis, length in enumerate(picture.shape[:2]):
+def truth(image, radius):
+    """The same network on the whole mirrored image, computed only by NumPy."""
+    image = image.astype(np.float32) / np.float32(127.5) - 1
+    for axis, length in enumerate(image.shape[:2]):
         pads = [(radius, radius) if own == axis else (0, 0) for own in range(3)]
         image = np.pad(image, pads, mode="edge" if length == 1 else "reflect")
     return mean_around(image.transpose(2, 0, 1)[None], radius)[0]
 
 
-def picture_of(height, width, channels=2, seed=0):
+def image_of(height, width, channels=2, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
 
 
@@ -49,26 +48,26 @@ def on_pixels(network):
     return lambda pixels: network(channels_first(to_unit_range(pixels))[None])[0]
 
 
-def predict(picture, window, network):
-    return np.concatenate(list(predict_rows(picture, window, on_pixels(network))))
+def predict(image, window, network):
+    return np.concatenate(list(predict_rows(image, window, on_pixels(network))))
 
 
 @settings(max_examples=60)
 @given(height=st.integers(1, 70), width=st.integers(1, 70), side=st.sampled_from([16, 20, 28, 44]))
 def test_valid_convolutions(height, width, side):
-    picture = picture_of(height, width)
-    window = choose_window(VALID, (height, width), side, fixed=(side, side))
-    np.testing.assert_allclose(predict(picture, window, valid_network), truth(picture, 6), atol=1e-5)
+    image = image_of(height, width)
+    window = choose_window(VALID, (height, width), side, fixed_size=(side, side))
+    np.testing.assert_allclose(predict(image, window, valid_network), truth(image, 6), atol=1e-5)
 
 
 @settings(max_examples=60)
 @given(height=st.integers(1, 90), width=st.integers(1, 90), side=st.sampled_from([40, 48, 64, 200]))
 def test_same_convolutions(height, width, side):
-    """The context is as large as what the network sees, so the zeros around a window play no part."""
-    picture = picture_of(height, width)
+    """The context is as large as what the network sees, so the zeros around a window do not matter."""
+    image = image_of(height, width)
     window = choose_window(SAME, (height, width), side)
     assert max(window.input) <= side and all(value % 4 == 0 for value in window.input)
-    np.testing.assert_allclose(predict(picture, window, same_network), truth(picture, 8), atol=1e-5)
+    np.testing.assert_allclose(predict(image, window, same_network), truth(image, 8), atol=1e-5)
 
 
 def test_windows_of_the_size_of_the_picture():
@@ -76,7 +75,7 @@ def test_windows_of_the_size_of_the_picture():
     # 100 rows in cores of at most 48 that overlap by 4: three of 36; and no window is larger than it has to be.
     window = choose_window(SAME, (100, 50), 64)
     assert window.core == (36, 28) and count_windows((100, 50), window) == 6
-    assert choose_window(VALID, (100, 50), 0, fixed=(44, 44)) == Window((44, 44), (32, 32), 6, 0, 0)
+    assert choose_window(VALID, (100, 50), 0, fixed_size=(44, 44)) == Window((44, 44), (32, 32), 6, 0, 0)
 
 
 @given(height=st.integers(1, 300), width=st.integers(1, 300), side=st.integers(1, 250))
@@ -87,30 +86,30 @@ def test_no_window_is_larger_than_asked_for(height, width, side):
 
 @given(height=st.integers(1, 60), sides=st.lists(st.sampled_from([28, 32, 44, 60]), min_size=2, max_size=2))
 def test_valid_convolutions_to_the_last_bit(height, sides):
-    """A network that sums whole numbers rounds nothing: two ways to cut give one result, bit for bit."""
-    picture = picture_of(height, 50)
+    """A network that sums whole numbers rounds nothing: two ways to cut give the same bits."""
+    image = image_of(height, 50)
 
     def network(image):
         assert image.dtype == np.float32
         whole = np.rint((image.astype(np.float64) + 1) * 127.5)
         return mean_around(whole, 6) * 169
 
-    windows = [choose_window(VALID, picture.shape[:2], 0, fixed=(side, side)) for side in sides]
-    one, other = (predict(picture, window, network) for window in windows)
+    windows = [choose_window(VALID, image.shape[:2], 0, fixed_size=(side, side)) for side in sides]
+    one, other = (predict(image, window, network) for window in windows)
     np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("side", [4, 8, 12, 16, 24])
 def test_windows_smaller_than_the_context(side):
-    """They still cover every pixel once, and their seams are blended: a constant stays what it is."""
-    picture = np.full((37, 41, 1), 200, np.uint8)
+    """They still cover every pixel, and their seams are blended: a constant image stays constant."""
+    image = np.full((37, 41, 1), 200, np.uint8)
     window = choose_window(SAME, (37, 41), side)
-    result = predict(picture, window, lambda image: image.transpose(0, 2, 3, 1))
+    result = predict(image, window, lambda image: image.transpose(0, 2, 3, 1))
     np.testing.assert_allclose(result, np.full((37, 41, 1), 200 / 127.5 - 1), atol=1e-6)
 
 
 def test_blending_is_linear_over_the_overlap():
-    """Windows that give 0, 1, 2, ...: between two of them the result rises in a straight line."""
+    """Windows that give 0, 1, 2, ...: the result rises linearly from each to the next."""
     numbers = iter(range(10))
     window = Window((8, 8), (8, 8), 0, 0, 4)
     result = predict(np.zeros((8, 12, 1), np.uint8), window, lambda image: np.full((1, 8, 8, 1), next(numbers), "f4"))
@@ -118,50 +117,22 @@ def test_blending_is_linear_over_the_overlap():
 
 
 def test_memory_is_that_of_a_band():
-    """Of a long picture no more is held than a few bands of its result; the whole would be forty of them."""
-    picture = np.zeros((4000, 64, 1), np.uint8)
-    window = choose_window(SAME, picture.shape[:2], 116)
+    """Memory holds a few bands of the result of a long image; the whole result would be forty bands."""
+    image = np.zeros((4000, 64, 1), np.uint8)
+    window = choose_window(SAME, image.shape[:2], 116)
     classes = 8
     tracemalloc.start()
-    rows = sum(len(part) for part in predict_rows(picture, window, lambda pixels: np.zeros(
+    rows = sum(len(part) for part in predict_rows(image, window, lambda pixels: np.zeros(
         (*pixels.shape[:2], classes), np.float32)))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    band = 4 * window.core[0] * picture.shape[1] * classes
-    assert rows == 4000 and band * 40 <= 4 * picture.size * classes
+    band = 4 * window.core[0] * image.shape[1] * classes
+    assert rows == 4000 and band * 40 <= 4 * image.size * classes
     assert peak < 6 * band, (peak, band)
 
 
-@given(size=st.tuples(st.integers(1, 40), st.integers(1, 40)), target=st.tuples(st.integers(1, 60), st.integers(1, 60)))
-def test_resized_is_what_opencv_resizes(size, target):
-    """Up to one gray level."""
-    picture = picture_of(*size, channels=3)
-    resized = Resized(picture, target)
-    found = resized[np.arange(target[0])[:, None], np.arange(target[1])]
-    assert resized.shape == (*target, 3) == found.shape and found.dtype == np.uint8
-    assert np.abs(found.astype(int) - cv2.resize(picture, target[::-1])).max() <= 1
-
-
 def test_rows_come_band_by_band():
-    picture = picture_of(100, 30)
-    window = choose_window(VALID, (100, 30), 0, fixed=(28, 28))
-    shapes = [rows.shape for rows in predict_rows(picture, window, on_pixels(valid_network))]
+    image = image_of(100, 30)
+    window = choose_window(VALID, (100, 30), 0, fixed_size=(28, 28))
+    shapes = [rows.shape for rows in predict_rows(image, window, on_pixels(valid_network))]
     assert shapes == [(16, 30, 2)] * 6 + [(4, 30, 2)]
-
-
-def test_mean_leaves_the_results_of_its_parts_alone():
-    kept = np.ones((1, 2, 2, 1), np.float32)
-    mean = mean_of([lambda _: kept, lambda _: 3 * np.ones_like(kept)])
-    assert (mean(None) == 2).all() and (mean(None) == 2).all() and (kept == 1).all()
-
-
-@given(size=st.tuples(st.integers(1, 40), st.integers(1, 12)), target=st.tuples(st.integers(1, 40), st.integers(1, 12)),
-       cuts=st.lists(st.integers(1, 9), min_size=1))
-def test_resizing_row_by_row_is_resizing_the_whole(size, target, cuts):
-    whole = np.random.default_rng(0).random((*size, 3), np.float32)
-    resizer, parts, top = RowResizer(size, target), [], 0
-    for cut in [*cuts, *[7] * 40]:
-        if top < size[0]:
-            parts.append(resizer.feed(whole[top:top + cut]))
-            top += cut
-    np.testing.assert_allclose(np.concatenate(parts), cv2.resize(whole, target[::-1]).reshape(*target, 3), atol=1e-4)

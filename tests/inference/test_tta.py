@@ -3,12 +3,11 @@ import numpy as np
 import pytest
 
 from src.inference.tta import with_flips, with_tta
-from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 
 
 def test_flips():
-    """Averaged over flips and turns, a network that sees to the right alone sees in all eight directions alike."""
+    """Averaged over flips and turns, a network that sees only to the right sees all directions alike."""
     pixels = np.zeros((5, 5, 1), np.float32)
     pixels[2, 2] = 8
 
@@ -20,7 +19,7 @@ def test_flips():
 
 
 def test_averaged_over_flips_and_turns():
-    """A predictor that sees the pixel to the left alone then sees all four neighbours, one as much as the other."""
+    """A predictor that sees only the pixel to the left then sees all four neighbours alike."""
     def neighbour(images):
         foreground = np.roll(images, 1, axis=3)[:, 0]
         return np.stack([1 - foreground, foreground], axis=-1)
@@ -28,10 +27,9 @@ def test_averaged_over_flips_and_turns():
     image[0, 0, 2, 2] = 1
     expected = np.zeros((5, 5))
     expected[[1, 3, 2, 2], [2, 2, 1, 3]] = 0.25
-    predict = with_tta(neighbour, parse_options(["--tta=True"], ""))
+    predict = with_tta(neighbour, "Softmax")
     np.testing.assert_allclose(predict(image)[0, ..., 1], expected, atol=1e-6)
-    assert with_tta(neighbour, parse_options([], "")) is neighbour
     with pytest.raises(UNetError, match="must be square, and it is 4x5"):
         predict(np.zeros((1, 1, 4, 5), np.float32))
     with pytest.raises(UNetError, match="take Softmax"):
-        with_tta(neighbour, parse_options(["--tta=True", "--eval_activate=Argmax"], ""))
+        with_tta(neighbour, "Argmax")

@@ -1,5 +1,6 @@
 """Networks: names, shapes and counts of the published checkpoints, sizes, both execution modes, both layer sets."""
 import json
+from dataclasses import dataclass
 
 import mindspore as ms
 import numpy as np
@@ -17,22 +18,38 @@ from src.networks.unet_simple import UNet
 from tests.support.data import FIXTURES
 from tests.support.networks import backend_of, network_of, spec_of
 
-PINNED = json.loads((FIXTURES / "parameter_names.json").read_text())
+PARAMETERS = json.loads((FIXTURES / "parameter_names.json").read_text())
 
-# Published checkpoint -> the options that build its network, and the number of its values.
-PUBLISHED = {
-    "unet_medical": (["--model_name=unet_medical"], 31_029_698),
-    "unet_simple": (["--model_name=unet_simple"], 7_764_064),
-    "unet_nested_bn_ds": (["--model_name=unet_nested", "--num_channels=3"], 9_045_856),
-    "unet_nested_cell": (["--model_name=unet_nested", "--num_channels=3", "--use_bn=False", "--use_ds=False"],
-                         9_037_920),
-    "unet_nested_resize": (["--model_name=unet_nested", "--num_channels=3", "--use_deconv=False"], 8_357_728),
-    "unet_bilinear": (["--model_name=unet_bilinear", "--num_channels=3"], 31_396_608),
-    "unet_keras": (["--model_name=unet_keras"], 31_031_685),
+
+@dataclass(frozen=True)
+class Pin:
+    """What a network of these options must stay.
+
+    Attributes:
+        argv: the options.
+        values: number of values in a checkpoint.
+        trained: number of those that training changes: without the moving means and variances.
+        activate: the activation that gives probabilities.
+    """
+    argv: list[str]
+    values: int
+    trained: int
+    activate: str = "Softmax"
+
+
+# At least one for each network. Published checkpoints have an entry of the same name in parameter_names.json.
+PINS = {
+    "unet_medical": Pin(["--model_name=unet_medical"], 31_029_698, 31_029_698),
+    "unet_simple": Pin(["--model_name=unet_simple"], 7_764_064, 7_760_096),
+    "unet_nested_bn_ds": Pin(["--model_name=unet_nested", "--num_channels=3"], 9_045_856, 9_041_888),
+    "unet_nested_cell": Pin(["--model_name=unet_nested", "--num_channels=3", "--use_bn=False", "--use_ds=False"],
+                            9_037_920, 9_037_920),
+    "unet_nested_resize": Pin(["--model_name=unet_nested", "--num_channels=3", "--use_deconv=False"], 8_357_728,
+                              8_353_760),
+    "unet_bilinear": Pin(["--model_name=unet_bilinear", "--num_channels=3"], 31_396_608, 31_384_832, "Sigmoid"),
+    "unet_keras": Pin(["--model_name=unet_keras"], 31_031_685, 31_031_685, "Sigmoid"),
 }
-# Of them, what is published is the number that training changes: without the moving means and variances.
-TRAINABLE = {"unet_bilinear": 31_384_832, "unet_keras": 31_031_685}
-NARROW = (4, 6, 8, 10, 12)      # channels in the place of 64 to 1024, where the test is of the geometry
+NARROW = (4, 6, 8, 10, 12)      # channels instead of 64 to 1024, for tests of the geometry
 
 
 @pytest.fixture
@@ -64,24 +81,26 @@ def mode(request):
 
 both_modes = pytest.mark.parametrize("mode", [ms.GRAPH_MODE, ms.PYNATIVE_MODE], indirect=True,
                                      ids=["graph", "pynative"])
-# Without the time of compiling, where the mode says nothing.
+# Saves the time of compiling where the mode does not matter.
 without_compiling = pytest.mark.parametrize("mode", [ms.PYNATIVE_MODE], indirect=True, ids=["pynative"])
 
 
+def count(parameters):
+    return sum(int(np.prod(parameter.shape)) for parameter in parameters)
+
+
 def test_every_network_is_pinned():
-    assert {spec_of(argv).model_name for argv, _ in PUBLISHED.values()} == set(names())
-    assert set(PUBLISHED) == set(PINNED)
+    assert {spec_of(pin.argv).model_name for pin in PINS.values()} == set(names())
+    assert set(PARAMETERS) <= set(PINS)
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", PINS)
 def test_names_shapes_and_counts(name, layers):
-    argv, count = PUBLISHED[name]
-    network = network_of(argv, layers)
-    parameters = {parameter.name: list(parameter.shape) for parameter in network.get_parameters()}
-    assert parameters == PINNED[name]
-    assert sum(int(np.prod(shape)) for shape in parameters.values()) == count
-    if name in TRAINABLE:
-        assert sum(int(np.prod(parameter.shape)) for parameter in network.trainable_params()) == TRAINABLE[name]
+    network = network_of(PINS[name].argv, layers)
+    assert (count(network.get_parameters()), count(network.trainable_params())) == (PINS[name].values,
+                                                                                    PINS[name].trained)
+    if name in PARAMETERS:
+        assert {parameter.name: list(parameter.shape) for parameter in network.get_parameters()} == PARAMETERS[name]
 
 
 @both_modes
@@ -118,14 +137,14 @@ def test_compiled_layers_give_the_same_logits(name, argv, compiled):
 @without_compiling
 @pytest.mark.parametrize("name, context", [("unet_bilinear", 128), ("unet_keras", 112)])
 def test_context_of_a_pixel(mode, narrow, name, context):
-    """What lies farther away than the context changes nothing; what lies a little nearer does."""
+    """Pixels beyond the context change nothing; those a little nearer do."""
     argv = [f"--model_name={name}", "--weight_init=he_uniform"]
     field = receptive_field(spec_of(argv))
     assert (field.context, field.margin_lost, field.stride) == (context, 0, 16)
     network = network_of(argv).set_train(False)
     for parameter in network.trainable_params():
         if parameter.ndim == 4:
-            parameter.set_data(parameter.abs())     # no ReLU stops what comes from afar
+            parameter.set_data(parameter.abs())     # so that no ReLU hides distant pixels
     length, middle = 2 * context + 16, slice(context, context + 16)
     image = np.random.default_rng(0).uniform(0, 1, (1, 1, 16, length)).astype(np.float32)
     logits = network(Tensor(image)).asnumpy()[..., middle]
@@ -135,7 +154,7 @@ def test_context_of_a_pixel(mode, narrow, name, context):
         changed[..., change] += 1
         return network(Tensor(changed)).asnumpy()[..., middle]
 
-    # The zeros beyond the border count as what lies there: a longer picture is another one only outside.
+    # The zeros beyond the border are part of the image here: a longer image differs only outside.
     longer = np.pad(image, ((0, 0), (0, 0), (0, 0), (16, 16)), mode="reflect")
     np.testing.assert_allclose(network(Tensor(longer)).asnumpy()[..., context + 16:context + 32], logits, rtol=1e-5)
     assert np.abs(after(slice(0, 32)) - logits).max() > 1e-6 * np.abs(logits).max()
@@ -144,7 +163,7 @@ def test_context_of_a_pixel(mode, narrow, name, context):
 
 @without_compiling
 def test_dropout_of_the_keras_network(mode, narrow):
-    """It works in training alone, at the two deepest levels."""
+    """It is applied only in training, at the two deepest levels."""
     network = network_of(["--model_name=unet_keras"])
     image = Tensor(np.random.default_rng(0).normal(size=(1, 1, 16, 16)).astype(np.float32))
     network.set_train(True)
@@ -154,14 +173,14 @@ def test_dropout_of_the_keras_network(mode, narrow):
     np.testing.assert_array_equal(network(image).asnumpy(), network(image).asnumpy())
 
 
-def test_networks_of_one_output_channel():
-    for name in names():
-        spec = spec_of([f"--model_name={name}", "--num_classes=2"])
-        one = name in TRAINABLE
-        assert (output_channels(spec), probabilities(spec)) == ((1, "Sigmoid") if one else (2, "Softmax"))
-        if one:
-            with pytest.raises(UNetError, match=f"{name} has one output channel.* num_classes is 3: set it to 2"):
-                network_of([f"--model_name={name}", "--num_classes=3"])
+@pytest.mark.parametrize("name", PINS)
+def test_channels_and_activation_of_the_output(name):
+    argv = [*PINS[name].argv, "--num_classes=2"]
+    has_one = PINS[name].activate == "Sigmoid"
+    assert (output_channels(spec_of(argv)), probabilities(spec_of(argv))) == (1 if has_one else 2, PINS[name].activate)
+    if has_one:
+        with pytest.raises(UNetError, match=f"{name} has one output channel.* num_classes is 3: set it to 2"):
+            network_of([*argv, "--num_classes=3"])
 
 
 @both_modes
@@ -192,7 +211,7 @@ def test_modes_agree():
 
 
 def test_skips_are_cut_out_of_the_centre():
-    """A picture that is symmetric gives symmetric logits when every kernel is; an off-centre crop would not."""
+    """With symmetric kernels a symmetric image gives symmetric logits; an off-centre crop would not."""
     net = UNetMedical(1, 2)
     for parameter in net.trainable_params():
         if parameter.ndim == 4:
