@@ -24,7 +24,7 @@ def main(config):
     evaluate_and_report(predict, create_samples(config)[1], config, model.path, "infer_unet_onnx.py", model.provider)
 
 
-def by_name(argv):
+def by_name(argv: list[str]) -> list[str]:
     """Turn the positional form's four values into options; return other arguments as they are."""
     if len(argv) == len(POSITIONS) and not any(value.startswith("-") for value in argv):
         return [f"--{name}={value}" for name, value in zip(POSITIONS, argv)]

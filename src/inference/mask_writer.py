@@ -1,4 +1,4 @@
-"""The files that prediction writes: masks, and where asked for probabilities and overlays."""
+"""The files that prediction writes: masks and, if asked for, probabilities, overlays and a submission."""
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -105,7 +105,7 @@ class PageWriter:
         if cells is not None:
             self.submission_file.write(np.clip(cells, 0, 1, out=cells))     # a rounded mean may lie outside
         if self.overlay_file:
-            self.overlay_file.write(self._over(pixels, mask))
+            self.overlay_file.write(self._overlay(pixels, mask))
         if self.num_classes == 2:
             mask *= np.uint8(255)
         self.mask_file.write(mask)
@@ -123,7 +123,7 @@ class PageWriter:
                 top += len(rows)
             self.probability_file.write(whole)
 
-    def _over(self, pixels, classes):
+    def _overlay(self, pixels, classes):
         """Return the image with its classes, (H, W, 3) uint8; a colour image is overwritten."""
         overlay = pixels if pixels.shape[2] == 3 else np.repeat(pixels, 3, axis=2)
         colors = np.float32(OPACITY) * self.palette[:, ::-1]
