@@ -63,7 +63,7 @@ def test_checkpoint(tmp_path):
 
 
 @pytest.mark.parametrize("args, options, parts", [
-    (["resnet"], {}, ["'resnet'", "unet2d, unetplusplus, unet_bilinear, unet_keras, unet_medical, unet_nested"]),
+    (["resnet"], {}, ["'resnet'", f"known networks are unet2d, unetplusplus, {', '.join(names())}"]),
     ([None], {}, ["None", "unet2d"]),
     (["unet_simple"], {"classes": 2}, ["'classes'", "num_channels, num_classes, weight_init", "n_class"]),
     (["unet_nested"], {"lr": 0.1}, ["'lr'", "use_deconv, use_bn, use_ds, weight_init"]),

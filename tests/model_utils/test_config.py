@@ -255,7 +255,7 @@ def test_values_survive_the_command_line(size, lr, flag):
     (["--image_size=[256,x]"], ["image_size", "list of whole numbers"]),
     (["--image_size=[256"], ["image_size"]),
     (["--model_name=unet_simpel"], ["unet_simpel", "did you mean unet_simple"]),
-    (["--model_name=xyz"], ["unet_bilinear, unet_keras, unet_medical, unet_nested, unet_simple"]),
+    (["--model_name=xyz"], ["'xyz' is not one of unet_bilinear, ", ", unet_simple"]),
     (["--config_path=/no/such.yaml"], ["/no/such.yaml", "--config_path"]),
     (["--enable_profiling=maybe"], ["enable_profiling", "True or False"]),
     (["--lr"], ["--lr"]),
