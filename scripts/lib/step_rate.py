@@ -8,20 +8,14 @@ import statistics
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from src.data.samples import create_samples  # noqa: E402
-from src.model_utils.config import parse_options  # noqa: E402
-from src.model_utils.errors import UNetError  # noqa: E402
-from src.model_utils.files import HISTORY_CSV  # noqa: E402
-from src.model_utils.script import guarded  # noqa: E402
-from src.report.history import STEP, read_history  # noqa: E402
-
 WARM_UP = 5     # steps at the start that do not count: they compile and fill caches
 
 
 def passes(steps, options):
     """Return the passes over the training images that make at least ``steps`` steps, and more than WARM_UP."""
+    from src.data.samples import create_samples
+    from src.model_utils.config import parse_options
+
     config = parse_options(options, "")
     train, _ = create_samples(config)
     return -(-max(int(steps), WARM_UP + 1) * config.batch_size * config.accumulate_steps // len(train.indices))
@@ -33,6 +27,10 @@ def rate(folder):
     Raises:
         UNetError: history.csv has too few steps, or cannot be read.
     """
+    from src.model_utils.errors import UNetError
+    from src.model_utils.files import HISTORY_CSV
+    from src.report.history import STEP, read_history
+
     path = Path(folder) / HISTORY_CSV
     steps = [row for row in read_history(path) if row.kind == STEP]
     if len(steps) <= WARM_UP:
@@ -48,6 +46,8 @@ def rate(folder):
 
 def main():
     """Print the answer to the command; the exit status is 2 for wrong usage and bad input."""
+    from src.model_utils.script import guarded
+
     match sys.argv[1:]:
         case ["passes", steps, *options]:
             return guarded(lambda: print(passes(steps, options)))
@@ -59,4 +59,5 @@ def main():
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     sys.exit(main())
