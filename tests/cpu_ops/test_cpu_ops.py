@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mindspore import Tensor, ops
 
-from benchmarks.loss_curves import descend
+from benchmarks.loss_curves import DESCENTS, descend
 from src.networks.layers import MINDSPORE
 from src.networks.unet_keras import Up
 from tests.support.operators import Between, agree, convolution, normal, results_of_a_step, whole
@@ -134,7 +134,7 @@ def curves(fast):
     return descend("compiled", 4), descend("AVX2", 4)
 
 
-@pytest.mark.parametrize("name", ["simple", "nested", "medical", "bilinear", "keras"])
+@pytest.mark.parametrize("name", DESCENTS)
 def test_networks_train_alike(curves, name):
     """Steps of gradient descent from the same weights give the same losses, and the same evaluation after them."""
     mine, stock = (one[name] for one in curves)
