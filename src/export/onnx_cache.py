@@ -95,7 +95,7 @@ def _export(options, paths):
     """Export the checkpoints that the cache does not hold yet, unless the device has something faster."""
     from src.export.export import ExportJob, write_onnx
     from src.model_utils.runtime import quiet_mindspore, start_runtime
-    from src.training.checkpoint import Contents
+    from src.training.checkpoint import CheckpointContents
 
     quiet_mindspore()
     config = Config(options)
@@ -107,8 +107,8 @@ def _export(options, paths):
     for path in paths:
         if not _cached(config, path):
             any_size, one_size = _files(config, path)
-            write_onnx(ExportJob(spec, Contents(path), one_size if size else any_size, shape, probabilities(spec),
-                                 is_dynamic=size is None))
+            write_onnx(ExportJob(spec, CheckpointContents(path), one_size if size else any_size, shape,
+                                 probabilities(spec), is_dynamic=size is None))
     return DONE
 
 

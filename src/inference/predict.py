@@ -148,7 +148,7 @@ def _checkpoints(config):
     """The checkpoints that the options name: one, several, or those of a folder of folds."""
     given = config.checkpoint_file_path.strip()
     if given and Path(given).is_dir():
-        paths = fold_checkpoints(config, Path(given))
+        paths = fold_checkpoints(given, config.checkpoint_path, config.model_name)
         logger.info("the mean of %d folds: %s", len(paths), ", ".join(map(str, paths)))
         finished, folds = read_results(given)
         if len(finished) < folds:
@@ -199,7 +199,7 @@ def _mindspore_model(config, paths):
     from src.model_utils.runtime import start_runtime
     from src.networks.inference_network import predictor
     from src.networks.registry import NetworkSpec, probabilities, receptive_field, window_size
-    from src.training.checkpoint import Contents
+    from src.training.checkpoint import CheckpointContents
 
     device = start_runtime(config).device
     spec = NetworkSpec.from_config(config)
@@ -208,7 +208,7 @@ def _mindspore_model(config, paths):
     switch = _Switch(network, predictor(network, probabilities(spec)))
     runs, notes = [], []
     for path in paths:
-        contents = Contents(path)
+        contents = CheckpointContents(path)
         contents.check_weights(network)
         runs.append(partial(switch.run, contents.weights))
         notes.append(contents.state or {})
@@ -230,9 +230,9 @@ class _Switch:
 
     def run(self, weights, image):
         """``predict(image)`` with ``weights`` (name -> Parameter) in the network."""
-        from src.training.checkpoint import fill
+        from src.training.checkpoint import put_parameters
 
         if self.weights is not weights:
-            fill(self.network, weights)
+            put_parameters(self.network, weights)
             self.weights = weights
         return self.predict(image)

@@ -42,7 +42,7 @@ class Entry:
         upsampling: NetworkSpec -> how it goes up a level: deconv, bilinear or nearest.
         heads: NetworkSpec -> how many heads it stacks in training, (heads, N, C, H, W); 1 means (N, C, H, W).
     """
-    network_class: type
+    network_class: type[Any]
     arguments: dict[str, str]
     output: str
     upsampling: Callable[[NetworkSpec], str]
@@ -55,7 +55,7 @@ _ENTRIES: dict[str, Entry] = {}
 def register(model_name: str, arguments: dict[str, str], upsampling: str | Callable[[NetworkSpec], str],
              output: str = "softmax", heads: Callable[[NetworkSpec], int] = lambda spec: 1) -> Callable[[type], type]:
     """Register the decorated class as a network; see ``Entry``."""
-    def add(network_class: type) -> type:
+    def add(network_class: type[Any]) -> type[Any]:
         by_spec = upsampling if callable(upsampling) else lambda spec: upsampling
         network_class.output = output       # a network knows it too, for ``UnetEval``
         _ENTRIES[model_name] = Entry(network_class, arguments, output, by_spec, heads)
