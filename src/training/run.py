@@ -46,7 +46,7 @@ from src.training.trainer import Trainer
 
 logger = logging.getLogger("unet")
 
-# Options that set the number of steps, which the identity of a run has itself.
+# Options that set the number of steps. The identity of a run holds that number instead.
 SCHEDULE_OPTIONS = {"epochs", "distribute_epochs", "distribute_batchsize"}
 
 

@@ -149,7 +149,7 @@ class Trainer:
             getattr(callback, event)(*arguments)
 
     @staticmethod
-    def _next_batch(iterator):
+    def _next_batch(iterator: Any) -> Any:
         try:
             return next(iterator)
         except RuntimeError as error:
