@@ -5,11 +5,11 @@ from src.model_utils.script import run_script
 
 
 def main(config):
-    """Train and evaluate every fold in turn; what was stopped goes on with the same command."""
+    """Train and evaluate every fold in turn; the same command resumes after a stop."""
     from src.training.cross_validation import run_folds
 
     return run_folds(config)
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(main, "Train and evaluate every fold in turn; the same command goes on after a stop."))
+    sys.exit(run_script(main, "Train and evaluate every fold in turn; the same command resumes after a stop."))

@@ -43,14 +43,16 @@ def mindspore_step(argv, batch, image, side, option):
     from src.model_utils.config import parse_options
     from src.model_utils.runtime import quiet_mindspore, start_runtime
     from src.networks.registry import NetworkSpec, build_network
-    from src.training.losses import build_loss
-    from src.training.run import build_train_network, compile_step
+    from src.training.losses import LossOptions, build_loss
+    from src.training.run import build_train_network
+    from src.training.step import compile_step
 
     quiet_mindspore()
     config = parse_options([*argv, "--device_target=CPU", option], "")
     start_runtime(config)
     network = build_network(NetworkSpec.from_config(config), choose_backend(config, "CPU"))
-    train_network = build_train_network(config, network, build_loss(config), total_steps=1000, amp_level="O0")
+    loss = build_loss(LossOptions.from_config(config))
+    train_network = build_train_network(config, network, loss, config.lr, amp_level="O0")
     images, labels = map(Tensor, random_batch(batch, image, side))
     compile_step(train_network, images, labels)
     return lambda: float(train_network(images, labels).asnumpy())

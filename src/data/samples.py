@@ -89,14 +89,16 @@ class TrainingSamples:
         return ValidationSamples(reader, self.indices, self.transform, self.num_classes, keep_label_size)
 
     @property
-    def image_shape(self) -> tuple[int, ...]:
+    def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of a sample's image."""
-        return self[0][0].shape
+        channels, height, width = self[0][0].shape
+        return channels, height, width
 
     @property
-    def label_shape(self) -> tuple[int, ...]:
+    def label_shape(self) -> tuple[int, int, int]:
         """(num_classes, h, w) of a sample's label; with weights, one channel more."""
-        return self[0][1].shape
+        channels, height, width = self[0][1].shape
+        return channels, height, width
 
     def scale(self, most: int = 100) -> float:
         """Return the factor by which training resizes a side: the median over ``most`` images, evenly spread."""

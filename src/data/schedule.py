@@ -1,7 +1,6 @@
 """Which samples each step of a run takes, on every rank. All of it is arithmetic."""
 from dataclasses import dataclass
 
-from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 
 
@@ -60,20 +59,25 @@ class Schedule:
         return range(start, start + self.batch_size)
 
 
-def make_schedule(config: Config, samples: int, group_size: int = 1) -> Schedule:
-    """Make the Schedule that the options ask for.
+def make_schedule(samples: int, passes: int, repeat: int, batch_size: int, group_size: int = 1,
+                  option: str = "epochs") -> Schedule:
+    """Make the Schedule of ``passes`` over the data.
 
-    As in the model zoo, a run has floor(epochs / repeat) epochs of ``repeat`` passes each.
+    As in the model zoo, a run has floor(passes / repeat) epochs of ``repeat`` passes each.
+
+    Args:
+        samples: number of training samples.
+        passes: passes over the data in the whole run.
+        repeat: passes that make one epoch.
+        batch_size: samples a step on each rank.
+        group_size: number of ranks.
+        option: name of the option that sets ``passes``, for the error.
 
     Raises:
         UNetError: the run is shorter than one epoch, or a batch is larger than an epoch.
     """
-    epochs_option = "distribute_epochs" if config.run_distribute else "epochs"
-    passes = config.distribute_epochs if config.run_distribute else config.epochs
-    batch_size = (config.run_distribute and config.distribute_batchsize) or config.batch_size
-    batch_size *= config.accumulate_steps
-    if passes < config.repeat:
-        raise UNetError(f"{epochs_option} {passes} is less than repeat {config.repeat}, so the run would have no step; "
-                        f"{epochs_option} counts passes over the data, {config.repeat} of which make one epoch: raise "
-                        f"{epochs_option} or lower repeat")
-    return Schedule(samples, config.repeat, passes // config.repeat, batch_size, group_size)
+    if passes < repeat:
+        raise UNetError(f"{option} {passes} is less than repeat {repeat}, so the run would have no step; {option} "
+                        f"counts passes over the data, {repeat} of which make one epoch: raise {option} or lower "
+                        f"repeat")
+    return Schedule(samples, repeat, passes // repeat, batch_size, group_size)

@@ -28,7 +28,7 @@ from src.networks.registry import (
     receptive_field,
     smallest_size,
 )
-from src.training.checkpoint import Contents
+from src.training.checkpoint import CheckpointContents
 
 logger = logging.getLogger("unet")
 
@@ -48,7 +48,7 @@ class ExportJob:
         is_dynamic: ONNX: batch, height and width are free.
     """
     spec: NetworkSpec
-    contents: Contents
+    contents: CheckpointContents
     path: Path
     shape: tuple[int, int, int, int]
     activate: str
@@ -77,8 +77,9 @@ def export(config: Config) -> None:
         raise UNetError(f"dynamic is for ONNX files of networks of same convolutions; this is {config.file_format} of "
                         f"{spec.model_name}")
     path = with_ending(config.file_name, f".{config.file_format.lower()}")
-    job = ExportJob(spec, Contents(config.checkpoint_file_path), path, (config.batch_size, spec.num_channels, *size),
-                    config.eval_activate, config.dynamic)
+    contents = CheckpointContents(config.checkpoint_file_path)
+    job = ExportJob(spec, contents, path, (config.batch_size, spec.num_channels, *size), config.eval_activate,
+                    config.dynamic)
     WRITERS[config.file_format](job)
     is_argmax = config.eval_activate == "Argmax"
     result_shape = (config.batch_size, *result_size, *(() if is_argmax else (output_channels(spec),)))

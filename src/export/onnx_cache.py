@@ -107,7 +107,7 @@ def _export(options: dict, paths: list[str]) -> int:
     """Export the checkpoints that the cache lacks, unless MindSpore runs them faster on the device."""
     from src.export.export import ExportJob, write_onnx
     from src.model_utils.runtime import quiet_mindspore, start_runtime
-    from src.training.checkpoint import Contents
+    from src.training.checkpoint import CheckpointContents
 
     quiet_mindspore()
     config = Config(options)
@@ -120,8 +120,9 @@ def _export(options: dict, paths: list[str]) -> int:
     for path in map(Path, paths):
         if not _cached(spec, side, path):
             any_size, one_size = _files(spec, side, path)
-            write_onnx(ExportJob(spec, Contents(path), one_size if size else any_size, shape, probabilities(spec),
-                                 is_dynamic=size is None))
+            job = ExportJob(spec, CheckpointContents(path), one_size if size else any_size, shape, probabilities(spec),
+                            is_dynamic=size is None)
+            write_onnx(job)
     return DONE
 
 

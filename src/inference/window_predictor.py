@@ -91,7 +91,7 @@ def _checkpoints(config: Config) -> list[Path]:
     """Return the checkpoints that the options name: one, several, or those of a folder of folds."""
     given = config.checkpoint_file_path.strip()
     if given and Path(given).is_dir():
-        paths = fold_checkpoints(config, Path(given))
+        paths = fold_checkpoints(given, config.checkpoint_path, config.model_name)
         logger.info("the mean of %d folds: %s", len(paths), ", ".join(map(str, paths)))
         finished, folds = read_results(given)
         if len(finished) < folds:
@@ -129,7 +129,7 @@ def _mindspore_networks(config: Config, paths: list[Path]) -> _Networks:
     from src.model_utils.runtime import start_runtime
     from src.networks.inference_network import predictor
     from src.networks.registry import NetworkSpec, probabilities, receptive_field, window_size
-    from src.training.checkpoint import Contents
+    from src.training.checkpoint import CheckpointContents
 
     device = start_runtime(config).device
     spec = NetworkSpec.from_config(config)
@@ -139,7 +139,7 @@ def _mindspore_networks(config: Config, paths: list[Path]) -> _Networks:
     shared = _SharedNetwork(network, predictor(network, probabilities(spec)))
     predictors, scales = [], []
     for path in paths:
-        contents = Contents(path)
+        contents = CheckpointContents(path)
         contents.check_weights(network)
         predictors.append(partial(shared.predict, contents.weights))
         scales.append(float((contents.state or {}).get("scale", 1)))
@@ -163,10 +163,10 @@ class _SharedNetwork:
 
     def predict(self, weights: dict, images: np.ndarray) -> np.ndarray:
         """Predict with ``weights`` (name -> Parameter)."""
-        from src.training.checkpoint import fill
+        from src.training.checkpoint import put_parameters
 
         if self.weights is not weights:
-            fill(self.network, weights)
+            put_parameters(self.network, weights)
             self.weights = weights
         return self.predictor(images)
 

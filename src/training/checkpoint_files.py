@@ -1,31 +1,39 @@
-"""Where the checkpoints of a run lie, and which of them is the newest and which the run's result. Without MindSpore."""
+"""Names and folders of a run's checkpoints, and which of them is the newest and which the result of the run.
+
+Apart from ``checkpoint``, which reads and writes the files: cross-validation and prediction with ONNX Runtime look for
+checkpoints too, and must not import MindSpore.
+"""
 import re
 from pathlib import Path
 
 BEST = "best.ckpt"
 
 
-def checkpoint_folder(config, rank=0):
-    """Folder of the checkpoints of one rank."""
-    return Path(config.output_path) / config.checkpoint_path / f"ckpt_{rank}"
+def checkpoint_folder(output_path: str | Path, checkpoint_path: str, rank: int = 0) -> Path:
+    """Return the folder of the checkpoints of one rank."""
+    return Path(output_path) / checkpoint_path / f"ckpt_{rank}"
 
 
-def name_prefix(model_name):
-    """What the names of a network's checkpoints begin with; best.ckpt does not."""
+def checkpoint_name(model_name: str, epoch: int, step: int) -> str:
+    """Return the file name of the checkpoint after ``step`` steps of ``epoch``, both from 1."""
+    return f"{_prefix(model_name)}{epoch}_{step}.ckpt"
+
+
+def _prefix(model_name: str) -> str:
     return f"ckpt_{model_name}_adam-"
 
 
-def by_age(folder, model_name):
-    """The checkpoints of a network in ``folder``, the oldest first; best.ckpt is not among them."""
-    return sorted(Path(folder).glob(f"{name_prefix(model_name)}*.ckpt"), key=age)
+def oldest_first(folder: str | Path, model_name: str) -> list[Path]:
+    """Return the checkpoints of a network in ``folder``, without best.ckpt."""
+    return sorted(Path(folder).glob(f"{_prefix(model_name)}*.ckpt"), key=age_key)
 
 
-def age(path):
-    """Key to sort by: time, and of what the file system holds for one moment, the numbers in the name."""
+def age_key(path: Path) -> tuple[int, list[int]]:
+    """Return a sort key: the time of the file, then the numbers in its name, as some file systems keep coarse times."""
     return path.stat().st_mtime_ns, [int(number) for number in re.findall(r"\d+", path.name)]
 
 
-def final_checkpoint(folder, model_name):
-    """What a run is judged by: best.ckpt, where it evaluated, else the newest; None where there is none."""
+def final_checkpoint(folder: str | Path, model_name: str) -> Path | None:
+    """Return the result of a run: best.ckpt if there is one, else the newest checkpoint, or None if there is none."""
     best = Path(folder) / BEST
-    return best if best.is_file() else next(reversed(by_age(folder, model_name)), None)
+    return best if best.is_file() else next(reversed(oldest_first(folder, model_name)), None)

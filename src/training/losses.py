@@ -1,36 +1,41 @@
 """Losses over NCHW logits and one-hot labels, in float32 whatever the logits are.
 
-Logits are (N, C, H, W); those of a network with one output channel are (N, 1, H, W), and stand for two classes: the
-sigmoid of x is the softmax of (0, x), so the cross entropy is then the binary one. Labels are one-hot (N, C, H, W),
-two classes for one output channel; a further channel holds weights of the pixels (see ``src.data.border_weights``). The
-weight of a pixel is that times the weight of its class. Means are over pixels, not over weights, so that the loss of
-a large batch is the mean of the losses of its parts.
+Logits are (N, C, H, W). A network with one output channel gives (N, 1, H, W), which stand for two classes: the sigmoid
+of x is the softmax of (0, x), so the cross entropy is then the binary one. Labels are one-hot (N, C, H, W), with two
+classes for one output channel. A further channel of the label holds weights of the pixels (see
+``src.data.border_weights``). The weight of a pixel is that times the weight of its class. Means are over pixels, not
+over weights, so the loss of a large batch is the mean of the losses of its parts.
 """
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 from src.networks.registry import NetworkSpec, entry
 
 FOCUS = 2.0         # gamma of the focal loss, the value of its paper
-SMOOTH = 1e-6       # keeps the Dice of a class that is nowhere from dividing by zero
+SMOOTH = 1e-6       # keeps the Dice of a class without pixels from dividing by zero
 
 
 class _Loss(nn.Cell):
-    """What the losses share: log probabilities, one-hot labels and the weights of the pixels.
+    """Base of the losses of one head: log probabilities, one-hot labels and the weights of the pixels.
 
     Args:
         class_weights (sequence): a weight for each class, or None.
     """
 
-    def __init__(self, class_weights=None):
+    def __init__(self, class_weights: Sequence[float] | None = None) -> None:
         super().__init__()
         self.class_weights = None
         if class_weights is not None:
             self.class_weights = Tensor(np.array(class_weights, np.float32).reshape(1, -1, 1, 1))
 
     def prepare(self, logits, label):
-        """(N, C, H, W) log probabilities, (N, C, H, W) one-hot labels, and (N, 1, H, W) weights or None."""
+        """Return (N, C, H, W) log probabilities, (N, C, H, W) one-hot labels, and (N, 1, H, W) weights or None."""
         logits, label = logits.astype("float32"), label.astype("float32")
         if logits.shape[1] == 1:
             logits = ops.concat((ops.zeros_like(logits), logits), axis=1)       # (N, 2, H, W)
@@ -69,9 +74,9 @@ class FocalLoss(_Loss):
 class DiceLoss(_Loss):
     """1 - Dice: 2 sum(p y) / (sum(p^2) + sum(y^2)), the mean over the images and the classes in an image's label.
 
-    Milletari, Navab, Ahmadi: V-Net, 2016, arXiv:1606.04797. The Dice of ``src.evaluation.metrics`` takes all classes
-    in one sum, of which a large background is nearly all: trained on that, a network can settle for the background
-    alone.
+    Milletari, Navab, Ahmadi: V-Net, 2016, arXiv:1606.04797. The Dice of ``src.evaluation.metrics`` is one sum over all
+    classes, and a large background is nearly all of it. A network trained on that sum can settle for predicting only
+    background.
     """
 
     def construct(self, logits, label):
@@ -88,7 +93,7 @@ class DiceLoss(_Loss):
 class SumOfLosses(nn.Cell):
     """The sum of several losses of the same logits and labels."""
 
-    def __init__(self, losses):
+    def __init__(self, losses: Sequence[nn.Cell]) -> None:
         super().__init__()
         self.losses = nn.CellList(losses)
 
@@ -109,7 +114,7 @@ class MultiCrossEntropyWithLogits(nn.Cell):
         head_weights (sequence): a weight for each head, from the shallowest; None weighs all by 1.
     """
 
-    def __init__(self, loss=None, head_weights=None):
+    def __init__(self, loss: nn.Cell | None = None, head_weights: Sequence[float] | None = None) -> None:
         super().__init__()
         self.loss = loss or CrossEntropyWithLogits()
         self.head_weights = head_weights
@@ -125,40 +130,71 @@ class MultiCrossEntropyWithLogits(nn.Cell):
 LOSSES = {"cross_entropy": CrossEntropyWithLogits, "dice": DiceLoss, "focal": FocalLoss}
 
 
-def build_loss(config, count_classes=None):
-    """The loss that the options ask for: over stacked heads for a network with deep supervision.
+@dataclass(frozen=True)
+class LossOptions:
+    """What makes a loss.
+
+    Attributes:
+        loss: a name of LOSSES, or a sum such as cross_entropy+dice.
+        class_weights: a weight for each class; empty for none; ["auto"] for weights by the frequency of the classes.
+        num_classes: number of classes.
+        heads: number of heads that the network stacks in training; 1 for logits without an axis of heads.
+        head_weights: a weight for each head, from the shallowest; empty weighs all by 1.
+    """
+    loss: str
+    class_weights: list[Any]
+    num_classes: int
+    heads: int
+    head_weights: list[float]
+
+    @classmethod
+    def from_config(cls, config: Config) -> "LossOptions":
+        """Take the options loss, class_weights, num_classes and ds_weights, and the heads of the network."""
+        heads = entry(config.model_name).heads(NetworkSpec.from_config(config))
+        return cls(config.loss, config.class_weights, config.num_classes, heads, config.ds_weights)
+
+
+def build_loss(options: LossOptions, count_classes: Callable[[], np.ndarray] | None = None) -> nn.Cell:
+    """Build the loss: (logits, label) -> a float32 scalar, over stacked heads for a network with deep supervision.
 
     Args:
-        config (Config): loss, class_weights, ds_weights and the network's options count.
-        count_classes (callable): gives (classes,) counts of the training pixels, for ``class_weights: auto``.
+        options (LossOptions): which loss.
+        count_classes (callable): counts the training pixels of each class, (classes,); for weights by frequency.
 
     Raises:
         UNetError: an unknown loss, or weights of another number than there are classes or heads.
     """
-    weights = class_weights(config.class_weights, config.num_classes, count_classes)
+    weights = class_weights(options.class_weights, options.num_classes, count_classes)
     losses = []
-    for name in config.loss.split("+"):
-        if name.strip() not in LOSSES:
-            raise UNetError(f"loss {config.loss!r}: {name.strip()!r} is no loss; known are {', '.join(LOSSES)}, and "
-                            f"sums such as cross_entropy+dice")
-        losses.append(LOSSES[name.strip()](weights))
+    for name in map(str.strip, options.loss.split("+")):
+        if name not in LOSSES:
+            raise UNetError(f"loss {options.loss!r}: {name!r} is no loss; known are {', '.join(LOSSES)}, and sums such "
+                            f"as cross_entropy+dice")
+        losses.append(LOSSES[name](weights))
     loss = losses[0] if len(losses) == 1 else SumOfLosses(losses)
-    heads = entry(config.model_name).heads(NetworkSpec.from_config(config))
-    if heads > 1:
-        if len(config.ds_weights) not in (0, heads):
-            raise UNetError(f"ds_weights {config.ds_weights}: expected a weight for each of the {heads} heads, or none")
-        return MultiCrossEntropyWithLogits(loss, config.ds_weights or None)
-    return loss
+    if options.heads == 1:
+        return loss
+    if len(options.head_weights) not in (0, options.heads):
+        raise UNetError(f"ds_weights {options.head_weights}: expected a weight for each of the {options.heads} heads, "
+                        f"or none")
+    return MultiCrossEntropyWithLogits(loss, options.head_weights or None)
 
 
-def class_weights(option, num_classes, count_classes):
-    """A weight for each class, or None: numbers as they are; ``auto`` by the inverse of the classes' frequency.
+def class_weights(option: Sequence[Any], num_classes: int,
+                  count_classes: Callable[[], np.ndarray] | None = None) -> list[float] | None:
+    """Return a weight for each class, or None for an empty ``option``.
 
-    With ``auto`` the mean weight of a training pixel is 1; a class without a pixel has weight 1.
+    Numbers are taken as they are. ["auto"] weighs each class by the inverse of its frequency: the mean weight of a
+    training pixel is 1, and a class without a pixel has weight 1.
+
+    Raises:
+        UNetError: the option is neither, or has another number of weights than there are classes.
     """
     if not option:
         return None
-    if option == ["auto"]:
+    if list(option) == ["auto"]:
+        if count_classes is None:
+            raise ValueError("class_weights auto needs count_classes")
         counts = np.asarray(count_classes(), np.float64)
         present = counts > 0
         return np.where(present, counts.sum() / (present.sum() * np.maximum(counts, 1)), 1.0).tolist()

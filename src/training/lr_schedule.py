@@ -1,4 +1,4 @@
-"""Learning rate over the run."""
+"""The learning rate over a run."""
 import math
 
 import mindspore as ms
@@ -7,13 +7,12 @@ from mindspore import Tensor, nn, ops
 
 
 class WarmupCosine(nn.learning_rate_schedule.LearningRateSchedule):
-    """Linear rise to ``lr`` over ``warmup_steps``, then half a cosine down to ``min_lr``,
-    which it would reach one step after the last.
+    """Linear rise to ``lr`` over ``warmup_steps`` steps, then half a cosine down to ``min_lr``.
 
-    global_step (int32, from 0) -> float32 of the same shape.
+    It would reach ``min_lr`` one step after the last. Maps global_step (int32, from 0) to float32 of the same shape.
     """
 
-    def __init__(self, lr, total_steps, warmup_steps=0, min_lr=0.0):
+    def __init__(self, lr: float, total_steps: int, warmup_steps: int = 0, min_lr: float = 0.0) -> None:
         super().__init__()
         self.lr, self.min_lr = lr, min_lr
         self.warmup_steps = warmup_steps
@@ -28,15 +27,20 @@ class WarmupCosine(nn.learning_rate_schedule.LearningRateSchedule):
         return ops.where(step < self.warmup_steps, self.lr * (step + 1.0) / self.warmup_steps, decayed)
 
 
-def learning_rates(rate, total_steps):
-    """(total_steps,) float32: what ``build_learning_rate`` gives at each step."""
+def build_learning_rate(name: str, lr: float, total_steps: int, warmup_steps: int = 0,
+                        min_lr: float = 0.0) -> float | WarmupCosine:
+    """Build what nn.Adam takes as its learning rate.
+
+    Args:
+        name: constant or cosine.
+        lr: the constant, or the highest rate of the schedule.
+        total_steps, warmup_steps, min_lr: of the schedule, see WarmupCosine; a constant does not use them.
+    """
+    return lr if name == "constant" else WarmupCosine(lr, total_steps, warmup_steps, min_lr)
+
+
+def learning_rates(rate: float | WarmupCosine, total_steps: int) -> np.ndarray:
+    """Return (total_steps,) float32: the value at each step of what ``build_learning_rate`` has built."""
     if isinstance(rate, float):
         return np.full(total_steps, rate, np.float32)
     return rate(Tensor(np.arange(total_steps), ms.int32)).asnumpy()
-
-
-def build_learning_rate(config, total_steps):
-    """What nn.Adam takes as its learning rate: a number, or a schedule over ``total_steps``."""
-    if config.lr_schedule == "constant":
-        return config.lr
-    return WarmupCosine(config.lr, total_steps, config.warmup_steps, config.min_lr)

@@ -1,12 +1,21 @@
-"""A training step in several parts, for batches that are larger than the memory."""
+"""The training step: compiled before its first use, and in several parts for batches that do not fit into memory."""
+import logging
+import time
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
+
+from src.model_utils import memory
+
+logger = logging.getLogger("unet")
 
 PREFIX = "accumulated."
 
 
 class _Gradients(nn.Cell):
-    """(images, labels, kept) -> the loss; the sums become kept * sums + gradients, kept being 0 or 1."""
+    """(images, labels, kept) -> the loss; sets the sums to kept * sums + gradients, where kept is 0 or 1."""
 
     def __init__(self, step, sums):
         super().__init__(auto_prefix=False)
@@ -23,7 +32,7 @@ class _Gradients(nn.Cell):
 
 
 class _Update(nn.Cell):
-    """The optimizer's step by the mean of the gradients of ``parts`` parts, over all ranks."""
+    """Takes the optimizer's step with the mean of the gradients of ``parts`` parts, over all ranks."""
 
     def __init__(self, step, sums, parts):
         super().__init__(auto_prefix=False)
@@ -37,41 +46,55 @@ class _Update(nn.Cell):
 
 
 class AccumulatedStep(nn.Cell):
-    """A step that goes through its batch in ``parts`` parts of one size: (images, labels) -> the mean loss.
+    """A step that splits its batch into ``parts`` parts of equal size: (images, labels) -> the mean loss.
 
-    What the optimizer gets is the mean of the parts' gradients, which is the gradient of the whole batch for a loss
-    that is a mean over images. Batch norm sees each part by itself.
+    The optimizer gets the mean of the gradients of the parts. For a loss that is a mean over images, this is the
+    gradient of the whole batch. Batch norm sees each part by itself.
 
     Args:
-        step (nn.TrainOneStepCell): the step for one part; its network, optimizer and loss scale are used.
-        parts (int): number of parts; the batch is a multiple of it.
+        step (nn.TrainOneStepCell): the step for one part, of which it uses network, optimizer and loss scale.
+        parts (int): number of parts; the batch size is a multiple of it.
     """
 
-    def __init__(self, step, parts):
+    def __init__(self, step: nn.TrainOneStepCell, parts: int) -> None:
         super().__init__(auto_prefix=False)
         self.parts = parts
         sums = ParameterTuple([Parameter(np.zeros(weight.shape, np.float32), name=PREFIX + weight.name,
                                          requires_grad=False) for weight in step.weights])
         self.gradients, self.update = _Gradients(step, sums), _Update(step, sums, parts)
 
-    # Two graphs that Python calls in turn, in the place of one graph that ``construct`` would describe.
-    def __call__(self, images, labels):
+    # Python calls two graphs in turn, instead of one graph that ``construct`` would describe.
+    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
         loss = 0
         for number, part in enumerate(zip(self._cut(images), self._cut(labels))):
             loss += self.gradients(*part, Tensor(float(number > 0))) / self.parts
         self.update()
         return loss
 
-    def compile(self, images, labels):
-        """Compile both graphs, for batches like these."""
+    def compile(self, images: Tensor, labels: Tensor) -> None:
+        """Compile both graphs for batches of these shapes."""
         self.gradients.compile(self._cut(images)[0], self._cut(labels)[0], Tensor(0.0))
         self.update.compile()
 
-    def parameters_and_names(self, name_prefix="", expand=True):
-        """The parameters of the step; the sums, which begin anew at each step, are none of a checkpoint's."""
+    def parameters_and_names(self, name_prefix: str = "", expand: bool = True) -> Iterator[tuple[str, Parameter]]:
+        """Yield the parameters of the step without the sums, which checkpoints do not need."""
         for name, parameter in super().parameters_and_names(name_prefix, expand):
             if not parameter.name.startswith(PREFIX):
                 yield name, parameter
 
     def _cut(self, batch):
         return [Tensor(part) for part in np.split(batch.asnumpy(), self.parts)]
+
+
+def compile_step(train_network: Any, images: Tensor, labels: Tensor) -> None:
+    """Compile the training graph before the first step, so that the time of the first step does not include it.
+
+    Args:
+        train_network (Cell): the training step; ``AccumulatedStep`` or MindSpore's own.
+        images, labels (Tensor): a batch; only the shapes matter.
+    """
+    started = time.perf_counter()
+    train_network.set_train()
+    train_network.compile(images, labels)
+    memory.release_free_memory()
+    logger.info("training graph compiled in %.1f s", time.perf_counter() - started)

@@ -1,98 +1,111 @@
 """The loop over the steps of a run, on all of its ranks."""
 import logging
+import math
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+from src.data.schedule import Schedule
 from src.model_utils.errors import UNetError
+from src.model_utils.ranks import Ranks
+from src.training.evaluation import Evaluation
 
 logger = logging.getLogger("unet")
 
 
 class Trainer:
-    """One training run: the training step, its data, and how far it has come.
+    """One training run: the training step, its data, and its progress.
 
     Attributes:
-        train_network (nn.Cell): the compiled step: (images, labels) -> loss; holds network and optimizer.
+        train_network (nn.Cell): the training step, (images, labels) -> loss; holds the network and the optimizer.
         schedule (Schedule): steps of the run.
-        callbacks (list[Callback]): what happens beside the steps.
-        about (dict): what the run depends on, for the checkpoints.
-        folder (Path): where the checkpoints are.
+        callbacks (list[Callback]): what the run does besides its steps, in this order.
+        identity (dict): what the course of the run depends on; checkpoints store it.
+        folder (Path): folder of the checkpoints.
         ranks (Ranks): the ranks that train together.
-        step (int): steps done.
-        loss (float): loss of the last step, the mean over the ranks.
-        evaluation (Evaluation): the last one, on rank 0; None before the first.
+        step (int): number of steps done.
+        loss (float): loss of the last step, the mean over the ranks; NaN before the first step.
+        evaluation (Evaluation): the last evaluation, only on rank 0; None before the first.
         ends_early (bool): whether a callback has asked for the end of the run.
         wait_seconds, step_seconds (float): time of the last step spent waiting for its batch, and computing.
     """
 
-    def __init__(self, train_network, schedule, callbacks, about, folder, ranks):
+    def __init__(self, train_network: Any, schedule: Schedule, callbacks: list[Any], identity: dict[str, Any],
+                 folder: Path, ranks: Ranks) -> None:
         self.train_network = train_network
         self.schedule = schedule
         self.callbacks = callbacks
-        self.about = about
+        self.identity = identity
         self.folder = folder
         self.ranks = ranks
         self.step = 0
-        self.loss = None
-        self.evaluation = None
+        self.loss = math.nan
+        self.evaluation: Evaluation | None = None
         self.ends_early = False
         self.wait_seconds = self.step_seconds = 0.0
 
     @property
-    def epoch_and_step(self):
+    def epoch_and_step(self) -> tuple[int, int]:
         """(epoch, step in the epoch) of the last step, both from 1."""
         return self.schedule.epoch_and_step(self.step)
 
     @property
-    def at_epoch_end(self):
+    def at_epoch_end(self) -> bool:
         """Whether the last step was the last of its epoch."""
         return self.epoch_and_step[1] == self.schedule.steps_per_epoch
 
     @property
-    def finished(self):
+    def finished(self) -> bool:
         """Whether all steps of the schedule are done."""
         return self.step >= self.schedule.total_steps
 
     @property
-    def over(self):
+    def over(self) -> bool:
         """Whether nothing is left to train."""
         return self.finished or self.ends_early
 
-    def state(self):
-        """All that a checkpoint has to hold besides network and optimizer.
+    def state(self) -> dict[str, Any]:
+        """Return all that a checkpoint must hold besides the network and the optimizer.
 
         The position in the data follows from the step and the seed.
         """
-        return {**self.about, "step": self.step,
+        return {**self.identity, "step": self.step,
                 "callbacks": {type(callback).__name__: callback.state() for callback in self.callbacks}}
 
-    def restore(self, state):
-        """Take up a run where ``state`` was taken."""
+    def restore(self, state: dict[str, Any]) -> None:
+        """Resume where ``state`` was stored; warn if the run now depends on other values."""
         self.step = state["step"]
         for callback in self.callbacks:
             callback.restore(state.get("callbacks", {}).get(type(callback).__name__, {}))
-        for key, value in self.about.items():
+        for key, value in self.identity.items():
             if key in state and state[key] != value:
                 logger.warning("WARNING: %s was %s and is %s now; the run will not be what it would have been without "
                                "the stop", key, state[key], value)
 
-    def begin(self):
-        """Do what comes before the first step, on all ranks."""
+    def begin(self) -> None:
+        """Call ``on_train_begin`` on all ranks."""
         with self.ranks.reporting_failure():
             self._notify("on_train_begin", self)
         self._agree_on_early_end()
 
-    def _agree_on_early_end(self):
-        """Rank 0 evaluates, and so knows alone that the run ends."""
+    def take_evaluation(self, evaluation: Evaluation) -> None:
+        """Make ``evaluation`` the last one, and tell all callbacks."""
+        self.evaluation = evaluation
+        self._notify("on_evaluation", self)
+
+    def _agree_on_early_end(self) -> None:
+        """Tell all ranks whether the run ends early: only rank 0 evaluates, so only rank 0 knows."""
         self.ends_early = self.ranks.synchronize(stop=self.ends_early)
 
-    def close(self):
-        """Let go of what the callbacks hold."""
+    def close(self) -> None:
+        """Release what the callbacks hold."""
         self._notify("close")
 
-    def run(self, batches, interrupted):
-        """Train on ``batches`` (those from ``step`` on) to the end of the schedule, or until ``interrupted()``.
+    def run(self, batches: Any, interrupted: Callable[[], object]) -> None:
+        """Train on ``batches`` (those after ``step``) to the end of the schedule, or until ``interrupted()``.
 
-        All ranks stop behind the same step, and leave when the last one has done what is left to do.
+        All ranks stop after the same step. None of them returns before all are done.
 
         Raises:
             UNetError: a damaged image, a loss that is not finite, or another rank that has failed.
@@ -118,33 +131,33 @@ class Trainer:
         self._agree_on_early_end()
         self.end()
 
-    def _after_step(self):
+    def _after_step(self) -> None:
         self._notify("on_step_end", self)
         if self.at_epoch_end:
             self._notify("on_epoch_end", self)
-        self._notify("on_step_done", self)
+        self._notify("on_save", self)
 
-    def end(self):
-        """Do what is left to do at the end of a run, or of its last step; all ranks leave when the last one is done."""
+    def end(self) -> None:
+        """Call ``on_train_end``, and wait for all ranks."""
         with self.ranks.reporting_failure():
             if self.step:
                 self._notify("on_train_end", self)
         self.ranks.synchronize()
 
-    def _notify(self, event, *arguments):
+    def _notify(self, event: str, *arguments: "Trainer") -> None:
         for callback in self.callbacks:
             getattr(callback, event)(*arguments)
 
     @staticmethod
-    def _next_batch(iterator):
+    def _next_batch(iterator: Any) -> Any:
         try:
             return next(iterator)
         except RuntimeError as error:
             raise _reader_error(error) or error from None
 
 
-def _reader_error(error):
-    """The UNetError that a reader raised inside the pipeline; MindSpore passes it on as text alone."""
+def _reader_error(error: RuntimeError) -> UNetError | None:
+    """Return the UNetError that a reader raised inside the pipeline. MindSpore passes on only its text."""
     marker = f"{UNetError.__name__}: "
     lines = [line for line in str(error).splitlines() if marker in line]
     return UNetError(lines[-1].split(marker, 1)[1]) if lines else None

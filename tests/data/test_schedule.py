@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.data.schedule import Schedule, make_schedule
-from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 
 
@@ -18,18 +17,16 @@ def test_steps(samples, repeat, epochs, batch, steps, total):
     assert (schedule.steps_per_epoch, schedule.total_steps) == (steps, total)
 
 
-def test_options_of_the_model_zoo():
-    config = parse_options(["--epochs=400", "--repeat=400", "--batch_size=16"], "")
-    assert make_schedule(config, 24).total_steps == 600
-    config = config.replace(run_distribute=True, distribute_epochs=1600)
-    assert make_schedule(config, 24, group_size=8).total_steps == 300
-    config = config.replace(distribute_batchsize=3)
-    assert make_schedule(config, 24, group_size=8).steps_per_epoch == 400
+def test_arithmetic_of_the_model_zoo():
+    assert make_schedule(24, 400, 400, 16).total_steps == 600
+    assert make_schedule(24, 1600, 400, 16, group_size=8).total_steps == 300
+    assert make_schedule(24, 1600, 400, 3, group_size=8).steps_per_epoch == 400
+    assert make_schedule(24, 799, 400, 16) == make_schedule(24, 400, 400, 16)
 
 
 def test_epochs_that_make_no_step():
-    with pytest.raises(UNetError, match="epochs 100 is less than repeat 400"):
-        make_schedule(parse_options(["--epochs=100", "--repeat=400"], ""), 24)
+    with pytest.raises(UNetError, match="distribute_epochs 100 is less than repeat 400"):
+        make_schedule(24, 100, 400, 16, option="distribute_epochs")
 
 
 def test_batch_larger_than_the_data():

@@ -91,7 +91,7 @@ def main(folder, sample, nuclei, damaged):
     run.build_network = lambda config, layers: TinyNetwork(config.num_channels)
     ranks.HEARTBEAT = 0     # a message at each image that rank 0 evaluates
     tell("whole", *TINY, "--batch_size=2", "--run_eval=True", "--eval_steps=2")
-    # One rank alone sees a signal behind its third step.
+    # One rank alone sees a signal after its third step.
     both = ["--batch_size=2", "--is_save_on_master=False"]
     tell("stopped", *TINY, *both, stop=lambda run: second and run.step == 3)
     tell("stopped again", *TINY, *both, "--resume=True", f"--resume_ckpt={newest(folder / 'stopped', runtime.rank)}")
@@ -125,7 +125,7 @@ def main(folder, sample, nuclei, damaged):
 
 def newest(output, rank):
     """The newest checkpoint that a rank has saved."""
-    return checkpoint.newest_whole(output / "checkpoint" / f"ckpt_{rank}", "unet_simple")
+    return checkpoint.newest_readable(output / "checkpoint" / f"ckpt_{rank}", "unet_simple")
 
 
 if __name__ == "__main__":

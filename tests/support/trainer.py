@@ -17,6 +17,11 @@ class StandInTrainer:
     def state(self):
         return {"step": self.step}
 
+    def take_evaluation(self, evaluation):
+        self.evaluation = evaluation
+        for callback in self.callbacks:
+            callback.on_evaluation(self)
+
     @property
     def finished(self):
         return self.step == self.schedule.total_steps
@@ -39,6 +44,6 @@ class StandInTrainer:
                 for callback in self.callbacks:
                     callback.on_epoch_end(self)
             for callback in self.callbacks:
-                callback.on_step_done(self)
+                callback.on_save(self)
         for callback in self.callbacks:
             callback.on_train_end(self)

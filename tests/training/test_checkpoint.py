@@ -11,7 +11,7 @@ from src.model_utils.errors import UNetError
 from src.networks.inference_network import UnetEval
 from src.networks.unet_nested import NestedUNet
 from src.networks.unet_simple import UNet
-from src.training import checkpoint
+from src.training import checkpoint, checkpoint_files
 
 
 def network(seed=0, **options):
@@ -53,7 +53,7 @@ def test_file(saved):
 
 def test_state_comes_back(saved):
     net, path = saved
-    assert checkpoint.Contents(path).state == {"step": 3, "name": "é"}
+    assert checkpoint.CheckpointContents(path).state == {"step": 3, "name": "é"}
     other = network(seed=1)
     train_network = nn.TrainOneStepCell(other, nn.Adam(other.trainable_params()))
     assert checkpoint.resume(train_network, other, path)["step"] == 3
@@ -92,7 +92,7 @@ def test_evaluation_leaves_the_names_alone(saved):
 
 
 def test_names_and_folders():
-    assert checkpoint.checkpoint_name("unet_medical", 1, 600) == "ckpt_unet_medical_adam-1_600.ckpt"
+    assert checkpoint_files.checkpoint_name("unet_medical", 1, 600) == "ckpt_unet_medical_adam-1_600.ckpt"
 
 
 def test_prune_keeps_the_newest_and_the_best(tmp_path):

@@ -1,4 +1,4 @@
-"""train_folds.py: every fold in turn, killed and taken up again; what it refuses."""
+"""train_folds.py: every fold in turn, killed and resumed; options that it refuses."""
 import itertools
 import json
 import os
@@ -17,7 +17,7 @@ from src.training.fold_results import write_results
 from tests.support.data import write_pairs
 from tests.support.scripts import run, start
 
-# Two steps of two pictures a fold; without compiling, which would take longer than they do.
+# Two steps of two images a fold, in a mode without compiling, which would take longer than the steps.
 SMALL = ["--model_name=unet_simple", "--dataset=folders", "--num_channels=3", "--image_size=[16,16]", "--batch_size=2",
          "--repeat=2", "--epochs=2", "--save_checkpoint_steps=1", "--context_mode=pynative", "--cpu_ops=off",
          "--check_dataset=False", "--folds=2"]
@@ -33,8 +33,8 @@ def read(path):
 
 
 @pytest.mark.slow
-def test_killed_and_taken_up_again(data, tmp_path):
-    """SIGKILL behind fold 1; the same command keeps it, goes on in fold 2, and makes the table."""
+def test_a_killed_run_resumes_with_the_same_command(data, tmp_path):
+    """SIGKILL after fold 1; the same command keeps fold 1, resumes in fold 2, and makes the table."""
     out = tmp_path / "with space"
     argv = [*SMALL, f"--data_path={data}", f"--output_path={out}"]
     process = start("train_folds.py", *argv, cwd=tmp_path)
@@ -42,7 +42,7 @@ def test_killed_and_taken_up_again(data, tmp_path):
     process.kill()
     assert process.wait() == -signal.SIGKILL, "".join(log)
     process.stdout.read()       # to its end: the fold's process is gone too
-    # Fold 2 is half done: a checkpoint behind step 1, which took fold 1 as long as it would have taken here.
+    # Fold 2 is half done: a checkpoint after step 1, copied from fold 1 to save the time of training it.
     name = "ckpt_unet_simple_adam-1_1.ckpt"
     place = out / "fold_2" / "checkpoint" / "ckpt_0"
     place.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ def begun(data, tmp_path):
     argv = [*SMALL, f"--data_path={data}", f"--output_path={out}"]
     calls = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("src.training.cross_validation.ChildProcess.run", lambda _, command: calls.append(command) or 9)
+        patch.setattr("src.training.fold_run.ChildProcess.run", lambda _, command: calls.append(command) or 9)
         assert run_folds(parse_options(argv, "")) == 9
     assert [os.path.basename(word) for word in calls[0][1:]] == ["train.py", "config.yaml"]
     checkpoints = out / "fold_1" / "checkpoint" / "ckpt_0"
@@ -98,7 +98,7 @@ def begun(data, tmp_path):
 def commands(monkeypatch, argv, *statuses):
     """The commands of a run whose processes end with ``statuses``."""
     calls, left = [], iter(statuses)
-    monkeypatch.setattr("src.training.cross_validation.ChildProcess.run",
+    monkeypatch.setattr("src.training.fold_run.ChildProcess.run",
                         lambda _, command: calls.append(command[1:]) or next(left))
     status = run_folds(parse_options(argv, ""))
     return status, [[os.path.basename(words[0]), *words[1:]] for words in calls]
@@ -133,7 +133,7 @@ def test_scores_without_checkpoints_are_of_their_options(begun):
     (["--lr=0.5", "--log_interval=7"], "config.yaml: this fold was begun with lr 0.0001 and not 0.5; give the same"),
     (["--folds=3"], "this fold was begun with folds 2 and not 3"),
     (["--seed=4"], "this fold was begun with seed 1 and not 4"),
-    (["--resume=True"], "resume is True, but train_folds.py goes on by itself"),
+    (["--resume=True"], "resume is True, but train_folds.py resumes by itself"),
     (["--run_distribute=True"], "run_distribute is True, but train_folds.py trains a fold in one process"),
     (["--checkpoint_path=/elsewhere"], "checkpoint_path /elsewhere leads out of the folds' folders"),
     (["--checkpoint_path=../x"], "checkpoint_path ../x leads out of the folds' folders"),

@@ -5,7 +5,6 @@ import statistics
 import pytest
 
 from src.data.folds import Fold
-from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.report.history import STEP, TRAINING, VALIDATION, History, Row
 from src.training.fold_results import fold_checkpoints, read_result, read_results, summary, table, write_results
@@ -85,11 +84,11 @@ def test_checkpoints_of_folds(tmp_path):
         folder.mkdir(parents=True)
         for name in names:
             (folder / name).touch()
-    config = parse_options(["--model_name=unet_simple"], "")
-    assert [path.relative_to(tmp_path).as_posix() for path in fold_checkpoints(config, tmp_path)] == [
+    found = fold_checkpoints(tmp_path, "./checkpoint/", "unet_simple")
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == [
         "fold_1/checkpoint/ckpt_0/best.ckpt", "fold_2/checkpoint/ckpt_0/ckpt_unet_simple_adam-1_10.ckpt",
         "fold_10/checkpoint/ckpt_0/best.ckpt"]
     with pytest.raises(UNetError, match=r"fold_2/checkpoint/ckpt_0: no checkpoint of unet_nested; wait until"):
-        fold_checkpoints(config.replace(model_name="unet_nested"), tmp_path)
+        fold_checkpoints(tmp_path, "./checkpoint/", "unet_nested")
     with pytest.raises(UNetError, match="without fold_1, fold_2"):
-        fold_checkpoints(config, tmp_path / "fold_1")
+        fold_checkpoints(tmp_path / "fold_1", "./checkpoint/", "unet_simple")

@@ -12,6 +12,7 @@ from src.training.losses import (
     CrossEntropyWithLogits,
     DiceLoss,
     FocalLoss,
+    LossOptions,
     MultiCrossEntropyWithLogits,
     build_loss,
     class_weights,
@@ -60,7 +61,7 @@ def test_large_and_half_precision_logits():
     (["--model_name=unet_nested", "--use_ds=False"], CrossEntropyWithLogits),
     (["--model_name=unet_simple", "--use_ds=True"], CrossEntropyWithLogits)])
 def test_build_loss(argv, expected):
-    assert isinstance(build_loss(parse_options(argv, "")), expected)
+    assert isinstance(build_loss(LossOptions.from_config(parse_options(argv, ""))), expected)
 
 
 # ---- losses for real data; p of the pixels' own classes is 1/2 and 1/4
@@ -136,7 +137,7 @@ def test_gradients_are_finite(loss):
 
 def test_sum_and_weights_of_the_heads():
     config = parse_options(["--model_name=unet_nested", "--loss=cross_entropy + dice", "--ds_weights=[0,0.5,0,2]"], "")
-    value = build_loss(config)(tensor([LOGITS] * 4), tensor(LABEL))
+    value = build_loss(LossOptions.from_config(config))(tensor([LOGITS] * 4), tensor(LABEL))
     assert float(value) == pytest.approx(2.5 * (EXPECTED + 1 - (1 / 1.8125 + 0.5 / 1.3125) / 2), rel=1e-5)
 
 
@@ -153,4 +154,4 @@ def test_class_weights_from_the_frequency():
     (["--model_name=unet_nested", "--ds_weights=[1,2]"], "each of the 4 heads")])
 def test_refusals(argv, part):
     with pytest.raises(UNetError, match=part):
-        build_loss(parse_options(argv, ""))
+        build_loss(LossOptions.from_config(parse_options(argv, "")))

@@ -1,10 +1,10 @@
 """Learning rate over the run, by hand-computed values."""
 import mindspore as ms
+import numpy as np
 import pytest
-from mindspore import Tensor
+from mindspore import Parameter, Tensor, nn
 
-from src.model_utils.config import parse_options
-from src.training.lr_schedule import WarmupCosine, build_learning_rate
+from src.training.lr_schedule import WarmupCosine, build_learning_rate, learning_rates
 
 
 def rate(schedule, step):
@@ -26,6 +26,14 @@ def test_warm_up():
 
 
 def test_build():
-    assert build_learning_rate(parse_options(["--lr=0.25"], ""), 10) == 0.25
-    schedule = build_learning_rate(parse_options(["--lr=0.25", "--lr_schedule=cosine", "--warmup_steps=5"], ""), 10)
+    assert build_learning_rate("constant", 0.25, 10) == 0.25
+    schedule = build_learning_rate("cosine", 0.25, 10, warmup_steps=5)
     assert rate(schedule, 4) == pytest.approx(0.25)
+
+
+def test_rates_of_all_steps_are_those_that_adam_gets():
+    np.testing.assert_array_equal(learning_rates(0.25, 3), np.full(3, 0.25, np.float32))
+    schedule = build_learning_rate("cosine", 0.25, 10, warmup_steps=5, min_lr=0.01)
+    adam = nn.Adam([Parameter(Tensor([1.0]), name="x")], learning_rate=schedule)
+    rates = learning_rates(schedule, 10)
+    assert rates.shape == (10,) and rates.tolist() == [rate(adam.learning_rate, step) for step in range(10)]

@@ -72,7 +72,7 @@ def test_rank_0_evaluates_and_saves(ranks):
 
 
 def test_signal_on_one_rank_stops_both(ranks):
-    """Behind one step, each rank with its checkpoint (is_save_on_master False); resumed, it is the whole run."""
+    """After the same step, each rank with its checkpoint (is_save_on_master False); resumed, it is the whole run."""
     folder, first, _ = ranks
     assert first["stopped"]["step"] == 3 and first["whole"]["step"] == 4
     for rank in range(2):
@@ -83,7 +83,7 @@ def test_signal_on_one_rank_stops_both(ranks):
 
 def test_different_checkpoints(ranks):
     for result in ranks[1:]:
-        assert "go on behind different steps: 0, 3; give all of them" in result["different steps"]["error"]
+        assert "resume after different steps: 0, 3; give all of them" in result["different steps"]["error"]
 
 
 def test_loss_that_is_not_finite_on_one_rank(ranks):

@@ -1,4 +1,4 @@
-"""Runs that are stopped, by whatever: what is left on the disk, and how they go on."""
+"""Runs that are stopped in several ways: what they leave on the disk, and how they resume."""
 import os
 import re
 import shutil
@@ -78,6 +78,7 @@ def test_killed_interrupted_and_terminated(whole, sample, tmp_path):
     process.send_signal(signal.SIGINT)
     status, rest = end(process)
     assert status == 130 and "SIGINT: finishing the step" in rest
+    assert re.search(r"stopped after step \d+ of 24; resume with: python train.py --config_path=", rest)
     assert f"--config_path={out / 'config.yaml'} --resume=True --resume_ckpt=auto" in rest
     assert "Traceback" not in rest and "End Training ==" not in rest and not (out / ".lock").exists()
 
@@ -142,7 +143,8 @@ def test_damaged_checkpoints_are_passed_over(whole, sample, tmp_path):
 def test_nothing_left_to_train(whole, sample, tmp_path):
     result = run("train.py", *STACKS, f"--data_path={sample}", f"--output_path={tmp_path / 'out'}", "--resume=True",
                  f"--resume_ckpt={newest(whole[0])}")
-    assert result.returncode == 0 and "nothing is left to train: step 24 of 24 is done" in result.stdout
+    assert result.returncode == 0
+    assert "nothing is left to train: step 24 of 24 is done; raise epochs to train longer\n" in result.stdout
 
 
 def test_auto_without_a_checkpoint_starts_at_the_beginning(nuclei, tmp_path):

@@ -1,1 +1,1 @@
-"""What happens beside the steps of a run, one callback a file."""
+"""What a run does besides its steps: the callbacks."""

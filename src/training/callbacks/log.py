@@ -1,62 +1,64 @@
 """The log lines of steps and epochs."""
 import logging
 import math
+from typing import Any
 
 from src.model_utils.errors import UNetError
 from src.training import checkpoint
 from src.training.callbacks.callback import Callback
-from src.training.callbacks.checkpoint import doubtful_checkpoint
+from src.training.callbacks.checkpoint import previous_step_checkpoint
+from src.training.trainer import Trainer
 
 logger = logging.getLogger("unet")
 
 
 class StepLossTimeMonitor(Callback):
-    """The log line of each step, and the end of a run whose loss is not finite.
+    """Logs the steps, and ends a run whose loss is not finite.
 
     Args:
-        interval (int): steps between two lines; 0 prints none.
+        interval (int): steps between two lines; 0 logs none.
     """
 
-    def __init__(self, interval=1):
+    def __init__(self, interval: int = 1) -> None:
         self.interval = interval
 
-    def on_step_end(self, trainer):
+    def on_step_end(self, trainer: Trainer) -> None:
         epoch, step = trainer.epoch_and_step
         if self.interval and step % self.interval == 0:
             fps = trainer.schedule.batch_size / trainer.step_seconds
             logger.info("step: %d, loss is %.7g, fps is %.4g", step, trainer.loss, fps)
         if not math.isfinite(trainer.loss):
-            raise UNetError(f"the loss is {trainer.loss} at step {step} of epoch {epoch}; the run ends, "
-                            f"{checkpoint.last_good(trainer.folder, doubtful_checkpoint(trainer))}; lower lr, or "
-                            f"check the data")
+            last = checkpoint.last_checkpoint_message(trainer.folder, previous_step_checkpoint(trainer))
+            raise UNetError(f"the loss is {trainer.loss} at step {step} of epoch {epoch}; the run ends, {last}; "
+                            f"lower lr, or check the data")
 
 
 class EpochLossTimeMonitor(Callback):
-    """The log lines of each epoch: mean loss, time, images per second, and what the steps waited for.
+    """Logs each epoch: mean loss, time, images per second, and the share of the time spent waiting for data.
 
-    The time is that of the steps, without compiling, evaluating and saving.
+    The time is that of the steps. It does not include compiling, evaluating and saving.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._start()
 
-    def _start(self):
+    def _start(self) -> None:
         self.steps, self.losses, self.cost, self.waited = 0, 0.0, 0.0, 0.0
 
-    def state(self):
+    def state(self) -> dict[str, Any]:
         return {"steps": self.steps, "losses": self.losses, "cost": self.cost, "waited": self.waited}
 
-    def restore(self, state):
+    def restore(self, state: dict[str, Any]) -> None:
         for key in self.state():
             setattr(self, key, state.get(key, 0))
 
-    def on_step_end(self, trainer):
+    def on_step_end(self, trainer: Trainer) -> None:
         self.steps += 1
         self.losses += trainer.loss
         self.cost += trainer.wait_seconds + trainer.step_seconds
         self.waited += trainer.wait_seconds
 
-    def on_epoch_end(self, trainer):
+    def on_epoch_end(self, trainer: Trainer) -> None:
         fps = trainer.schedule.batch_size * self.steps / self.cost
         logger.info("epoch: %3d, avg loss:%.4f, total cost: %.3f s, per step fps:%5.3f", trainer.epoch_and_step[0],
                     self.losses / self.steps, self.cost, fps)

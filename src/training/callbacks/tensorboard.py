@@ -1,50 +1,55 @@
 """TensorBoard event files of a run."""
-from src.report.history import STEP, TRAINING, VALIDATION
+from pathlib import Path
+from typing import Any
+
+from src.report.history import STEP, TRAINING, VALIDATION, History
 from src.training.callbacks.callback import Callback
+from src.training.trainer import Trainer
 
-MOST_PICTURES = 3
+MAX_IMAGES = 3
 
-# What TensorBoard groups the scalars of a row by.
+# Kind of a row of history.csv -> group of its scalars in TensorBoard.
 GROUPS = {STEP: "steps", VALIDATION: "validation", TRAINING: "validation_on_training_images"}
 
 
 class TensorBoardLog(Callback):
-    """Writes what history.csv holds as scalars, and a few validation images at each evaluation.
+    """Writes the values of history.csv as scalars, and a few validation images after each evaluation.
 
     Args:
-        folder (Path): where the event files go.
-        history (History): rows of the run; this callback comes behind the one that writes them.
+        folder (Path): folder of the event files.
+        history (History): the rows to write; this callback comes after HistoryWriter.
     """
 
-    def __init__(self, folder, history):
+    def __init__(self, folder: Path, history: History) -> None:
         self.folder, self.history = folder, history
-        self.writer, self.written = None, 0
+        self.writer: Any = None
+        self.written = 0
 
-    def on_train_begin(self, trainer):
-        from tensorboardX import SummaryWriter  # takes its time; only for those who ask for it
+    def on_train_begin(self, trainer: Trainer) -> None:
+        from tensorboardX import SummaryWriter  # slow to load, and optional
 
         self.written = len(self.history.rows)
-        # TensorBoard hides what an earlier start wrote from this step on.
+        # TensorBoard then hides what was written for later steps before the run was stopped.
         self.writer = SummaryWriter(str(self.folder), purge_step=trainer.step + 1)
 
-    def on_step_done(self, trainer):
+    def on_save(self, trainer: Trainer) -> None:
         self._write(trainer)
 
-    def on_train_end(self, trainer):
+    def on_train_end(self, trainer: Trainer) -> None:
         self._write(trainer)
 
-    def close(self):
+    def close(self) -> None:
         if self.writer:
             self.writer.close()
 
-    def _write(self, trainer):
+    def _write(self, trainer: Trainer) -> None:
         rows, self.written = self.history.rows[self.written:], len(self.history.rows)
         for row in rows:
             group = GROUPS[row.kind]
             for name, value in vars(row).items():
                 if name not in ("step", "epoch", "kind") and value is not None:
                     self.writer.add_scalar(f"{group}/{name}", value, row.step)
-            if row.kind == VALIDATION:
-                for picture in trainer.evaluation.gallery.first[:MOST_PICTURES]:
-                    self.writer.add_image(f"validation/{picture.name}", picture.overlay, row.step, dataformats="HWC")
+            if row.kind == VALIDATION and trainer.evaluation:
+                for image in trainer.evaluation.gallery.first[:MAX_IMAGES]:
+                    self.writer.add_image(f"validation/{image.name}", image.overlay, row.step, dataformats="HWC")
                 self.writer.flush()

@@ -10,6 +10,7 @@ from src.model_utils.errors import UNetError
 from src.training.callbacks.checkpoint import CheckpointSaver
 from src.training.callbacks.evaluation import EvalCallBack
 from src.training.callbacks.log import EpochLossTimeMonitor, StepLossTimeMonitor
+from src.training.evaluation import EvaluationPlan
 from tests.support.trainer import StandInTrainer
 
 
@@ -83,11 +84,18 @@ def evaluations(monkeypatch, saved, tmp_path, scores, *argv):
         return Scores(True, ["x"], [value], [value / 2], {})
 
     monkeypatch.setattr("src.training.callbacks.evaluation.evaluate", evaluate)
-    monkeypatch.setattr("src.training.callbacks.evaluation.predictor", lambda *args: None)
-    callback = EvalCallBack(config, None, Validation(), tmp_path)
-    run = StandInTrainer(Schedule(3, 1, 2, 1), [callback])
+    callback = evaluator(monkeypatch, *argv)
+    saver = CheckpointSaver(tmp_path, "x", 100, 9, config.save_best_ckpt)
+    run = StandInTrainer(Schedule(3, 1, 2, 1), [callback, saver])
     run.go()
     return at, callback
+
+
+def evaluator(monkeypatch, *argv, train_samples=None):
+    """An EvalCallBack without a network."""
+    monkeypatch.setattr("src.training.callbacks.evaluation.predictor", lambda *args: None)
+    plan = EvaluationPlan.from_config(parse_options(argv, ""))
+    return EvalCallBack(None, Validation(), plan, train_samples)
 
 
 @pytest.mark.parametrize("argv, expected", [
@@ -101,11 +109,20 @@ def test_when_evaluations_run(monkeypatch, saved, tmp_path, argv, expected):
 def test_best_is_kept(monkeypatch, saved, tmp_path, messages):
     _, callback = evaluations(monkeypatch, saved, tmp_path, [0.5, 0.75, 0.625], "--eval_steps=2")
     assert (callback.best, callback.best_epoch) == (0.75, 2)
-    assert saved == ["best.ckpt", "best.ckpt"]
-    assert "epoch: 1, step: 2, dice_coeff: 0.5" in messages.messages
-    assert "update best result: 0.75" in messages.messages
-    assert f"update best checkpoint at: {tmp_path / 'best.ckpt'}" in messages.messages
-    assert messages.messages[-1] == "End training, the best dice_coeff is: 0.75, the best dice_coeff epoch is 2"
+    assert saved == ["best.ckpt", "best.ckpt", "ckpt_x_adam-2_3.ckpt"]
+    best = f"update best checkpoint at: {tmp_path / 'best.ckpt'}"
+    assert messages.messages == [
+        "epoch: 1, step: 2, dice_coeff: 0.5", "update best result: 0.5", best,
+        "epoch: 2, step: 1, dice_coeff: 0.75", "update best result: 0.75", best, "epoch: 2, step: 3, dice_coeff: 0.625",
+        "End training, the best dice_coeff is: 0.75, the best dice_coeff epoch is 2",
+        f"checkpoint: {tmp_path / 'ckpt_x_adam-2_3.ckpt'}"]
+
+
+def test_the_best_of_the_end_is_saved_before_the_last_line(monkeypatch, saved, tmp_path, messages):
+    evaluations(monkeypatch, saved, tmp_path, [0.5, 0.75], "--eval_steps=4")
+    assert messages.messages[-4:-1] == [
+        "update best result: 0.75", f"update best checkpoint at: {tmp_path / 'best.ckpt'}",
+        "End training, the best dice_coeff is: 0.75, the best dice_coeff epoch is 2"]
 
 
 def test_a_checkpoint_knows_the_evaluation_of_its_step(monkeypatch, tmp_path):
@@ -113,16 +130,15 @@ def test_a_checkpoint_knows_the_evaluation_of_its_step(monkeypatch, tmp_path):
     states = []
     monkeypatch.setattr("src.training.checkpoint.save", lambda _, path, state: states.append((path.name, state)))
     monkeypatch.setattr("src.training.checkpoint.prune", lambda *args: None)
-    monkeypatch.setattr("src.training.callbacks.evaluation.predictor", lambda *args: None)
     monkeypatch.setattr("src.training.callbacks.evaluation.evaluate",
                         lambda *args: Scores(True, ["x"], [0.75], [0.5], {}))
-    callback = EvalCallBack(parse_options(["--run_eval=True"], ""), None, Validation(), tmp_path)
-    run = StandInTrainer(Schedule(2, 1, 1, 1), [callback, CheckpointSaver(tmp_path, "x", 2, 9)])
+    callback = evaluator(monkeypatch)
+    run = StandInTrainer(Schedule(2, 1, 1, 1), [callback, CheckpointSaver(tmp_path, "x", 2, 9, save_best=True)])
     run.state = lambda: {"step": run.step, **callback.state()}
     run.go()
     assert [name for name, _ in states] == ["best.ckpt", "ckpt_x_adam-1_2.ckpt"]
-    assert states[1][1] == {"step": 2, "metric": "dice_coeff", "best": 0.75, "best_epoch": 1, "evaluated_step": 2,
-                            "since_best": 0}
+    assert states[0][1] == states[1][1] == {"step": 2, "metric": "dice_coeff", "best": 0.75, "best_epoch": 1,
+                                            "evaluated_step": 2, "since_best": 0}
 
 
 @pytest.mark.parametrize("scores, patience, last", [
@@ -146,11 +162,10 @@ def until_it_ends_early(run):
             break
 
 
-def test_an_early_stop_holds_when_resumed_unless_the_patience_is_raised(monkeypatch, tmp_path):
-    monkeypatch.setattr("src.training.callbacks.evaluation.predictor", lambda *args: None)
+def test_an_early_stop_holds_when_resumed_unless_the_patience_is_raised(monkeypatch):
     state = {"metric": "dice_coeff", "best": 0.8, "best_epoch": 2, "evaluated_step": 6, "since_best": 3}
     for patience, ends in ((3, True), (4, False), (0, False)):
-        callback = EvalCallBack(parse_options([f"--early_stop_patience={patience}"], ""), None, Validation(), tmp_path)
+        callback = evaluator(monkeypatch, f"--early_stop_patience={patience}")
         callback.restore(state)
         run = StandInTrainer(Schedule(9, 1, 1, 1), [callback])
         callback.on_train_begin(run)
@@ -159,7 +174,7 @@ def test_an_early_stop_holds_when_resumed_unless_the_patience_is_raised(monkeypa
 
 def test_iou_and_no_checkpoint(monkeypatch, saved, tmp_path, messages):
     _, callback = evaluations(monkeypatch, saved, tmp_path, [0.5, 0.75], "--eval_metrics=iou", "--save_best_ckpt=False")
-    assert callback.best == 0.375 and saved == []
+    assert callback.best == 0.375 and saved == ["ckpt_x_adam-2_3.ckpt"]
     assert "epoch: 1, iou: 0.25" in messages.messages
 
 
@@ -172,17 +187,16 @@ def scores_of(iou):
 
 def test_several_metrics_for_training_and_validation(monkeypatch, saved, tmp_path, messages):
     """The lines of the case study beside the usual ones; the monitored metric picks the best."""
-    validation, training, asked = Validation(), Validation(), []
+    training, asked = Validation(), []
     answers = iter([0.88, 0.9, 0.8912, 0.91, 0.875, 0.92])      # validation, then training
 
     def evaluate(predict, samples, options, on_image=None):
         asked.append(samples)
         return scores_of(next(answers))
     monkeypatch.setattr("src.training.callbacks.evaluation.evaluate", evaluate)
-    monkeypatch.setattr("src.training.callbacks.evaluation.predictor", lambda *args: None)
-    config = parse_options(["--run_eval=True", "--eval_metrics=[acc,hard_iou,dice_coeff]", "--monitor=hard_iou"], "")
-    callback = EvalCallBack(config, None, validation, tmp_path, training)
-    StandInTrainer(Schedule(1, 1, 3, 1), [callback]).go()
+    callback = evaluator(monkeypatch, "--eval_metrics=[acc,hard_iou,dice_coeff]", "--monitor=hard_iou",
+                         train_samples=training)
+    StandInTrainer(Schedule(1, 1, 3, 1), [callback, CheckpointSaver(tmp_path, "x", 100, 9, save_best=True)]).go()
     assert [samples is training for samples in asked] == [False, True] * 3
     best = f"update best checkpoint at: {tmp_path / 'best.ckpt'}"
     assert messages.messages == [
@@ -194,7 +208,8 @@ def test_several_metrics_for_training_and_validation(monkeypatch, saved, tmp_pat
         "update best result: 0.8912", best,
         "epoch: 3, hard_iou: 0.875", "train: acc: 0.7500, hard_iou: 0.9200, dice_coeff: 0.5000",
         "valid: acc: 0.7500, hard_iou: 0.8750, dice_coeff: 0.5000", "IoU did not improve from 0.8912",
-        "End training, the best hard_iou is: 0.8912, the best hard_iou epoch is 2"]
+        "End training, the best hard_iou is: 0.8912, the best hard_iou epoch is 2",
+        f"checkpoint: {tmp_path / 'ckpt_x_adam-3_1.ckpt'}"]
     assert callback.state() == {"metric": "hard_iou", "best": 0.8912, "best_epoch": 2, "evaluated_step": 3,
                                 "since_best": 1}
 
@@ -207,11 +222,9 @@ def test_the_first_metric_is_monitored(monkeypatch, saved, tmp_path, messages):
     assert not any(line.startswith("train:") for line in messages.messages)
 
 
-def test_another_monitor_starts_anew(monkeypatch, saved, tmp_path):
-    """What was the best by another metric says nothing about this one."""
-    monkeypatch.setattr("src.training.callbacks.evaluation.predictor", lambda *args: None)
-    config = parse_options(["--eval_metrics=acc,hard_iou", "--monitor=hard_iou"], "")
-    callback = EvalCallBack(config, None, Validation(), tmp_path)
+def test_another_monitor_starts_anew(monkeypatch):
+    """The best value of another metric says nothing about this one."""
+    callback = evaluator(monkeypatch, "--eval_metrics=acc,hard_iou", "--monitor=hard_iou")
     callback.restore({"metric": "acc", "best": 0.9, "best_epoch": 3, "evaluated_step": 9})
     assert callback.state() == {}
     state = {"metric": "hard_iou", "best": 0.8, "best_epoch": 2, "evaluated_step": 6, "since_best": 0}
@@ -224,7 +237,6 @@ def test_another_monitor_starts_anew(monkeypatch, saved, tmp_path):
     (["--monitor=IoU"], "monitor 'IoU' is not one of eval_metrics, dice_coeff;"),
     (["--eval_metrics=[]"], "eval_metrics is empty; name at least one of dice_coeff, iou, acc, hard_iou"),
 ])
-def test_metrics_that_cannot_be(monkeypatch, tmp_path, argv, words):
-    monkeypatch.setattr("src.training.callbacks.evaluation.predictor", lambda *args: None)
+def test_metrics_that_cannot_be(argv, words):
     with pytest.raises(UNetError, match=re.escape(words)):
-        EvalCallBack(parse_options(argv, ""), None, Validation(), tmp_path)
+        EvaluationPlan.from_config(parse_options(argv, ""))

@@ -11,12 +11,12 @@ from src.training.callbacks.profiler import STEPS, WARM_UP, StepProfiler
 
 def go(profiler, steps, work):
     """Steps as the Trainer has them."""
-    trainer = SimpleNamespace(step=10, finished=False)      # a resumed run: behind step 10
+    trainer = SimpleNamespace(step=10, finished=False)      # a resumed run: after step 10
     for done in range(1, steps + 1):
         work()
         trainer.step, trainer.finished = 10 + done, done == steps
         profiler.on_step_end(trainer)
-        profiler.on_step_done(trainer)
+        profiler.on_save(trainer)
     profiler.on_train_end(trainer)
 
 

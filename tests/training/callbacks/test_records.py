@@ -1,4 +1,4 @@
-"""What a run leaves to look at, driven by a stand-in for the Trainer."""
+"""The records of a run, driven by a stand-in for the Trainer."""
 import struct
 from types import SimpleNamespace
 
@@ -9,21 +9,20 @@ from tensorboardX.proto.event_pb2 import Event
 
 from src.data.schedule import Schedule
 from src.evaluation.scores import Scores
-from src.model_utils.config import parse_options
 from src.report.gallery import GalleryImage
 from src.report.history import STEP, TRAINING, VALIDATION, History
 from src.training.callbacks.callback import Callback
-from src.training.callbacks.evaluation import Evaluation
 from src.training.callbacks.progress_bar import LiveLine
 from src.training.callbacks.records import HistoryWriter, ProgressPicture, ReportWriter
 from src.training.callbacks.tensorboard import TensorBoardLog
+from src.training.evaluation import Evaluation
 from tests.support.trainer import StandInTrainer
 
 PICTURE = GalleryImage("slice 7", 0.5, 0.25, *(np.full((8, 8, 3), value, np.uint8) for value in (9, 99)))
 
 
 class Evaluations(Callback):
-    """Values of an evaluation behind some of the steps."""
+    """Evaluations of these values after some of the steps."""
 
     def __init__(self, values):
         self.values, self.best = values, 0.0
@@ -34,13 +33,13 @@ class Evaluations(Callback):
             is_best, self.best = value > self.best, max(value, self.best)
             scores = Scores(True, ["x"], [value], [value / 2], {}, {name: [value] for name in (
                 "acc", "hard_iou", "hard_dice", "sens", "spec")})
-            trainer.evaluation = Evaluation(trainer.step, trainer.epoch_and_step[0], "dice_coeff", value, self.best,
-                                            is_best, scores, scores if trainer.step == 2 else None,
-                                            SimpleNamespace(first=[PICTURE]), 2.0)
+            trainer.take_evaluation(Evaluation(trainer.step, trainer.epoch_and_step[0], "dice_coeff", value, self.best,
+                                               is_best, scores, scores if trainer.step == 2 else None,
+                                               SimpleNamespace(first=[PICTURE]), 2.0))
 
 
 def go(callbacks, values=None):
-    """Two epochs of two steps, with evaluations of these values behind some of them."""
+    """Two epochs of two steps, with evaluations of these values after some of them."""
     run = StandInTrainer(Schedule(2, 1, 2, 1), [Evaluations(values or {}), *callbacks])
     for callback in callbacks:
         callback.on_train_begin(run)
@@ -76,20 +75,20 @@ def test_progress_picture(history, writer, tmp_path):
     assert picture.shape[1] > 1000 and picture.std() > 10
 
 
-def test_the_report_is_about_the_best(monkeypatch, tmp_path):
+def test_the_report_is_about_the_best():
     """Of those since the start: a resumed run may have seen none that beats the best before it."""
-    told = []
-    monkeypatch.setattr("src.report.page.write_report", lambda config, subject: told.append(subject.model))
-    report = ReportWriter(parse_options([f"--output_path={tmp_path}"], ""), "CPU")
-    go([report], {1: 0.5, 3: 0.75, 4: 0.6})
-    assert told == ["the network behind step 3, epoch 2, the best of the run"]
-    go([ReportWriter(report.config, "CPU")])
-    assert len(told) == 1                                      # nothing was evaluated
-    report = ReportWriter(report.config, "CPU")
-    report._take(SimpleNamespace(is_best=False, step=1))
-    later = SimpleNamespace(is_best=False, step=2)
-    report._take(later)
-    assert report.shown is later
+    reports = []
+
+    def write(model, scores, gallery):
+        reports.append((model, scores.mean_dice, gallery.first))
+    go([ReportWriter(write)], {1: 0.5, 3: 0.75, 4: 0.6})
+    assert reports == [("the network after step 3, epoch 2, the best of the run", 0.75, [PICTURE])]
+    go([ReportWriter(write)])
+    assert len(reports) == 1                                   # nothing was evaluated
+    report = ReportWriter(write)
+    for step in (1, 2):
+        report.on_evaluation(SimpleNamespace(evaluation=SimpleNamespace(is_best=False, step=step)))
+    assert report.shown.step == 2
 
 
 def events(folder):
