@@ -10,19 +10,19 @@ SIDE, GAP, CAPTION = 256, 8, 24     # of a panel (the middle of the image), betw
 
 
 def main(config):
-    """Predict the first validation image with MindSpore's own kernels, and draw it."""
+    """Predict the first validation image and draw it."""
     import numpy as np
 
-    from mindspore_hub_conf import create_network
     from src.data.samples import create_samples
     from src.evaluation.evaluate import to_volume
+    from src.inference.assemble import assemble_network
+    from src.model_utils.runtime import start_runtime
     from src.networks.inference_network import predictor
     from src.report.gallery import overlay
 
     _, samples = create_samples(config)
     image, classes = samples[0]
-    network = create_network(config.model_name, config.num_channels, config.num_classes,
-                             checkpoint_file_path=config.checkpoint_file_path)
+    network = assemble_network(config, start_runtime(config).device, config.checkpoint_file_path)
     output = predictor(network, config.eval_activate)(image[None])[0]
     predicted = to_volume(output, classes.shape, config.num_classes, config.eval_activate).argmax(axis=-1)
     pixels = samples.pixels(0, classes.shape)
