@@ -29,10 +29,9 @@ device_id=${5:-0}
 case "$network" in
   unet) config="$PROJECT_DIR/unet_simple_config.yaml" ;;
   unet++) config="$PROJECT_DIR/unet_nested_cell_config.yaml" ;;
-  *.yaml | *.yml) config=$network ;;
+  *.yaml | *.yml) config=$(config_file NETWORK "$network") ;;
   *) fail 2 "NETWORK: expected unet, unet++ or a YAML file, found '$network'" ;;
 esac
-[ -f "$config" ] || fail 2 "no such YAML file: $config"
 [ -f "$mindir" ] || fail 2 "no such MindIR file: $mindir"
 [[ "$need_preprocess" =~ ^[yn]$ ]] || fail 2 "NEED_PREPROCESS: expected y or n, found '$need_preprocess'"
 [[ "$device_type" =~ ^(Ascend|GPU|CPU)$ ]] || fail 2 "DEVICE_TYPE: expected Ascend, GPU or CPU, found '$device_type'"

@@ -11,6 +11,20 @@ fail() {
   exit "$status"
 }
 
+# config_file NAME PATH: prints the absolute path of a YAML file. If there is none at PATH, the project's own one of that
+# name is taken; unless PATH is a bare name, a warning says so.
+config_file() {
+  local file
+  for file in "$2" "$PROJECT_DIR/configs/${2##*/}" "$PROJECT_DIR/${2##*/}"; do
+    if [ -f "$file" ]; then
+      if [ "$file" != "$2" ] && [[ "$2" == */* ]]; then echo "WARNING: $1: no such file: $2; using $file" >&2; fi
+      realpath -- "$file"
+      return
+    fi
+  done
+  fail 2 "$1: no such file: $2"
+}
+
 # find_python: sets PYTHON to the path of the interpreter for the project's scripts. The user's own PYTHON comes first.
 find_python() {
   if [ -z "${PYTHON:-}" ]; then

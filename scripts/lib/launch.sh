@@ -46,19 +46,6 @@ existing_file() {
   realpath -- "$2"
 }
 
-# config_file NAME PATH: prints the absolute path of a YAML file. If there is none at PATH, the project's own
-# one of that name is taken.
-config_file() {
-  local place
-  for place in "$2" "$PROJECT_DIR/configs/${2##*/}" "$PROJECT_DIR/${2##*/}"; do
-    if [ -f "$place" ]; then
-      realpath -- "$place"
-      return
-    fi
-  done
-  fail 2 "$1: no such file: $2"
-}
-
 # whole_number NAME VALUE: prints the number without leading zeros.
 whole_number() {
   [[ "$2" =~ ^[0-9]{1,9}$ ]] || fail 2 "$1: expected a number, found '$2'"

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -69,6 +69,8 @@ def _has_card() -> bool:
 
 def _files(spec: NetworkSpec, side: int, path: Path) -> tuple[Path, Path]:
     """Return the places of a checkpoint's ONNX file in the cache: one for windows of any size, one for this size."""
+    # Neither deep supervision nor the first weights change the exported file.
+    spec = replace(spec, use_ds=False, weight_init="default")
     about = {**asdict(spec), "mindspore": metadata.version("mindspore"), "code": _code_hash()}
     key = hashlib.sha256(path.read_bytes() + json.dumps(about).encode()).hexdigest()[:24]
     return cache_folder() / "onnx" / f"{key}.onnx", cache_folder() / "onnx" / f"{key}-{side}.onnx"

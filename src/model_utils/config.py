@@ -80,9 +80,9 @@ def load_schema() -> dict[str, Option]:
     return {name: Option(name, entry) for name, entry in entries.items()}
 
 
-def options_to_resume_with() -> list[str]:
-    """Return the names of the options that a resumed run should have as it began (``resume: same``)."""
-    return [name for name, option in load_schema().items() if option.resume_same]
+def options_that_stay(*kinds: str) -> list[str]:
+    """Return the names of the options whose ``resume`` is one of ``kinds``: same, folds, free."""
+    return [name for name, option in load_schema().items() if option.resume in kinds]
 
 
 def _load_documents(path: Path) -> list[dict]:
@@ -113,11 +113,15 @@ def _load_documents(path: Path) -> list[dict]:
 def find_yaml(path: Path) -> Path:
     """Return ``path`` if the file exists, else the project's own YAML file of that name if there is one.
 
-    The model zoo's users name its files without a folder, or with the folder of another checkout.
+    The model zoo's users name its files without a folder, or with the folder of another checkout. The latter is a
+    guess, and gets a warning.
     """
     if path.exists():
         return path
-    return next((found for found in (CONFIGS / path.name, PROJECT_ROOT / path.name) if found.is_file()), path)
+    found = next((file for file in (CONFIGS / path.name, PROJECT_ROOT / path.name) if file.is_file()), path)
+    if found != path and path.parent != Path():
+        logger.warning("WARNING: no such file: %s; using %s", path, found)
+    return found
 
 
 def read_yaml(path: Path, schema: dict[str, Option], seen: tuple[Path, ...] = ()) -> dict[str, Any]:
@@ -143,7 +147,8 @@ def read_yaml(path: Path, schema: dict[str, Option], seen: tuple[Path, ...] = ()
     if base is not None:
         if not isinstance(base, str) or "\0" in base:
             raise UNetError(f"{path}: base_config: expected the name of a YAML file, found {reprlib.repr(base)}")
-        values = read_yaml(find_yaml(path.parent / base), schema, seen + (path,))
+        places = [folder / base for folder in (path.parent, PROJECT_ROOT, CONFIGS)]
+        values = read_yaml(next((file for file in places if file.exists()), places[0]), schema, seen + (path,))
     for key, value in given.items():
         values[key] = schema[_known(key, schema, path)].convert(value, path)
     _check_own_choices(path, values, documents[2] if len(documents) > 2 else {})
@@ -207,10 +212,7 @@ def parse_options(argv: list[str], description: str) -> Config:
         names = ["--config_path", *(f"--{key}" for key in [*schema, *ALIASES])]
         raise UNetError(f"command line: unknown option {name}{nearest(name, names)}")
     given = vars(known)
-    named = Path(given.pop("config_path"))
-    config_path = find_yaml(named)
-    if config_path != named and named.parent != Path():
-        logger.warning("WARNING: no such file: %s; using %s", named, config_path)
+    config_path = find_yaml(Path(given.pop("config_path")))
     values = {name: option.default for name, option in schema.items()}
     from_file = read_yaml(config_path, schema)
     values.update(from_file)

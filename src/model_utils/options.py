@@ -28,7 +28,7 @@ class Option:
         self.default = entry["default"]
         self.help = entry["help"]
         self.choices = entry.get("choices")
-        self.resume_same = entry.get("resume") == "same"
+        self.resume = entry.get("resume", "free")
         self.type = entry.get("type") or _type_of(self.default)
         self.min, self.max, self.above = entry.get("min"), entry.get("max"), entry.get("above")
         self.length, self.row_length = entry.get("length"), entry.get("row_length")

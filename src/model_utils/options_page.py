@@ -19,7 +19,7 @@ A script takes its options from `configs/default_config.yaml`, then from the YAM
 command line: `--lr=0.001`, `--image_size=[256,256]`, `--run_eval=True`.
 [How options work](../guides/training.md#how-options-work).
 
-An option with a star (\\*) changes the results. If a resumed run has another value of it, a warning says so.
+An option with a star (\\*) changes what is trained. If a resumed run has another value of it, a warning says so.
 
 Other names: `-d` is `--data_path`; {"; ".join(f"`--{alias}` is `--{name}`" for alias, name in ALIASES.items())}.
 """
@@ -45,7 +45,7 @@ def page() -> str:
         for name in options:
             option = schema[name]
             meaning = CODE.sub(r"`\1`", option.help)
-            star = " \\*" if option.resume_same else ""
+            star = " \\*" if option.resume == "same" else ""
             parts.append(f"| `{name}`{star} | {_default(option.default)} | {_values(option)} | {meaning} |")
         parts.append("")
     return "\n".join(parts)

@@ -29,9 +29,9 @@ def run_script(main: Callable[[Config], int | None], description: str, argv: lis
 
     def work() -> int | None:
         nonlocal debug
+        log_to_stdout()     # also for the warnings about the options
         config = parse_options(argv, description)
         debug = config.debug
-        log_to_stdout()
         quiet_mindspore()
         return on_modelarts(main, config) if config.enable_modelarts else main(config)
 

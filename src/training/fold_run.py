@@ -6,7 +6,7 @@ from typing import Any
 
 from src.data.folds import Fold
 from src.data.splits import read_splits, write_splits
-from src.model_utils.config import PROJECT_ROOT, Config, load_schema, options_to_resume_with, read_yaml
+from src.model_utils.config import PROJECT_ROOT, Config, load_schema, options_that_stay, read_yaml
 from src.model_utils.errors import UNetError, first_few
 from src.model_utils.files import CONFIG_YAML, METRICS_JSON, SPLITS_JSON
 from src.model_utils.signals import ChildProcess
@@ -52,7 +52,7 @@ class FoldRun:
         if (self.folder / CONFIG_YAML).is_file():
             begun, now = read_yaml(self.folder / CONFIG_YAML, load_schema()), self.config.as_dict()
             # The path of splits changes with the folder; the names of the samples are compared below.
-            changed = [f"{name} {begun[name]} and not {now[name]}" for name in options_to_resume_with()
+            changed = [f"{name} {begun[name]} and not {now[name]}" for name in options_that_stay("same", "folds")
                        if name != "splits" and begun.get(name, now[name]) != now[name]]
             if changed:
                 raise UNetError(f"{self.folder / CONFIG_YAML}: this fold was begun with {first_few(changed)}; give the "

@@ -19,7 +19,7 @@ from src.data.schedule import Schedule, make_schedule
 from src.data.splits import write_splits
 from src.evaluation.scores import Scores
 from src.model_utils import memory
-from src.model_utils.config import Config, options_to_resume_with
+from src.model_utils.config import Config, options_that_stay
 from src.model_utils.errors import UNetError, first_few
 from src.model_utils.files import CONFIG_YAML, DATASET_JSON, SPLITS_JSON, remove_leftovers
 from src.model_utils.lock import FolderLock
@@ -113,7 +113,7 @@ def build(config: Config, runtime: Runtime, ranks: Ranks) -> tuple[Any, Trainer,
         observers += build_evaluation(config, network, samples, validation)
         observers += build_records(config, runtime.device, learning_rate, schedule)
     callbacks = build_callbacks(config, runtime, schedule, folder, observers)
-    identity = run_identity(config, schedule, samples.scale())
+    identity = run_identity(config, schedule, samples.scale(), runtime.device, amp_level)
     return network, Trainer(train_network, schedule, callbacks, identity, folder, ranks), samples, validation
 
 
@@ -154,10 +154,10 @@ def check_same_step(trainer: Trainer) -> None:
                         f"with --resume_ckpt, or output_path on a shared disk")
 
 
-def run_identity(config: Config, schedule: Schedule, scale: float) -> dict[str, Any]:
+def run_identity(config: Config, schedule: Schedule, scale: float, device: str, amp_level: str) -> dict[str, Any]:
     """Return what the course of a run depends on. Checkpoints store it, and prediction takes ``scale`` from there."""
-    options = {name: getattr(config, name) for name in options_to_resume_with() if name not in SCHEDULE_OPTIONS}
-    return {**options, "samples": schedule.samples,
+    options = {name: getattr(config, name) for name in options_that_stay("same") if name not in SCHEDULE_OPTIONS}
+    return {**options, "device_target": device, "amp_level": amp_level, "samples": schedule.samples,
             "repeat": schedule.repeat, "batch_size": schedule.batch_size, "group_size": schedule.group_size,
             "total_steps": schedule.total_steps, "scale": scale}
 

@@ -232,7 +232,7 @@ def dice(text):
 @pytest.mark.parametrize("script, arguments, part", [
     ("run_infer_cpp.sh", [], "Usage: "), ("run_infer_cpp.sh", ["unet"] * 6, "Usage: "),
     ("run_infer_cpp.sh", ["unet3", "MODEL", "y", "CPU"], "found 'unet3'"),
-    ("run_infer_cpp.sh", ["none.yaml", "MODEL", "y", "CPU"], "no such YAML file: none.yaml"),
+    ("run_infer_cpp.sh", ["none.yaml", "MODEL", "y", "CPU"], "NETWORK: no such file: none.yaml"),
     ("run_infer_cpp.sh", ["unet", "none", "y", "CPU"], "no such MindIR file: none"),
     ("run_infer_cpp.sh", ["unet", "MODEL", "yes", "CPU"], "found 'yes'"),
     ("run_infer_cpp.sh", ["unet++", "MODEL", "y", "TPU"], "found 'TPU'"),

@@ -98,7 +98,7 @@ def test_sizes_and_names_follow_the_entry(arrays, tmp_path, monkeypatch):
     assert sorted(path.name for path in (tmp_path / "inputs").iterdir()) == names
 
 
-def test_another_layout_ofpaired_files_is_one_entry(tmp_path, monkeypatch):
+def test_another_layout_of_paired_files_is_one_entry(tmp_path, monkeypatch):
     write_pairs(tmp_path / "made", ["1", "2", "10"])
     for kind, folder in (("image", "image"), ("mask", "truth")):
         (tmp_path / "train" / folder).mkdir(parents=True)

@@ -60,7 +60,7 @@ def test_the_cache_is_used_without_mindspore(run, argv, tmp_path):
     result = run("predict.py", *argv, **{**environment, "PYTHONPATH": str(tmp_path / "blocked")})
     assert result.returncode == 0, result.stderr
     result = run("predict.py", *argv, "--device_target=GPU", **environment)
-    assert_one_line_error(result, "device_target GPU: this MindSpore offers CPU alone")
+    assert_one_line_error(result, "device_target GPU: this MindSpore supports only CPU")
     (tmp_path / "bad.ckpt").write_bytes((tmp_path / "simple.ckpt").read_bytes()[:5000])
     result = run("predict.py", *argv, f"--checkpoint_file_path={tmp_path / 'bad.ckpt'}", **environment)
     assert_one_line_error(result, "bad.ckpt", "not a whole MindSpore checkpoint")
