@@ -13,7 +13,7 @@ from src.networks.inference_network import predictor
 from src.training.checkpoint import load_weights
 from tests.support.data import FIXTURES
 from tests.support.networks import network_of
-from tests.support.scripts import assert_one_line_error, run
+from tests.support.scripts import assert_one_line_error, run, run_here
 
 SCRIPT = "scripts/convert_keras_weights.py"
 WIDTHS = (64, 128, 256, 512, 1024)
@@ -190,10 +190,11 @@ def test_files_that_cannot_be_read(tmp_path, monkeypatch):
         read_arrays(tmp_path / "none.npz")
 
 
-def test_nothing_is_lost(tmp_path):
+def test_nothing_is_lost(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     np.savez(tmp_path / "few.npz", *ARRAYS)
     (tmp_path / "old.ckpt").write_text("old")
-    result = run(SCRIPT, "few.npz", "old.ckpt", cwd=tmp_path)
+    result = run_here(SCRIPT, "few.npz", "old.ckpt")
     assert_one_line_error(result, "few.npz: array 1, arr_0, is (3, 3, 1, 2); expected (3, 3, 1, 64)")
     assert sorted(os.listdir(tmp_path)) == ["few.npz", "old.ckpt"] and (tmp_path / "old.ckpt").read_text() == "old"
-    assert run(SCRIPT, "few.npz", cwd=tmp_path).returncode == 2
+    assert run_here(SCRIPT, "few.npz").returncode == 2

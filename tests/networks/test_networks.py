@@ -79,8 +79,9 @@ def mode(request):
     ms.set_context(mode=ms.GRAPH_MODE)
 
 
-both_modes = pytest.mark.parametrize("mode", [ms.GRAPH_MODE, ms.PYNATIVE_MODE], indirect=True,
-                                     ids=["graph", "pynative"])
+both_modes = pytest.mark.parametrize("mode", [
+    pytest.param(ms.GRAPH_MODE, id="graph", marks=pytest.mark.slow), pytest.param(ms.PYNATIVE_MODE, id="pynative")],
+    indirect=True)
 # Saves the time of compiling where the mode does not matter.
 without_compiling = pytest.mark.parametrize("mode", [ms.PYNATIVE_MODE], indirect=True, ids=["pynative"])
 
