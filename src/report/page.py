@@ -127,7 +127,7 @@ def _dataset(path: Path) -> dict[str, Any] | None:
 
 
 # Key in dataset.json -> title of the row.
-_DATASET_ROWS = {"samples": "samples", "seen": "looked at", "sizes": "sizes (width x height)", "kinds": "stored as",
+_DATASET_ROWS = {"samples": "samples", "seen": "inspected", "sizes": "sizes (width x height)", "kinds": "stored as",
                  "foreground_fraction": "foreground", "masks_without_foreground": "masks without foreground",
                  "masks_of_one_class": "masks with only one class, not the background",
                  "same_images": "images that occur more than once"}

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src import __version__
-from src.model_utils.config import CONFIGS, DEFAULT_CONFIG, load_schema, parse_options
+from src.model_utils.config import CONFIGS, DEFAULT_CONFIG, load_schema, options_that_stay, parse_options
 from src.model_utils.errors import UNetError
+from src.networks.registry import names
 from tests.support.scripts import PROJECT, run, run_code
 
 YAML_FILES = sorted(path for path in [*PROJECT.glob("unet_*.yaml"), *CONFIGS.glob("unet_*.yaml")])
@@ -39,6 +40,19 @@ def test_defaults_pass_their_own_checks():
     for name, option in load_schema().items():
         assert option.convert(option.default, "test") == option.default, name
         assert option.help and "\n" not in option.help, name
+
+
+def test_networks_are_the_choices_of_model_name():
+    assert load_schema()["model_name"].choices == names()
+
+
+def test_every_option_says_whether_it_may_change_on_resume():
+    """What changes the weights of a run stays; what only evaluation and prediction read does not count there."""
+    same, folds = options_that_stay("same"), options_that_stay("folds")
+    assert {"use_ds", "amp_level", "cpu_precision", "loss_scale", "lr", "batch_size", "monitor"} <= set(same)
+    assert {"tta", "isbi_metrics", "checkpoint_path", "weight_init"} <= set(folds)
+    assert {"output_path", "log_interval", "resume"} <= set(options_that_stay("free"))
+    assert len(same) + len(folds) + len(options_that_stay("free")) == len(load_schema())
 
 
 def test_every_key_stands_once_in_default_config():
@@ -136,6 +150,14 @@ def test_the_projects_files_are_found_by_their_names(caplog, tmp_path, monkeypat
     write(tmp_path, "model_name: unet_keras", "unet_nested_config.yaml")
     assert options("--config_path=unet_nested_config.yaml").model_name == "unet_keras"
     assert f"no such configuration file: {tmp_path}/x/none.yaml" in refused("--config_path=x/none.yaml")
+
+
+def test_base_config_is_beside_the_file_or_in_the_project(tmp_path):
+    """A name with a folder is that of this file, not a hint at a file of the project."""
+    base = options(write(tmp_path, "base_config: unet_nested_config.yaml\nlr: 0.5\n"))
+    assert (base.model_name, base.lr) == ("unet_nested", 0.5)
+    assert options(write(tmp_path, "base_config: configs/unet_keras_config.yaml")).model_name == "unet_keras"
+    assert "no such configuration file" in refused(write(tmp_path, "base_config: typo/unet_nested_config.yaml"))
 
 
 def test_later_sources_win(tmp_path):

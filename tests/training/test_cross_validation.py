@@ -132,6 +132,8 @@ def test_scores_without_checkpoints_are_of_their_options(begun):
 @pytest.mark.parametrize("more, part", [
     (["--lr=0.5", "--log_interval=7"], "config.yaml: this fold was begun with lr 0.0001 and not 0.5; give the same"),
     (["--folds=3"], "this fold was begun with folds 2 and not 3"),
+    (["--checkpoint_path=./other/"], "this fold was begun with checkpoint_path ./checkpoint/ and not ./other/"),
+    (["--tta=True"], "this fold was begun with tta False and not True"),
     (["--seed=4"], "this fold was begun with seed 1 and not 4"),
     (["--resume=True"], "resume is True, but train_folds.py resumes by itself"),
     (["--run_distribute=True"], "run_distribute is True, but train_folds.py trains a fold in one process"),
