@@ -74,8 +74,8 @@ def export(config: Config) -> None:
                         f"or run export.py on a machine with an Ascend card")
     result_size = output_size(spec.model_name, size)
     if config.dynamic and (config.file_format != "ONNX" or result_size != size):
-        raise UNetError(f"dynamic is for ONNX files of networks of same convolutions; this is {config.file_format} of "
-                        f"{spec.model_name}")
+        raise UNetError(f"dynamic is for ONNX files of all networks except unet_medical; this is {config.file_format} "
+                        f"of {spec.model_name}")
     path = with_ending(config.file_name, f".{config.file_format.lower()}")
     contents = CheckpointContents(config.checkpoint_file_path)
     job = ExportJob(spec, contents, path, (config.batch_size, spec.num_channels, *size), config.eval_activate,
