@@ -4,6 +4,7 @@ import re
 import pytest
 
 from src.model_utils.config import parse_options
+from src.networks.layers import initialize
 from src.networks.unet_simple import UNet
 from src.training.run import train
 
@@ -14,8 +15,12 @@ ARGV = ["--model_name=unet_simple", "--dataset=folders", "--num_channels=3", "--
 @pytest.fixture
 def losses_of(nuclei, tmp_path, caplog, monkeypatch):
     """Trains a narrow U-Net without batch norm, at most ``steps`` steps, and gives the trainer and the losses."""
-    monkeypatch.setattr("src.training.run.build_network",
-                        lambda spec, layers: UNet(3, 2, feature_scale=16, use_bn=False))
+    def narrow(spec, layers):
+        network = UNet(3, 2, feature_scale=16, use_bn=False)
+        initialize(network, spec.weight_init)
+        return network
+
+    monkeypatch.setattr("src.training.run.build_network", narrow)
 
     def run(name, *argv, steps=100):
         caplog.clear()
