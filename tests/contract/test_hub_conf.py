@@ -22,7 +22,7 @@ def shapes(network):
 
 
 @pytest.mark.parametrize("name, network_class, options", [
-    ("unet2d", UNetMedical, {"n_channels": 1, "n_classes": 5}),
+    pytest.param("unet2d", UNetMedical, {"n_channels": 1, "n_classes": 5}, marks=pytest.mark.slow),
     ("unet_medical", UNetMedical, {"num_channels": 3}),
     ("unet_simple", UNet, {"in_channel": 3, "n_class": 4, "weight_init": "he_normal"}),
     ("unet_nested", NestedUNet, {"num_classes": 3, "use_deconv": False, "use_bn": False, "use_ds": False}),
@@ -42,6 +42,7 @@ def test_names(name, network_class, options):
     assert shapes(network) == shapes(build_network(NetworkSpec.from_config(config)))
 
 
+@pytest.mark.slow
 def test_every_network_has_a_name():
     assert set(ALIASES.values()) <= set(names())
     assert {type(create_network(name)) for name in names()} == {entry(name).network_class for name in names()}
@@ -51,6 +52,7 @@ def test_positional_channels_and_classes():
     assert shapes(create_network("unet_simple", 3, 7)) == shapes(create_network("unet_simple", in_channel=3, n_class=7))
 
 
+@pytest.mark.slow
 def test_checkpoint(tmp_path):
     first = create_network("unet_simple", weight_init="he_uniform")
     path = tmp_path / "x.ckpt"

@@ -80,6 +80,7 @@ def test_folder(run, checkpoints, images, tmp_path):
     assert {path.name: path.read_bytes() for path in images.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_stack(checkpoints, sample, tmp_path):
     """As many pages as the stack has, in its order; a page has the same mask as an image of its own."""
     argv = [*SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}", f"--output_path={tmp_path / 'out'}"]

@@ -22,6 +22,7 @@ def test_size_of_the_pool(tmp_path, monkeypatch, overcommit, limits, gigabytes, 
     assert memory.pool_gb(tmp_path / "nothing") == 0
 
 
+@pytest.mark.slow
 def test_a_block_of_the_pool_is_reserved_and_hardly_touched():
     """In a process of its own, as the pool is settled once; a second start leaves it as it is."""
     wanted = memory.pool_gb()

@@ -62,7 +62,7 @@ def compiled():
     return chosen
 
 
-@pytest.fixture(params=["stock", "compiled"])
+@pytest.fixture(params=["stock", pytest.param("compiled", marks=pytest.mark.slow)])
 def layers(request):
     return MINDSPORE if request.param == "stock" else request.getfixturevalue("compiled")
 

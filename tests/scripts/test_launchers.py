@@ -235,6 +235,7 @@ def test_msrun_on_several_servers(launch):
         assert result.returncode == 2 and f"so {name} must be" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script, arguments", [
     ("run_distribute_train.sh", ["table.json", "my data", "a.yaml"]),
     ("run_distribute_train_gpu.sh", [3, "my data", "a.yaml"]),

@@ -76,6 +76,7 @@ def test_full(launch, saved):
     assert "step: 1, loss is 0.5" in (launch.folder / "train_full_1p_1" / "train.log").read_text()
 
 
+@pytest.mark.slow
 def test_performance(launch):
     """The median of the steps after the first five: of 20, 20 and five times 40."""
     result = launch("train_performance_1p", "--data_path=my data", "--batch_size=4")
@@ -90,6 +91,7 @@ def test_performance(launch):
     assert "--repeat=2" in launch.calls()[1][1] and (launch.folder / "train_performance_1p_2").is_dir()
 
 
+@pytest.mark.slow
 def test_exit_status(launch):
     result = launch("train_full_1p", "--data_path=my data", FAILS="train.py")
     assert result.returncode == 3 and [call[0] for call in launch.calls()] == ["train.py"]

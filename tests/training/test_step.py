@@ -58,6 +58,7 @@ def test_resume_is_exact(losses_of):
     assert weights(rest) == weights(whole)
 
 
+@pytest.mark.slow
 def test_checkpoints_hold_no_sums(losses_of):
     plain, _ = losses_of("plain", "--batch_size=4", steps=1)
     parts, _ = losses_of("parts", "--batch_size=2", "--accumulate_steps=2", steps=1)

@@ -163,6 +163,7 @@ def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_run_is_finished_by_the_next(many, tmp_path, signum):
     command = [*COMMAND, "--data_path", many / "raw", "--save_path", tmp_path]
