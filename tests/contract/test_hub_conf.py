@@ -23,7 +23,7 @@ def shapes(network):
 
 @pytest.mark.parametrize("name, network_class, options", [
     pytest.param("unet2d", UNetMedical, {"n_channels": 1, "n_classes": 5}, marks=pytest.mark.slow),
-    ("unet_medical", UNetMedical, {"num_channels": 3}),
+    pytest.param("unet_medical", UNetMedical, {"num_channels": 3}, marks=pytest.mark.slow),
     ("unet_simple", UNet, {"in_channel": 3, "n_class": 4, "weight_init": "he_normal"}),
     ("unet_nested", NestedUNet, {"num_classes": 3, "use_deconv": False, "use_bn": False, "use_ds": False}),
     ("unetplusplus", NestedUNet, {}),

@@ -275,6 +275,7 @@ def test_results_do_not_overwrite_the_images(run, checkpoints, images, tmp_path)
     assert (folder / "2.png").read_bytes() == data
 
 
+@pytest.mark.slow
 def test_images_that_differ_only_by_extension(checkpoints, tmp_path):
     (tmp_path / "in").mkdir()
     for ending, level in (("png", 10), ("bmp", 200)):
@@ -284,6 +285,7 @@ def test_images_that_differ_only_by_extension(checkpoints, tmp_path):
     assert sorted(os.listdir(tmp_path / "out" / "predictions")) == ["a.bmp.png", "a.png.png"]
 
 
+@pytest.mark.slow
 def test_a_stack_with_a_damaged_page_leaves_nothing(checkpoints, sample, tmp_path):
     with tifffile.TiffFile(sample / "train-volume.tif") as file:
         end = file.pages[5].dataoffsets[0]
@@ -309,6 +311,7 @@ def test_sixteen_bits_are_the_upper_eight(checkpoints, images, tmp_path):
     np.testing.assert_array_equal(tif, upper)
 
 
+@pytest.mark.slow
 def test_models_of_different_scales_are_not_averaged(checkpoints, images, tmp_path):
     network = network_of(SMALL)
     other = checkpoint.save(network, tmp_path / "half.ckpt", {"step": 1, "scale": 0.5})
@@ -330,7 +333,8 @@ def test_models_of_different_scales_are_not_averaged(checkpoints, images, tmp_pa
     (["--checkpoint_file_path=/none.ckpt"], ["no such checkpoint: /none.ckpt"]),
     (["--checkpoint_file_path="], ["nothing to predict with"]),
     (["--file_name=none.onnx"], ["no such ONNX file: none.onnx"]),
-    (["--model_name=unet_medical", "--tile_size=100"], ["cannot take an image of 100x100"]),
+    pytest.param(["--model_name=unet_medical", "--tile_size=100"], ["cannot take an image of 100x100"],
+                 marks=pytest.mark.slow),
 ])
 def test_refusals(run, checkpoints, images, argv, parts):
     result = run("predict.py", f"--data_path={images}", f"--ckpt_path={checkpoints / 'simple.ckpt'}", *argv)

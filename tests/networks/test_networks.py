@@ -201,6 +201,7 @@ def test_deep_supervision(mode):
     assert np.abs(heads[0] - heads[3]).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_modes_agree():
     net = UNet(1, 2, feature_scale=16)
     net.set_train(False)
@@ -213,6 +214,7 @@ def test_modes_agree():
         ms.set_context(mode=ms.GRAPH_MODE)
 
 
+@pytest.mark.slow
 def test_skips_are_cut_out_of_the_centre():
     """With symmetric kernels a symmetric image gives symmetric logits; an off-centre crop would not."""
     net = UNetMedical(1, 2)
@@ -226,6 +228,7 @@ def test_skips_are_cut_out_of_the_centre():
     np.testing.assert_allclose(logits, logits[:, :, ::-1], atol=1e-5 * np.abs(logits).max())
 
 
+@pytest.mark.slow
 def test_initial_weights_of_the_medical_network():
     for parameter in network_of(["--model_name=unet_medical"]).trainable_params():
         values = parameter.asnumpy()
