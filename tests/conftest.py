@@ -26,9 +26,10 @@ settings.load_profile("unet")
 @pytest.fixture(scope="session")
 def real_data():
     """Folder of the real data sets; tests that need it are left out without it."""
-    if "UNET_DATA_DIR" not in os.environ:
-        pytest.skip("UNET_DATA_DIR is not set to the folder of the real data sets")
-    return Path(os.environ["UNET_DATA_DIR"])
+    folder = Path(os.environ.get("UNET_DATA_DIR", scripts.PROJECT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"the real data sets are not at {folder}; set UNET_DATA_DIR to their folder")
+    return folder
 
 
 @pytest.fixture(scope="session")
