@@ -120,8 +120,8 @@ def _export(options: dict, paths: list[str]) -> int:
     height, width = size or (smallest_size(spec.model_name),) * 2
     shape = (1, spec.num_channels, height, width)
     for path in map(Path, paths):
-        if not _cached(spec, side, path):
-            any_size, one_size = _files(spec, side, path)
+        any_size, one_size = _files(spec, side, path)       # reads and hashes the checkpoint
+        if not any_size.is_file() and not one_size.is_file():
             job = ExportJob(spec, CheckpointContents(path), one_size if size else any_size, shape, probabilities(spec),
                             is_dynamic=size is None)
             write_onnx(job)

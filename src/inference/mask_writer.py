@@ -154,7 +154,7 @@ class _Png:
     def write(self, array):
         """Write (H, W) gray or (H, W, 3) blue, green, red, uint8."""
         # OpenCV encodes the array in place; Pillow would need a copy in its own order of colours.
-        write_atomically(self.path, cv2.imencode(".png", array)[1])
+        write_atomically(self.path, cv2.imencode(".png", array)[1].data)
 
 
 class _Tiff:
