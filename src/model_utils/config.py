@@ -1,171 +1,143 @@
-"""Options: configs/default_config.yaml, then a YAML file, then the command line -> a checked, frozen Config.
-
-``default_config.yaml`` is the schema: each key with its default, help, choices and bounds. The YAML file of an
-experiment lists only what it changes. The model zoo's files (two or three documents: values, help, choices) work
-unchanged.
-"""
+"""Options: configs/default_config.yaml, then a YAML file, then the command line -> a checked, frozen Config."""
 import argparse
-import logging
-import reprlib
-from functools import lru_cache
+import os
+import sys
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from pprint import pformat
 from typing import Any, NoReturn
 
 import yaml
 
 from src import __version__
+from src.model_utils.devices import choose_device
 from src.model_utils.errors import UNetError
 from src.model_utils.files import write_atomically
-from src.model_utils.options import Option, nearest
+from src.model_utils.options import Option, nearest_options
+from src.model_utils.schema import (
+    defaults,
+    find_yaml,
+    known_key,
+    load_documents,
+    load_schema,
+    options_of_the_start,
+    read_yaml,
+)
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = PROJECT_ROOT / "configs"
-DEFAULT_CONFIG = CONFIGS / "default_config.yaml"
-
-# Flags of older releases, and the option that each one sets.
-ALIASES = {"output": "output_path", "ckpt_path": "checkpoint_file_path"}
+# Flags of older releases and of the U-Net for TensorFlow, and the option that each one sets.
+ALIASES = {"output": "output_path", "ckpt_path": "checkpoint_file_path", "learning_rate": "lr",
+           "train_epochs": "epochs"}
 SHORT = {"-d": "--data_path"}
 
-logger = logging.getLogger("unet")
+BOUNDARY = "boundary"       # a value of target
+AUTO = "auto"               # a value of config_path
 
-MAX_YAML_BYTES = 10**6
-MAX_YAML_BRACKETS = 2000
+# Environment variable: the folder in which a launcher was called. Relative paths mean that folder, not the one that the
+# launcher runs this process in.
+CALLED_FROM = "UNET_CALLED_FROM"
 
 
 class Config:
-    """Resolved options as attributes. Frozen: ``replace`` makes a changed copy."""
+    """Options as attributes.
 
-    def __init__(self, values: dict[str, Any]) -> None:
-        object.__setattr__(self, "_values", dict(values))
+    Args:
+        cfg_dict (dict): name -> value. A dictionary among the values, or in a list, becomes a Config.
+    """
+
+    def __init__(self, cfg_dict: Mapping[str, Any]) -> None:
+        vars(self).update({name: [_as_config(item) for item in value] if isinstance(value, (list, tuple))
+                           else _as_config(value) for name, value in cfg_dict.items()})
 
     def __getattr__(self, name: str) -> Any:
-        try:
-            return self._values[name]
-        except KeyError:
-            raise AttributeError(f"no option named {name!r}") from None
+        raise AttributeError(f"no option named {name!r}")
+
+    def __repr__(self) -> str:
+        return pformat(vars(self))
+
+    @property
+    def has_rim(self) -> bool:
+        """Whether the network tells the rim of objects from their interior (target boundary)."""
+        return self.target == BOUNDARY
+
+    @property
+    def network_classes(self) -> int:
+        """Number of classes that the network tells apart: num_classes, and with a rim one more.
+
+        Raises:
+            UNetError: a rim in masks of more than two classes.
+        """
+        if self.has_rim and self.num_classes != 2:
+            raise UNetError(f"target boundary divides the foreground of two classes into interior and rim, and "
+                            f"num_classes is {self.num_classes}: it is that of the masks; set it to 2")
+        return self.num_classes + self.has_rim
+
+    def replace(self, **changes: Any) -> "Config":
+        """Return a frozen copy with ``changes``, each checked like a value in a YAML file."""
+        schema = load_schema()
+        checked = {key: schema[known_key(key, schema, "replace()")].convert(value, "replace()")
+                   for key, value in changes.items()}
+        return FrozenConfig({**vars(self), **checked})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the options as a new dictionary."""
+        return dict(vars(self))
+
+    def save(self, path: str | Path, with_start: bool = True) -> None:
+        """Write the options as a YAML file, which ``--config_path`` reads.
+
+        ``with_start=False`` leaves out how the run was started, so the file says how to make the run again.
+        """
+        left_out = set() if with_start else set(options_of_the_start())
+        values = {name: value for name, value in vars(self).items() if name not in left_out}
+        text = yaml.safe_dump(values, sort_keys=False, default_flow_style=None, width=110)
+        write_atomically(path, text.encode())
+
+    def start_arguments(self, leave_out: Collection[str] = ()) -> list[str]:
+        """Return the options that say how this run was started, as arguments: those that are not at their default."""
+        schema = load_schema()
+        return [f"--{name}={getattr(self, name)}" for name in options_of_the_start()
+                if name not in leave_out and getattr(self, name) != schema[name].default]
+
+
+class FrozenConfig(Config):
+    """The options of a run, which nothing changes; ``replace`` makes a changed copy.
+
+    Attributes:
+        from_yaml (frozenset): names of the options that have their values from a YAML file.
+        given (frozenset): names of the options that the user gave, in a YAML file or on the command line.
+        yaml_file (str): what ``--config_path`` says: AUTO, or a file; None if it was not given.
+    """
+    __slots__ = ("from_yaml", "given", "yaml_file")      # not options
+
+    from_yaml: frozenset[str]
+    given: frozenset[str]
+    yaml_file: str | None
+
+    def __init__(self, values: Mapping[str, Any], from_yaml: Iterable[str] = (), given: Iterable[str] = (),
+                 yaml_file: str | None = None) -> None:
+        vars(self).update(values)
+        object.__setattr__(self, "yaml_file", yaml_file)
+        object.__setattr__(self, "from_yaml", frozenset(from_yaml))
+        object.__setattr__(self, "given", frozenset(given))
+
+    @property
+    def on_command_line(self) -> frozenset[str]:
+        """Names of the options that the user gave on the command line. A run's config.yaml gives all of them."""
+        return self.given - self.from_yaml
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         raise AttributeError(f"options are frozen; use config.replace({name}=...)")
 
+    def __reduce__(self) -> tuple[type, tuple]:
+        return FrozenConfig, (vars(self), self.from_yaml, self.given, self.yaml_file)
+
     def replace(self, **changes: Any) -> "Config":
-        """Return a copy with ``changes``, each checked like a value in a YAML file."""
-        schema = load_schema()
-        checked = {key: schema[_known(key, schema, "replace()")].convert(value, "replace()")
-                   for key, value in changes.items()}
-        return Config({**self._values, **checked})
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the options as a new dictionary."""
-        return dict(self._values)
-
-    def save(self, path: str | Path) -> None:
-        """Write the options as a YAML file; ``--config_path`` reads it back to the same Config."""
-        text = yaml.safe_dump(self._values, sort_keys=False, default_flow_style=None, width=110)
-        write_atomically(path, text.encode())
+        return FrozenConfig(vars(super().replace(**changes)), self.from_yaml - changes.keys(), self.given,
+                            self.yaml_file)
 
 
-def _known(key: Any, schema: dict[str, Option], source: object) -> str:
-    if key not in schema:
-        raise UNetError(f"{source}: unknown option {reprlib.repr(key)}{nearest(str(key), list(schema))}")
-    return key
-
-
-@lru_cache(maxsize=1)
-def load_schema() -> dict[str, Option]:
-    """Return name -> Option, in the order of default_config.yaml."""
-    entries = _load_documents(DEFAULT_CONFIG)[0]
-    for entry in entries.values():
-        if isinstance(entry.get("choices"), str):
-            entry["choices"] = sorted(path.stem for path in PROJECT_ROOT.glob(entry["choices"]))
-    return {name: Option(name, entry) for name, entry in entries.items()}
-
-
-def options_that_stay(*kinds: str) -> list[str]:
-    """Return the names of the options whose ``resume`` is one of ``kinds``: same, folds, free."""
-    return [name for name, option in load_schema().items() if option.resume in kinds]
-
-
-def _load_documents(path: Path) -> list[dict]:
-    try:
-        if path.stat().st_size > MAX_YAML_BYTES:
-            raise UNetError(f"{path}: {path.stat().st_size} bytes; a configuration file has at most {MAX_YAML_BYTES}")
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UNetError(f"no such configuration file: {path}; give a YAML file with --config_path") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UNetError(f"{path}: cannot be read as a YAML file: {error}") from None
-    # The time of the YAML reader grows with the square of the depth.
-    if text.count("[") + text.count("{") > MAX_YAML_BRACKETS:
-        raise UNetError(f"{path}: more than {MAX_YAML_BRACKETS} opening brackets; expected 'key: value' lines")
-    try:
-        documents = [document for document in yaml.safe_load_all(text) if document is not None]
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UNetError(f"{path}: not valid YAML: {reason}") from None
-    if len(documents) > 3:
-        raise UNetError(f"{path}: {len(documents)} YAML documents; expected values, then help, then choices")
-    for document in documents:
-        if not isinstance(document, dict):
-            raise UNetError(f"{path}: expected 'key: value' lines, found {reprlib.repr(document)}")
-    return documents or [{}]
-
-
-def find_yaml(path: Path) -> Path:
-    """Return ``path`` if the file exists, else the project's own YAML file of that name if there is one.
-
-    The model zoo's users name its files without a folder, or with the folder of another checkout. The latter is a
-    guess, and gets a warning.
-    """
-    if path.exists():
-        return path
-    found = next((file for file in (CONFIGS / path.name, PROJECT_ROOT / path.name) if file.is_file()), path)
-    if found != path and path.parent != Path():
-        logger.warning("WARNING: no such file: %s; using %s", path, found)
-    return found
-
-
-def read_yaml(path: Path, schema: dict[str, Option], seen: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """Return the checked values of a YAML file and of the files that it names as ``base_config``.
-
-    Args:
-        path (Path): the file.
-        schema (dict): name -> Option.
-        seen (tuple): files that led to this one, to notice a circle.
-
-    Raises:
-        UNetError: a file that cannot be read, an unknown option, or a wrong value.
-    """
-    path = path.resolve()
-    if path == DEFAULT_CONFIG:
-        return {}
-    if path in seen:
-        raise UNetError(f"{path}: base_config leads back to this file")
-    documents = _load_documents(path)
-    given = dict(documents[0])
-    base = given.pop("base_config", None)
-    values = {}
-    if base is not None:
-        if not isinstance(base, str) or "\0" in base:
-            raise UNetError(f"{path}: base_config: expected the name of a YAML file, found {reprlib.repr(base)}")
-        places = [folder / base for folder in (path.parent, PROJECT_ROOT, CONFIGS)]
-        values = read_yaml(next((file for file in places if file.exists()), places[0]), schema, seen + (path,))
-    for key, value in given.items():
-        values[key] = schema[_known(key, schema, path)].convert(value, path)
-    _check_own_choices(path, values, documents[2] if len(documents) > 2 else {})
-    return values
-
-
-def _check_own_choices(path: Path, values: dict[str, Any], choices: dict) -> None:
-    """Check the values against the third document of a file in the model zoo's form."""
-    for key, allowed in choices.items():
-        if isinstance(allowed, list) and key in values and not _is_allowed(values[key], allowed):
-            raise UNetError(f"{path}: {key}: {reprlib.repr(values[key])} is not one of the file's own choices "
-                            f"{reprlib.repr(allowed)}")
-
-
-def _is_allowed(value: Any, allowed: list) -> bool:
-    """Return whether a value, or each item of a list, is one of the choices."""
-    return value in allowed or isinstance(value, list) and all(item in allowed for item in value)
+def _as_config(value: Any) -> Any:
+    return Config(value) if isinstance(value, dict) else value
 
 
 class _Parser(argparse.ArgumentParser):
@@ -175,9 +147,16 @@ class _Parser(argparse.ArgumentParser):
 
 def _build_parser(schema: dict[str, Option], description: str) -> _Parser:
     parser = _Parser(description=description, allow_abbrev=False, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--config_path", metavar="FILE", default=str(DEFAULT_CONFIG),
-                        help="YAML file of the experiment")
+    parser.add_argument("--config_path", metavar="FILE",
+                        help="YAML file of the experiment; auto (train.py, train_folds.py): options are chosen by the\n"
+                             "data and the machine, also without config_path if data_path is given without dataset\n"
+                             "and holds no stacks of ISBI")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    _add_options(parser, schema)
+    return parser
+
+
+def _add_options(parser: argparse.ArgumentParser, schema: dict[str, Option]) -> None:
     for option in schema.values():
         notes = [f"default: {option.default}"]
         if option.choices:
@@ -187,15 +166,15 @@ def _build_parser(schema: dict[str, Option], description: str) -> _Parser:
         parser.add_argument(f"--{option.name}", *aliases, dest=option.name, default=argparse.SUPPRESS,
                             metavar=option.type.upper(), **flag,
                             help=f"{option.help}\n({'; '.join(notes)})".replace("%", "%%"))
-    return parser
 
 
-def parse_options(argv: list[str], description: str) -> Config:
+def parse_options(argv: list[str], description: str, may_choose: bool = False) -> Config:
     """Read the command line and the YAML file that it names.
 
     Args:
         argv (list[str]): arguments without the program's name.
         description (str): first line of ``--help``.
+        may_choose (bool): whether the script can choose options itself, for config_path auto.
 
     Returns:
         Config, complete and checked.
@@ -209,18 +188,113 @@ def parse_options(argv: list[str], description: str) -> Config:
     known, unknown = parser.parse_known_args([SHORT.get(word, word) for word in argv])
     if unknown:
         name = unknown[0].split("=")[0]
-        names = ["--config_path", *(f"--{key}" for key in [*schema, *ALIASES])]
-        raise UNetError(f"command line: unknown option {name}{nearest(name, names)}")
+        helps = {**dict.fromkeys(["config_path", *ALIASES], ""), **{key: one.help for key, one in schema.items()}}
+        raise UNetError(f"command line: unknown option {name}{nearest_options(name.lstrip('-'), helps, '--')}")
     given = vars(known)
-    config_path = find_yaml(Path(given.pop("config_path")))
-    values = {name: option.default for name, option in schema.items()}
-    from_file = read_yaml(config_path, schema)
+    yaml_file = given.pop("config_path")
+    if yaml_file == AUTO and not may_choose:
+        raise UNetError("config_path auto is for train.py and train_folds.py, which choose; give the config.yaml that "
+                        "the run has written")
+    values = defaults()
+    from_file = {} if yaml_file in (AUTO, None) else read_yaml(find_yaml(Path(yaml_file)), schema)
     values.update(from_file)
     from_line = {key: schema[key].convert(text, "command line") for key, text in given.items()}
     values.update(from_line)
-    for source in (from_line, from_file):
-        # Older releases call data_path data_url. With ModelArts they are two options.
-        if source.get("data_url") and "data_path" not in from_line and not values["enable_modelarts"]:
-            values["data_path"] = source["data_url"]
-            break
+    # The first release called data_path data_url. In YAML files that is only the address of the data for ModelArts.
+    if from_line.get("data_url") and "data_path" not in from_line and not values["enable_modelarts"]:
+        values["data_path"] = from_line["data_path"] = from_line["data_url"]
+    folder = os.environ.get(CALLED_FROM, "")
+    values.update({name: schema[name].path_from(folder, values[name]) for name in from_file | from_line})
+    return FrozenConfig(values, from_file.keys() - from_line.keys(), from_file | from_line, yaml_file)
+
+
+# ---- the model zoo's names
+
+# The YAML file of a program whose command line names none.
+_config_path = "./unet_simple_config.yaml"
+
+
+def parse_yaml(yaml_path: str | Path) -> tuple[dict, dict, dict]:
+    """Read a YAML file: values, help texts and choices of its options.
+
+    A file with a ``base_config`` gives all options, and its values are checked; other files are read as they are.
+
+    Raises:
+        UNetError: the file cannot be read, or see ``read_yaml``.
+    """
+    path = find_yaml(Path(yaml_path))
+    documents = load_documents(path)
+    if "base_config" not in documents[0]:
+        values, helps, choices = [*documents, {}, {}][:3]
+        return values, helps, choices
+    schema = load_schema()
+    return ({**defaults(), **read_yaml(path, schema)}, {name: option.help for name, option in schema.items()},
+            {name: option.choices for name, option in schema.items() if option.choices})
+
+
+def parse_cli_to_yaml(parser: argparse.ArgumentParser, cfg: dict[str, Any], helper: dict[str, str] | None = None,
+                      choices: dict[str, list] | None = None,
+                      cfg_path: str | Path = "unet_simple_config.yaml") -> argparse.Namespace:
+    """Read the options of ``cfg`` from this program's command line; an option that is not there keeps its value.
+
+    Args:
+        parser (ArgumentParser): options of the program's own, made without ``--help``.
+        cfg (dict): name -> value, which gives the option's type. Lists and dictionaries cannot be given.
+        helper, choices (dict): help text and choices of an option.
+        cfg_path (str): the file that the help of the others refers to.
+
+    Raises:
+        UNetError: an unknown option, or a value of another type or not among the choices.
+    """
+    helper, choices = helper or {}, choices or {}
+    schema = {name: Option(name, {"default": value, "help": helper.get(name, f"see {cfg_path}"),
+                                  "choices": choices.get(name), "type": "str" if value is None else None})
+              for name, value in cfg.items() if not isinstance(value, (list, dict))}
+    whole = _Parser(parents=[parser], allow_abbrev=False)
+    _add_options(whole, schema)
+    given = vars(whole.parse_args())
+    given.update({name: option.convert(given.get(name, option.default), "command line")
+                  for name, option in schema.items()})
+    return argparse.Namespace(**given)
+
+
+def merge(args: argparse.Namespace, cfg: dict[str, Any]) -> dict[str, Any]:
+    """Put what the command line gave into ``cfg``, and return it."""
+    cfg.update(vars(args))
+    return cfg
+
+
+def get_config() -> Config:
+    """Read the options of this program's command line as scripts of the model zoo use them.
+
+    In contrast to those of ``parse_options``, they can be changed, ``device_target`` is never auto, and
+    ``eval_metrics`` is a text if it is one name.
+
+    Raises:
+        UNetError: see ``parse_options``.
+    """
+    values = parse_options([f"--config_path={_config_path}", *sys.argv[1:]], "U-Net and UNet++.").as_dict()
+    if values["device_target"] == "auto":
+        values["device_target"] = choose_device("auto")
+    if len(values["eval_metrics"]) == 1:
+        values["eval_metrics"] = values["eval_metrics"][0]
     return Config(values)
+
+
+class _CommandLine(Config):
+    """``get_config()``, called when an option is first used."""
+
+    def __init__(self) -> None:
+        pass
+
+    def __getattribute__(self, name: str) -> Any:
+        values = object.__getattribute__(self, "__dict__")
+        if not values and (name == "__dict__" or not name.startswith("__")):
+            values.update(vars(get_config()))
+        return object.__getattribute__(self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        vars(self)[name] = value
+
+
+config = _CommandLine()

@@ -3,6 +3,8 @@ from types import ModuleType
 
 from src.model_utils import local_adapter, moxing_adapter
 
+__all__ = ["get_device_id", "get_device_num", "get_job_id", "get_rank_id"]
+
 
 def _adapter(enable_modelarts: bool) -> ModuleType:
     return moxing_adapter if enable_modelarts else local_adapter

@@ -4,11 +4,13 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 from src.model_utils.errors import UNetError
+from src.model_utils.trust import check_trusted, open_unlinked
 
 POLL_SECONDS = 0.1
 
@@ -21,6 +23,14 @@ OWNER, READY, MEMBERS, LAST = range(4)
 
 # Content of a ServerLock's file after the last action. Before that, it is the error of the first action, or empty.
 DONE = "done"
+
+
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Wait until no other process is in such a block with the file ``path``, which stays. Raises OSError."""
+    with os.fdopen(open_unlinked(path, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        yield
 
 
 class FolderLock:
@@ -46,7 +56,7 @@ class FolderLock:
 
     def _acquire(self) -> TextIO:
         while True:
-            file = open(self.path, "a+", encoding="utf-8")     # noqa: SIM115 - open as long as the lock is held
+            file = os.fdopen(open_unlinked(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND), "a+", encoding="utf-8")
             try:
                 # Not flock: data workers inherit its locks, and may outlive a killed run.
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -57,12 +67,20 @@ class FolderLock:
                 raise UNetError(f"the output folder {self.path.parent} is in use by {holder}; wait for it, or give "
                                 f"another --output_path") from None
             if self._is_current(file):
-                file.truncate(0)
-                now = time.strftime("%Y-%m-%d %H:%M:%S")
-                file.write(f"process {os.getpid()} on {socket.gethostname()} since {now}\n")
-                file.flush()
+                self._sign(file)
                 return file
             file.close()     # its holder removed it after we opened it and before we locked it
+
+    def _sign(self, file: TextIO) -> None:
+        """Write into the file who holds the lock."""
+        try:
+            file.truncate(0)
+            now = time.strftime("%Y-%m-%d %H:%M:%S")
+            file.write(f"process {os.getpid()} on {socket.gethostname()} since {now}\n")
+            file.flush()
+        except OSError:
+            self.path.unlink(missing_ok=True)
+            raise
 
     def _is_current(self, file: TextIO) -> bool:
         try:
@@ -74,6 +92,9 @@ class FolderLock:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def release(self) -> None:
         """Remove the file and release the lock."""
         self.path.unlink(missing_ok=True)
         self._file.close()
@@ -93,6 +114,7 @@ class ServerLock:
     Raises:
         UNetError: no folder for temporary files can be written, or the last action of an earlier group takes longer
             than ``seconds``.
+        Untrusted: another user has made the folder, or can write it.
     """
 
     def __init__(self, name: str, seconds: float) -> None:
@@ -100,8 +122,9 @@ class ServerLock:
         self.seconds = seconds
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            check_trusted(self.path.parent, "; remove it, or set TMPDIR to a folder of your own")
             # Opened only once: closing a second file descriptor would release this process's locks.
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            self._file = open_unlinked(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise UNetError(f"cannot write {self.path}: {error.strerror}; set TMPDIR to a folder that can be "
                             f"written") from None

@@ -68,6 +68,22 @@ def machine_bytes() -> int:
         return 0
 
 
+def available_bytes(meminfo: str = "/proc/meminfo", cgroup: str = "/sys/fs/cgroup") -> int:
+    """Return the memory in bytes that new data can take, within the limit of a container; 0 if the system is silent."""
+    try:
+        with open(meminfo, encoding="ascii") as file:
+            free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return 0
+    for limit in ("memory.max", "memory/memory.limit_in_bytes"):
+        try:
+            with open(f"{cgroup}/{limit}", encoding="ascii") as file:
+                free = min(free, int(file.read()))
+        except (OSError, ValueError):   # no such group, or "max"
+            continue
+    return free
+
+
 def peak_memory_gb() -> float:
     """Return the largest resident size of this process so far, in GB (10^9 bytes)."""
     try:

@@ -1,6 +1,8 @@
 """One option of the schema: how a given value is read and checked."""
 import difflib
 import math
+import os
+import re
 import reprlib
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -8,10 +10,14 @@ from typing import Any
 import yaml
 
 from src.model_utils.errors import UNetError
+from src.model_utils.yaml_text import load
 
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
 _NONE = {"none", "null", "~", ""}
+_NO_PATH = {"", "auto"}     # values of path options that name no file
+
+NATIVE = "native"           # image_size: images keep their own sizes
 
 
 class Option:
@@ -20,7 +26,8 @@ class Option:
     Args:
         name (str): name of the option.
         entry (dict): default and help; choices, min, max, above (like min, but not included), length of a list,
-            row_length of a list of lists, type and resume where they are given. default_config.yaml explains them.
+            row_length of a list of lists, type, resume and start where they are given. default_config.yaml explains
+            them.
     """
 
     def __init__(self, name: str, entry: dict[str, Any]) -> None:
@@ -28,7 +35,7 @@ class Option:
         self.default = entry["default"]
         self.help = entry["help"]
         self.choices = entry.get("choices")
-        self.resume = entry.get("resume", "free")
+        self.resume, self.start = entry.get("resume", "free"), entry.get("start", False)
         self.type = entry.get("type") or _type_of(self.default)
         self.min, self.max, self.above = entry.get("min"), entry.get("max"), entry.get("above")
         self.length, self.row_length = entry.get("length"), entry.get("row_length")
@@ -52,6 +59,10 @@ class Option:
         self._check_bounds(converted, source)
         return converted
 
+    def path_from(self, folder: str, value: Any) -> Any:
+        """Return the value of a path option as seen from ``folder``: a relative path joined to it. Others are kept."""
+        return os.path.join(folder, value) if self.type == "path" and value not in _NO_PATH else value
+
     def _choose(self, value: Any, choices: list, source: object) -> Any:
         for choice in choices:
             if str(choice).lower() == str(value).lower():
@@ -61,11 +72,14 @@ class Option:
                         + nearest(str(value), names))
 
     def _check_bounds(self, value: Any, source: object) -> None:
+        if isinstance(value, str):
+            return
         if self.type == "int_table":
             for row in value:
                 self._check_bounds_of(row, self.row_length, source)
         else:
-            self._check_bounds_of(value if isinstance(value, list) else [value], self.length, source)
+            is_list = isinstance(value, list)
+            self._check_bounds_of(value if is_list else [value], self.length if is_list else None, source)
 
     def _check_bounds_of(self, values: list, length: int | None, source: object) -> None:
         if length is not None and len(values) != length:
@@ -119,22 +133,79 @@ def _list_of(convert: Callable[[Any], Any]) -> Callable[[Any], list]:
     return to_list
 
 
+def _to_size_or_native(value: Any) -> str | list[int]:
+    if isinstance(value, str) and value.strip().lower() == NATIVE:
+        return NATIVE
+    size = _list_of(_to_int)(value)
+    if len(size) != 2:
+        raise ValueError
+    return size
+
+
+def _to_side_or_size(value: Any) -> int | list[int]:
+    try:
+        return _to_int(value)
+    except (TypeError, ValueError):
+        return _list_of(_to_int)(value)
+
+
+def to_class_values(value: Any) -> list[Any] | dict[str, Any]:
+    """Check a value of class_values: entries in a list, or in a dictionary under the names of the classes.
+
+    An entry is a whole number, a text (a colour, a name), or a list of these.
+
+    Raises:
+        ValueError, TypeError: it has another form.
+    """
+    if isinstance(value, str):
+        # A shell removes quotes, and YAML takes #ff0000 without quotes for a comment.
+        text = re.sub(r"(?<![\w\"'])#(\w+)", r'"#\1"', value.strip())
+        value = _load_text(text if text.startswith(("[", "{")) else f"[{text}]")
+    if isinstance(value, dict):
+        return {_to_str(name): _class_value(entry) for name, entry in value.items()}
+    return [_class_value(entry) for entry in _list_of(lambda entry: entry)(value)]
+
+
+def _class_value(entry: Any) -> Any:
+    if isinstance(entry, list):
+        return [_number_or_text(value) for value in entry]
+    return _number_or_text(entry)
+
+
+def _number_or_text(value: Any) -> int | str:
+    return _to_str(value) if isinstance(value, str) else _to_int(value)
+
+
+def _to_mask_value(value: Any) -> int | str:
+    try:
+        return _to_int(value)
+    except ValueError:
+        if not re.fullmatch(r"#([0-9a-f]{3}){1,2}", str(value).strip().lower()):
+            raise
+        return str(value).strip().lower()
+
+
 def _load_text(text: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return load(text)
     except yaml.YAMLError:
         raise ValueError from None
 
 
 _CONVERTERS = {
-    "bool": _to_bool, "int": _to_int, "float": _to_float, "str": _to_str,
+    "bool": _to_bool, "int": _to_int, "float": _to_float, "str": _to_str, "path": _to_str,
     "int_list": _list_of(_to_int), "float_list": _list_of(_to_float), "str_list": _list_of(_to_str),
-    "int_table": _list_of(_list_of(_to_int)),
+    "int_table": _list_of(_list_of(_to_int)), "class_values": to_class_values, "mask_value": _to_mask_value,
+    "size_or_native": _to_size_or_native, "side_or_size": _to_side_or_size,
 }
 TYPE_NAMES = {
     "bool": "True or False", "int": "a whole number", "float": "a number", "str": "a text",
+    "path": "a path",
     "int_list": "a list of whole numbers such as [256, 256]", "float_list": "a list of numbers",
     "str_list": "a list of names", "int_table": "a list of lists of whole numbers",
+    "class_values": 'numbers or colours, one entry a class, such as [0, 255] or {background: 0, cell: "#ff0000"}',
+    "mask_value": 'a whole number, or a colour such as "#ff0000"',
+    "size_or_native": f"two whole numbers such as [256, 256], or {NATIVE}", "side_or_size": "a whole number, or two",
 }
 
 
@@ -146,6 +217,36 @@ def _type_of(default: Any) -> str:
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return "; did you mean X?" with the one of ``names`` that is most like ``name``, or an empty text."""
+    match = _closest(name, names, 0.5)
+    return f"; did you mean {match}?" if match else ""
+
+
+def _closest(name: str, names: Iterable[str], cutoff: float) -> str | None:
     names = list(names)
-    match = difflib.get_close_matches(name.lower(), [known.lower() for known in names], n=1, cutoff=0.5)
-    return f"; did you mean {next(known for known in names if known.lower() == match[0])}?" if match else ""
+    match = difflib.get_close_matches(name.lower(), [known.lower() for known in names], n=1, cutoff=cutoff)
+    return next(known for known in names if known.lower() == match[0]) if match else None
+
+
+def nearest_options(name: str, helps: dict[str, str], prefix: str = "") -> str:
+    """Return "; did you mean X, Y or Z?" for an unknown option, or an empty text.
+
+    An option is meant if its name is nearly the same; else if its name and help hold all words of ``name``.
+
+    Args:
+        name (str): the unknown option.
+        helps (dict): name of an option -> its help.
+        prefix (str): what goes before the options in the text.
+    """
+    match = _closest(name, helps, 0.8)
+    words = [re.escape(word) for word in re.split(r"[\W_]+", name.lower()) if word]
+    # The more in the name, and the earlier in the help, the better.
+    places = {option: [re.search(rf"(?<![a-z]){word}", f"{option} {text}".lower().replace("_", " ")) for word in words]
+              for option, text in helps.items()}
+    found = sorted((max(place.start() for place in where if place), len(helps[option]), option)
+                   for option, where in places.items() if where and all(where))
+    options = [match] if match else [option for _, _, option in found[:3]]
+    options = options or [close for close in [_closest(name, helps, 0.6)] if close]
+    if not options:
+        return ""
+    *others, last = [prefix + option for option in options]
+    return f"; did you mean {', '.join(others) + ' or ' if others else ''}{last}?"

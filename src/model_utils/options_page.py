@@ -1,9 +1,10 @@
 """Write docs/reference/options.md from the schema: ``python -m src.model_utils.options_page``."""
 import re
 
-from src.model_utils.config import ALIASES, DEFAULT_CONFIG, PROJECT_ROOT, load_schema
+from src.model_utils.config import ALIASES
 from src.model_utils.files import write_atomically
 from src.model_utils.options import TYPE_NAMES, Option
+from src.model_utils.schema import DEFAULT_CONFIG, PROJECT_ROOT, load_schema
 
 # In a help text: names with an underscore, paths and file names.
 CODE = re.compile(r"(?<![\w/])([\w/.+-]*(?:_|/|\.[a-z])[\w/.+-]*[\w/])")

@@ -1,23 +1,20 @@
-"""What the ranks of a run tell each other beside the gradients: that one has failed, is busy, or wants to stop.
+"""What the ranks of a run tell each other beside the gradients: that one has failed, or wants to stop.
 
-Each message is the sum over all ranks of a small matrix, of which every rank fills its own row. All ranks must send
-the same number of messages in the same order. A rank that fails between two steps tells the others in its next
-message, so no rank waits for gradients that never come.
+Each message is a few numbers from every rank to all ranks. All ranks must send the same number of messages in the same
+order. A rank that fails between two steps tells the others in its next message, so no rank waits for gradients that
+never come. Otherwise the ranks wait for each other as long as it takes.
 """
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 import numpy as np
 
 from src.model_utils.errors import UNetError
 from src.model_utils.runtime import first_line
+from src.model_utils.star import Star
 
-# Columns of a message.
-FAILED, BUSY, STOP, VALUE = range(4)
-# Seconds between two messages of a busy rank. MindSpore's sum on CPUs waits for 30 s and then gives up.
-HEARTBEAT = 2
+# The numbers of a message.
+FAILED, STOP, VALUE = range(3)
 
 
 class OtherRankFailed(UNetError):
@@ -30,27 +27,35 @@ class Ranks:
     Args:
         rank (int): rank of this process, from 0.
         size (int): number of ranks.
+
+    Raises:
+        UNetError: a rank cannot be reached.
     """
 
     def __init__(self, rank: int = 0, size: int = 1) -> None:
         self.rank, self.size = rank, size
-        self._last_message = 0.0
-        if size > 1:
-            from mindspore import ops
+        self._star = Star(rank, size, self._sum) if size > 1 else None
 
-            self._sum = ops.AllReduce()
+    def _sum(self, message: bytes) -> bytes:
+        """Return the sum of the messages of all ranks, byte by byte, by MindSpore's means."""
+        from mindspore import Tensor, ops
 
-    def _exchange(self, failed: bool = False, busy: bool = False, stop: bool = False, value: float = 0.0) -> np.ndarray:
-        """Send the message of this rank; return those of all ranks, (size, 4) float32."""
-        rows = np.zeros((self.size, 4), np.float32)
-        rows[self.rank] = failed, busy, stop, value
-        if self.size > 1:
-            from mindspore import Tensor
+        with self.collective():
+            return bytes(ops.AllReduce()(Tensor(np.frombuffer(message, np.uint8).astype(np.float32))).asnumpy()
+                         .astype(np.uint8))
 
-            with self.collective():
-                rows = self._sum(Tensor(rows)).asnumpy()
-        self._last_message = time.monotonic()
-        return rows
+    def _exchange(self, failed: bool = False, stop: bool = False, value: float = 0.0) -> np.ndarray:
+        """Send the message of this rank; return those of all ranks, (size, 3) float64."""
+        own = np.array([failed, stop, value], np.float64)
+        if not self._star:
+            return own[None]
+        try:
+            # A rank that has failed has nothing to wait for.
+            rows = self._star.exchange(own.tobytes(), wait=not failed)
+        except ConnectionError:
+            raise OtherRankFailed(f"rank {self.rank} has lost the other ranks (rank 0 has ended); their logs say "
+                                  f"why") from None
+        return np.stack([[1, 0, 0] if row is None else np.frombuffer(row, np.float64) for row in rows])
 
     @contextmanager
     def collective(self) -> Iterator[None]:
@@ -79,19 +84,17 @@ class Ranks:
             raise
 
     def synchronize(self, stop: bool = False) -> bool:
-        """Wait for all ranks, however long they are busy. Return whether one of them wants to ``stop``.
+        """Wait for all ranks. Return whether one of them wants to ``stop``.
 
         Raises:
             UNetError: another rank has failed.
         """
-        while True:
-            rows = self._exchange(stop=stop)
-            self._check(rows)
-            if not rows[:, BUSY].any():
-                return bool(rows[:, STOP].any())
+        rows = self._exchange(stop=stop)
+        self._check(rows)
+        return bool(rows[:, STOP].any())
 
     def values(self, value: float) -> np.ndarray:
-        """Return the ``value`` of each rank, (size,) float32.
+        """Return the ``value`` of each rank, (size,) float64.
 
         Raises:
             UNetError: another rank has failed.
@@ -99,17 +102,6 @@ class Ranks:
         rows = self._exchange(value=value)
         self._check(rows)
         return rows[:, VALUE]
-
-    def with_heartbeat(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return ``function``, whose calls now and then tell the waiting ranks that this one is busy.
-
-        Such a call raises UNetError if another rank has failed meanwhile.
-        """
-        def call(*args: Any) -> Any:
-            if time.monotonic() - self._last_message > HEARTBEAT:
-                self._check(self._exchange(busy=True))
-            return function(*args)
-        return call if self.size > 1 else function
 
     def _check(self, rows: np.ndarray) -> None:
         failed = np.flatnonzero(rows[:, FAILED])

@@ -2,10 +2,12 @@
 import logging
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import metadata
 
 from src.model_utils.config import Config
 from src.model_utils.device_adapter import get_device_id
+from src.model_utils.devices import choose_device
 from src.model_utils.errors import UNetError
 from src.model_utils.memory import save_memory
 
@@ -77,19 +79,35 @@ def start_runtime(config: Config) -> Runtime:
     """
     import mindspore as ms
 
-    device = _choose_device(config.device_target)
+    device = choose_device(config.device_target)
     # Once MindSpore runs, set_device is refused, even for the same device. A notebook may already run on the CPU.
     if not device == ms.get_context("device_target") == "CPU":
-        _set_device(device, config.device_id if config.device_id >= 0 else
-                    get_device_id(config.enable_modelarts))
+        _set_device(device, card_number(config))
     if device == "CPU":
         save_memory()
     ms.set_context(mode=ms.GRAPH_MODE if config.context_mode == "graph" else ms.PYNATIVE_MODE)
-    ms.set_seed(config.seed)
+    seed(config)
     rank, group_size = _join_ranks() if config.run_distribute else (0, 1)
     return Runtime(device, rank, group_size)
 
 
+def seed(config: Config) -> None:
+    """Make the next network's initial weights those of the option ``seed``."""
+    import mindspore as ms
+
+    ms.set_seed(config.seed)
+
+
+def card_number(config: Config) -> int:
+    """Return the number of the card of this process: ``device_id``, but with several ranks what the launcher says."""
+    if config.run_distribute and config.device_id >= 0:
+        logger.info("device_id %d is not used: the launcher gives each rank a card of its own", config.device_id)
+    if config.run_distribute or config.device_id < 0:
+        return get_device_id(config.enable_modelarts)
+    return config.device_id
+
+
+@lru_cache      # once MindSpore runs, even the same device is refused
 def _set_device(device: str, device_id: int) -> None:
     import mindspore as ms
 
@@ -99,22 +117,14 @@ def _set_device(device: str, device_id: int) -> None:
         raise UNetError(f"device_target {device}, device_id {device_id}: {first_line(error)}") from None
 
 
-def _choose_device(target: str) -> str:
-    from mindspore import hal
-
-    supported = [name for name in ("Ascend", "GPU", "CPU") if name == "CPU" or hal.is_available(name)]
-    if target == "auto":
-        return supported[0]
-    if target not in supported:
-        raise UNetError(f"device_target {target}: this MindSpore supports only {' and '.join(supported)}; "
-                        f"use --device_target={supported[0]}, or install MindSpore for {target} and its driver")
-    return target
-
-
+@lru_cache      # prediction joins the other ranks before a network is loaded, which starts the runtime again
 def _join_ranks() -> tuple[int, int]:
     import mindspore as ms
     from mindspore.communication import get_group_size, get_rank, init
 
+    # Of a rank whose step takes longer than that of the others by so many seconds; MindSpore's default is 30. Versions
+    # before 2.10 do not know the variable.
+    os.environ.setdefault("MS_CPU_COMM_OP_TIMEOUT", "600")
     try:
         init()
     except (RuntimeError, ValueError) as error:

@@ -4,22 +4,25 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 from src.model_utils.config import Config, parse_options
-from src.model_utils.errors import UNetError
+from src.model_utils.errors import UNetError, printable
 from src.model_utils.moxing_adapter import on_modelarts
 from src.model_utils.runtime import quiet_mindspore
 
 USAGE_STATUS = 2
 
 
-def run_script(main: Callable[[Config], int | None], description: str, argv: list[str] | None = None) -> int:
+def run_script(main: Callable[[Config], int | None], description: str, argv: list[str] | None = None,
+               may_choose: bool = False) -> int:
     """Read the options, call ``main(config)``, and turn its errors into one line and an exit status.
 
     Args:
         main (callable): takes the Config, returns an exit status or None.
         description (str): first line of ``--help``.
         argv (list[str]): arguments; those of the command line if None.
+        may_choose (bool): whether ``main`` can choose options itself, for config_path auto.
 
     Returns:
         int: what ``main`` returns, or 0; 2 for wrong usage or bad input; 1 for an error in the program.
@@ -30,7 +33,7 @@ def run_script(main: Callable[[Config], int | None], description: str, argv: lis
     def work() -> int | None:
         nonlocal debug
         log_to_stdout()     # also for the warnings about the options
-        config = parse_options(argv, description)
+        config = parse_options(argv, description, may_choose)
         debug = config.debug
         quiet_mindspore()
         return on_modelarts(main, config) if config.enable_modelarts else main(config)
@@ -61,8 +64,18 @@ def _fail(message: str, status: int, debug: Callable[[], bool]) -> int:
     if debug():
         traceback.print_exc()
     sys.stdout.flush()
-    print(message, file=sys.stderr)
+    print(printable(message), file=sys.stderr)
     return status
+
+
+class PlainFormatter(logging.Formatter):
+    """Formats a record as its message, with control characters as escapes; only the text of a line breaks it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:      # noqa: N802 - logging's name
+        arguments = record.args if isinstance(record.args, tuple) else ()
+        escaped = tuple(printable(str(item)) if isinstance(item, (Path, Exception)) else item for item in arguments)
+        message = str(record.msg) % escaped if escaped else record.getMessage()
+        return "\n".join(map(printable, message.split("\n")))
 
 
 class AboveProgressBar(logging.StreamHandler):
@@ -79,7 +92,7 @@ def log_to_stdout() -> None:
     logger = logging.getLogger("unet")
     if not logger.handlers:
         handler = (AboveProgressBar if sys.stdout.isatty() else logging.StreamHandler)(sys.stdout)
-        handler.setFormatter(logging.Formatter("%(message)s"))
+        handler.setFormatter(PlainFormatter())
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
         logger.propagate = False

@@ -1,0 +1,57 @@
+"""Files that others have made: regular files only, and no more of them than their kind may have.
+
+A FIFO would be waited for without end, and /dev/zero would be read without end.
+"""
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from src.model_utils.errors import UNetError
+
+MB = 10**6
+# Bytes that files of a kind may have: lists of names and settings; annotations, of which COCO's own have 450 MB;
+# images that are read whole, of which the largest page has 2.4 GB of numbers; networks and their weights.
+MOST_TEXT, MOST_ANNOTATIONS, MOST_IMAGE, MOST_NETWORK = 64 * MB, 2_000 * MB, 4_000 * MB, 8_000 * MB
+
+BLOCK = 65536
+
+_KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+
+
+def open_input(path: str | Path, most: int | None = None) -> BinaryIO:
+    """Open a file to read its bytes.
+
+    Args:
+        path: the file, or a symbolic link to it.
+        most: bytes that it may have; None for files that are never read whole.
+
+    Raises:
+        UNetError: it is no regular file, or has more bytes.
+        OSError: it cannot be opened.
+    """
+    # Without O_NONBLOCK a FIFO would be waited for; for regular files it means nothing.
+    file = open(path, "rb",     # noqa: SIM115 - the caller closes it
+                opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK | os.O_NOCTTY))
+    found = os.fstat(file.fileno())
+    problem = ""
+    if kind := _KINDS.get(stat.S_IFMT(found.st_mode)):
+        problem = f"{kind}, where a regular file is expected"
+    elif most is not None and found.st_size > most:
+        problem = f"{found.st_size / MB:.4g} MB; a file of this kind has at most {most / MB:.4g} MB"
+    if problem:
+        file.close()
+        raise UNetError(f"{path}: {problem}")
+    return file
+
+
+def read_input(path: str | Path, most: int = MOST_TEXT) -> bytes:
+    """Read a whole file. Raises as ``open_input``, also for one that grows beyond ``most`` bytes while it is read."""
+    data = b""
+    with open_input(path, most) as file:
+        size = os.fstat(file.fileno()).st_size      # read() allocates what it is asked for
+        while len(data) <= most and (more := file.read(max(size + 1 - len(data), BLOCK))):
+            data += more
+    if len(data) > most:
+        raise UNetError(f"{path}: more than {most / MB:.4g} MB; a file of this kind has no more")
+    return data

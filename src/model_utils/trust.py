@@ -1,0 +1,95 @@
+"""Files and folders that decide what this program does: they must be this user's own, such as the cache.
+
+Compiled operators and exported networks run as code. Whoever can write them, or put others in their place, has this
+user's rights; so they are taken only from folders that no other user can write. The superuser is trusted: an image of
+a container has its files from there.
+"""
+import errno
+import os
+import stat
+from pathlib import Path
+
+from src.model_utils.errors import UNetError
+
+CACHE_VARIABLE = "UNET_CACHE_DIR"
+
+
+class Untrusted(UNetError):
+    """Another user made a file or folder, or could have changed it."""
+
+
+def cache_folder(*names: str) -> Path:
+    """Return the user's folder for files that can be made again, or a folder in it; make it, for this user only.
+
+    It is ``unet_mindspore`` in the user's cache; the environment variable UNET_CACHE_DIR names another folder.
+
+    Raises:
+        Untrusted: see ``check_trusted``.
+        UNetError: the folder cannot be made.
+    """
+    named = os.environ.get(CACHE_VARIABLE)
+    cache = Path(named or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unet_mindspore")
+    advice = f"; remove it, or name another folder with the environment variable {CACHE_VARIABLE}"
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (cache, *(cache.joinpath(*names[:count]) for count in range(1, len(names) + 1))):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            check_trusted(folder, advice)
+    except OSError as error:
+        raise UNetError(f"cannot write into the cache: {error.filename}: {error.strerror}{advice}") from None
+    return folder
+
+
+def trusted_file(path: Path) -> Path | None:
+    """Return ``path``, None if there is no such file. Raises Untrusted."""
+    if not os.path.lexists(path):
+        return None
+    check_trusted(path)
+    return path
+
+
+def check_trusted(path: Path, advice: str = "; remove it") -> None:
+    """Check that only this user, or the superuser, can have written a file or folder.
+
+    Raises:
+        Untrusted: it is a symbolic link, of another owner, or writable by its group or others. The message ends with
+            ``advice``.
+        OSError: there is no such file.
+    """
+    reason = _reason(os.lstat(path))
+    if reason:
+        raise Untrusted(f"{path} is not used: {reason}{advice}")
+
+
+def open_unlinked(path: Path, flags: int, mode: int = 0o666) -> int:
+    """Open a file that is written where it stands, such as a lock; return the file descriptor.
+
+    Raises:
+        Untrusted: it is a link or no regular file; whatever it leads to would be written.
+        OSError: it cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO):
+            raise
+        raise Untrusted(f"{path} is a link or no file, through which nothing is written; remove it") from None
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(descriptor)
+        raise Untrusted(f"{path} is a link or no file, through which nothing is written; remove it")
+    return descriptor
+
+
+def _reason(found: os.stat_result) -> str:
+    if stat.S_ISLNK(found.st_mode):
+        return "it is a symbolic link"
+    if not _is_own(found):
+        return f"it belongs to user {found.st_uid}, not to user {os.getuid()}"
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return f"other users can write it (mode {stat.S_IMODE(found.st_mode):o})"
+    return ""
+
+
+def _is_own(found: os.stat_result) -> bool:
+    return found.st_uid in (os.getuid(), 0)
