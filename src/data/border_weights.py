@@ -12,20 +12,22 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import ndimage
 
-from src.data.reader import Reader, ReaderWrapper
+from src.data.class_values import IGNORED
+from src.data.reader import ReaderWrapper
 
 SIGMA = 5.0
 FAR = int(4 * SIGMA)        # pixels; where both distances are at least half of it, the weight is below 0.2 % of w0
 WEIGHT_STEPS = 255          # the weights 0 to 1 as a byte
 
 
-def border_map(classes: np.ndarray) -> np.ndarray:
+def border_map(classes: np.ndarray, instances: np.ndarray | None = None) -> np.ndarray:
     """Compute the equation's second term, divided by w0: (H, W) classes -> (H, W) float32 from 0 to 1.
 
-    It is 0 inside objects. Objects are the regions of one class other than 0 that are connected by sides, not corners.
+    It is 0 inside objects and at ignored pixels. Objects are the regions of one number other than 0 that are connected
+    by sides, not corners: of the numbers of ``instances`` if the mask has them, else of the classes.
     """
     nearest = np.full((2, *classes.shape), np.inf, np.float32)      # the two smallest distances
-    for mask, window in _objects(classes):
+    for mask, window in _objects(np.where(classes == IGNORED, 0, classes if instances is None else instances)):
         distance = ndimage.distance_transform_edt(~mask).astype(np.float32)
         first, second = nearest[0][window], nearest[1][window]
         np.minimum(second, np.maximum(first, distance), out=second)
@@ -35,30 +37,35 @@ def border_map(classes: np.ndarray) -> np.ndarray:
     return weight.astype(np.float32)
 
 
-def _objects(classes: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[slice, ...]]]:
+def _objects(numbers: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[slice, ...]]]:
     """Yield each object as a mask in a window that reaches FAR pixels beyond it."""
-    for number in np.unique(classes[classes > 0]):
-        labels, _ = ndimage.label(classes == number)
-        for index, box in enumerate(ndimage.find_objects(labels), 1):
-            window = tuple(slice(max(0, side.start - FAR), side.stop + FAR) for side in box)
-            yield labels[window] == index, window
+    from skimage.measure import label  # takes a moment to load
+
+    labels = label(numbers, connectivity=1)
+    for index, box in enumerate(ndimage.find_objects(labels), 1):
+        window = tuple(slice(max(0, side.start - FAR), side.stop + FAR) for side in box)
+        yield labels[window] == index, window
 
 
 class BorderReader(ReaderWrapper):
-    """A reader whose classes carry their weight maps in the upper byte.
-
-    Each map is made once and kept: a byte for each pixel of the masks.
-    """
-
-    def __init__(self, reader: Reader):
-        super().__init__(reader)
-        self.maps: dict[int, np.ndarray] = {}
+    """A reader whose classes carry their weight maps in the upper byte."""
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         image, classes = self.reader[index]
-        if index not in self.maps:
-            self.maps[index] = np.rint(border_map(classes) * WEIGHT_STEPS).astype(np.uint8)
-        return image, pack_weights(classes, self.maps[index])
+        return image, with_weights(classes, self.reader.instances(index))
+
+
+class WithoutWeights(ReaderWrapper):
+    """A reader of the classes alone, over one that also gives their weight maps."""
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        image, packed = self.reader[index]
+        return image, split_weights(packed)[0]
+
+
+def with_weights(classes: np.ndarray, instances: np.ndarray | None = None) -> np.ndarray:
+    """Return classes (H, W) with their weight map, as ``pack_weights`` does; see ``border_map``."""
+    return pack_weights(classes, np.rint(border_map(classes, instances) * WEIGHT_STEPS).astype(np.uint8))
 
 
 def pack_weights(classes: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Inspects a data set before training: faults that would spoil the training, and facts that a user should know."""
 import hashlib
-import json
 import logging
 import time
 from collections import Counter
@@ -11,15 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
-from src.data.border_weights import split_weights
+from src.data.intensities import Intensities, differing_ranges
 from src.data.samples import TrainingSamples, ValidationSamples
+from src.data.transforms import count_classes
+from src.model_utils.config import Config
 from src.model_utils.errors import UNetError, first_few
-from src.model_utils.files import write_atomically
+from src.model_utils.files import json_bytes, write_atomically
 
 logger = logging.getLogger("unet")
 
 QUICK_SECONDS = 10      # for the check before a training, which inspects samples at regular intervals
 MOST_ROWS = 10          # classes with a row of their own
+MOST_FAULTS = 10        # that are logged
 
 
 @dataclass
@@ -29,22 +31,28 @@ class SplitSummary:
     Attributes:
         samples: number of samples.
         pixels: (classes,) pixels of each class.
+        names: names of the classes.
+        masks_hold: how the masks are read.
+        intensities: what numbers the images hold.
+        ignored: number of pixels that do not count.
         seen: names of the samples that were inspected.
         sizes, kinds: how often each (width, height), and each way to store an image, was found.
         without_foreground: names of masks that only have background.
         one_class: names of masks that only have one class, which is not the background.
-        soft: names of masks that hold more than two values although two classes are expected.
         hashes: content hash of an image -> names.
         faults: messages about samples that cannot be trained on.
     """
     samples: int
     pixels: np.ndarray
+    names: list[str]
+    masks_hold: str
+    intensities: Intensities
+    ignored: int = 0
     seen: list[str] = field(default_factory=list)
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
     without_foreground: list[str] = field(default_factory=list)
     one_class: list[str] = field(default_factory=list)
-    soft: list[str] = field(default_factory=list)
     hashes: dict[str, list[str]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
@@ -66,74 +74,86 @@ class SplitSummary:
         """Return plain values for JSON."""
         return {"samples": self.samples, "seen": len(self.seen),
                 "sizes": {f"{w}x{h}": count for (w, h), count in self.sizes.most_common()},
-                "kinds": dict(self.kinds), "pixels_per_class": self.pixels.tolist(),
+                "kinds": dict(self.kinds), "masks_hold": self.masks_hold, "classes": self.names,
+                "pixels_per_class": self.pixels.tolist(), "ignored_pixels": self.ignored,
                 "foreground_fraction": self.foreground, "masks_without_foreground": self.without_foreground,
-                "masks_of_one_class": self.one_class, "masks_of_many_values": self.soft, "same_images": self.doubles,
-                "faults": self.faults}
+                "masks_of_one_class": self.one_class, "same_images": self.doubles,
+                "intensities": self.intensities.as_dict(), "faults": self.faults}
 
 
-def check_dataset(train: TrainingSamples, validation: ValidationSamples, path: Path, quick: bool = False) -> None:
+def check_dataset(train: TrainingSamples, validation: ValidationSamples, path: Path, names: list[str],
+                  quick: bool = False) -> None:
     """Inspect the samples in their files' own sizes, log a table, and save the findings as JSON.
 
     Args:
         train (TrainingSamples), validation (ValidationSamples): samples to inspect.
         path (Path): the JSON file.
+        names (list[str]): names of the classes.
         quick (bool): inspect as many samples as a few seconds allow, evenly spread.
 
     Raises:
         UNetError: samples that cannot be read or that hold other classes, or training masks that together hold only
-            one class. All of them are logged; the message names the first.
+            one class. The first of them are logged; the message names the very first.
     """
     started = time.perf_counter()
     seconds = QUICK_SECONDS / 2 if quick else None
-    summaries = {"training": inspect(train, seconds), "validation": inspect(validation, seconds)}
-    leaks = [[*summaries["training"].hashes[key], *names] for key, names in summaries["validation"].hashes.items()
+    summaries = {part: inspect(samples, names, seconds)
+                 for part, samples in (("training", train.as_validation()), ("validation", validation))}
+    leaks = [[*summaries["training"].hashes[key], *same] for key, same in summaries["validation"].hashes.items()
              if key in summaries["training"].hashes]
     for line in table(summaries, leaks):
         logger.info("  %s", line)
     warnings, faults = _warnings(summaries, leaks), _faults(summaries)
     for line in warnings:
         logger.warning("WARNING: %s", line)
-    write_atomically(path, json.dumps({**{name: summary.as_dict() for name, summary in summaries.items()},
-                                       "same_images_in_both": leaks, "warnings": warnings, "faults": faults},
-                                      indent=1).encode())
+    write_atomically(path, json_bytes({**{name: summary.as_dict() for name, summary in summaries.items()},
+                                       "same_images_in_both": leaks, "differing_ranges": _differing(summaries),
+                                       "warnings": warnings, "faults": faults}))
     logger.info("data set checked in %.1f s: %s", time.perf_counter() - started, path)
     if len(faults) > 1:
-        for line in faults:
+        for line in faults[:MOST_FAULTS]:
             logger.error("ERROR: %s", line)
+        if len(faults) > MOST_FAULTS:
+            logger.error("ERROR: and %d more; %s lists all", len(faults) - MOST_FAULTS, path)
     if faults:
         raise UNetError(faults[0] + (f" ({len(faults)} faults in all, listed above)" if len(faults) > 1 else ""))
 
 
-def inspect(samples: TrainingSamples | ValidationSamples, seconds: float | None) -> SplitSummary:
-    """Inspect all samples, or with ``seconds`` as many as they allow, evenly spread."""
-    summary = SplitSummary(len(samples.indices), np.zeros(samples.num_classes, np.int64))
+def check_not_empty(train: TrainingSamples, validation: ValidationSamples, config: Config) -> None:
+    """Raise UNetError if there is no training sample; the message says which option is the cause."""
+    if len(train) == 0:
+        cause = f"splits ({config.splits}) names none" if config.splits else f"split {config.split} rounds down to none"
+        raise UNetError(f"no image to train on: the data set has {len(validation)}, and {cause}; add images, or name "
+                        f"those that train and validate in a splits.json (--splits)")
+
+
+def inspect(samples: ValidationSamples, names: list[str], seconds: float | None) -> SplitSummary:
+    """Inspect all samples, or with ``seconds`` as many as they allow, evenly spread; ``names`` are the classes'."""
+    summary = SplitSummary(len(samples.indices), np.zeros(samples.num_classes, np.int64), names,
+                           samples.reader.masks_hold(), Intensities(samples.transform.normalization.percentiles))
     ends = float("inf") if seconds is None else time.perf_counter() + seconds
     for index in samples.indices if seconds is None else _spread(samples.indices):
         if summary.seen and time.perf_counter() > ends:
             break
         name = samples.reader.name(index)
         try:
-            image, classes = samples.reader[index]
-            # The reader has checked class numbers, but it cuts masks of two classes, whatever values they have.
-            values = samples.reader.mask_values(index) if samples.num_classes == 2 else ()
+            stored, classes = samples.reader.checked(index)
         except UNetError as error:
             summary.faults.append(str(error))
             continue
         finally:
             summary.seen.append(name)
-        classes, _ = split_weights(classes)
-        counts = np.bincount(classes.ravel(), minlength=samples.num_classes)
+        counts = count_classes(classes, samples.num_classes)
         summary.pixels += counts
-        summary.sizes[image.shape[1], image.shape[0]] += 1
+        summary.ignored += int(classes.size - counts.sum())
+        summary.sizes[classes.shape[1], classes.shape[0]] += 1
         summary.kinds[samples.reader.kind(index)] += 1
         if counts[0] == counts.sum():
             summary.without_foreground.append(name)
         elif counts.max() == counts.sum():
             summary.one_class.append(name)
-        if len(values) > 2:
-            summary.soft.append(name)
-        key = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).hexdigest()
+        summary.intensities.add(stored, name)
+        key = hashlib.blake2b(np.ascontiguousarray(stored.pixels).data, digest_size=16).hexdigest()
         summary.hashes.setdefault(key, []).append(name)
     return summary
 
@@ -160,25 +180,29 @@ def _faults(summaries: dict[str, SplitSummary]) -> list[str]:
     return faults
 
 
+def _differing(summaries: dict[str, SplitSummary]) -> list[str]:
+    return differing_ranges(*(summary.intensities for summary in summaries.values()))
+
+
 def _warnings(summaries: dict[str, SplitSummary], leaks: list[list[str]]) -> list[str]:
     lines = []
     for name, summary in summaries.items():
         for found, words in ((summary.without_foreground, "masks have only background"),
-                             (summary.one_class, "masks have only one class, which is not the background"),
-                             (summary.soft, "masks have more than two values, which are cut at half of their maximum")):
+                             (summary.one_class, "masks have only one class, which is not the background")):
             if found:
                 lines.append(f"{name}: {len(found)} of {len(summary.seen)} {words}: {first_few(found)}")
         if summary.doubles:
             lines.append(f"{name}: {len(summary.doubles)} images occur more than once: "
                          f"{first_few([' = '.join(names) for names in summary.doubles])}")
+        lines += summary.intensities.warnings(name)
+    lines += _differing(summaries)
     if leaks:
         lines.append(f"{len(leaks)} images both train and validate, which makes the score too good: "
                      f"{first_few([' = '.join(names) for names in leaks])}")
     train = summaries["training"]
     absent = [number for number, count in enumerate(train.pixels) if not count]
-    if absent and len(train.seen) == train.samples:
-        numbers = first_few([str(number) for number in absent], 10)
-        lines.append(f"training: no pixel of {len(absent)} classes: {numbers}")
+    if absent and train.pixels.any() and len(train.seen) == train.samples:
+        lines.append(f"training: no pixel of {len(absent)} classes: {first_few([train.names[n] for n in absent], 10)}")
     return lines
 
 
@@ -188,12 +212,16 @@ def table(summaries: dict[str, SplitSummary], leaks: list[list[str]]) -> list[st
         ("samples", lambda summary: str(summary.samples)), ("inspected", lambda summary: str(len(summary.seen))),
         ("sizes", lambda summary: _counts({f"{w}x{h}": count for (w, h), count in summary.sizes.items()})),
         ("stored as", lambda summary: _counts(summary.kinds)),
+        *_intensity_rows(summaries),
+        ("masks hold", lambda summary: summary.masks_hold),
         ("foreground", lambda summary: f"{summary.foreground:.1%}")]
-    classes = len(summaries["training"].pixels)
-    if classes <= MOST_ROWS:
-        rows += [(f"class {number}", partial(_share, number=number)) for number in range(classes)]
+    names = summaries["training"].names
+    if len(names) <= MOST_ROWS:
+        rows += [(name, partial(_share, number=number)) for number, name in enumerate(names)]
     else:
-        rows.append(("classes with pixels", lambda summary: f"{np.count_nonzero(summary.pixels)} of {classes}"))
+        rows.append(("classes with pixels", lambda summary: f"{np.count_nonzero(summary.pixels)} of {len(names)}"))
+    if any(summary.ignored for summary in summaries.values()):
+        rows.append(("ignored", lambda summary: f"{summary.ignored / (summary.ignored + summary.pixels.sum()):.1%}"))
     rows += [("without foreground", lambda summary: str(len(summary.without_foreground))),
              ("of one other class", lambda summary: str(len(summary.one_class))),
              ("twice or more", lambda summary: str(len(summary.doubles))),
@@ -202,6 +230,17 @@ def table(summaries: dict[str, SplitSummary], leaks: list[list[str]]) -> list[st
     cells = [["", *summaries], *([title, *(value(summary) for summary in summaries.values())] for title, value in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in cells]
+
+
+def _intensity_rows(summaries: dict[str, SplitSummary]) -> list[tuple[str, Callable[[SplitSummary], str]]]:
+    """Return a row for each channel; the channels after MOST_ROWS have none."""
+    count = max(summary.intensities.channels for summary in summaries.values())
+    titles = ["numbers"] if count == 1 else [f"channel {channel}" for channel in range(min(count, MOST_ROWS))]
+    return [(title, partial(_numbers, channel=channel)) for channel, title in enumerate(titles)]
+
+
+def _numbers(summary: SplitSummary, channel: int) -> str:
+    return summary.intensities.text(channel)
 
 
 def _share(summary: SplitSummary, number: int) -> str:

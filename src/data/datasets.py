@@ -5,11 +5,12 @@ from mindspore.dataset import Dataset
 
 from src.data.augment import Augmentation
 from src.data.layouts import Source
+from src.data.mask_pixels import MaskOptions
 from src.data.pipeline import training_pipeline, validation_pipeline
 from src.data.sample_transforms import FolderTransform, Geometry, StackTransform
 from src.data.samples import TrainingOptions, TrainingSamples, open_samples
 from src.data.schedule import Schedule
-from src.model_utils.errors import UNetError
+from src.model_utils.schema import PROJECT_ROOT, load_schema, read_yaml
 
 # The model zoo's YAML files say None, which their reader takes for a text.
 Crop = list[int] | Literal["None"] | None
@@ -30,7 +31,8 @@ def create_dataset(data_dir: str, repeat: int = 400, train_batch_size: int = 16,
         run_distribute (bool): share the samples among the ranks of MindSpore's process group.
         do_crop (list[int]): [height, width] of the label for a network of valid convolutions; None or "None" for
             others.
-        img_size (list[int]): [height, width] of the network's input.
+        img_size (list[int]): [height, width] of the network's input. Without it, sizes that are not given are those
+            of unet_medical_config.yaml.
         augmentation (Augmentation): used instead of ``augment``; also has patches, quarter turns and others.
         seed (int): seed of order and augmentation.
 
@@ -39,10 +41,12 @@ def create_dataset(data_dir: str, repeat: int = 400, train_batch_size: int = 16,
         (N, 2, h, w) float32 one-hot labels; validation in batches of 1.
 
     Raises:
-        UNetError: no img_size, no data, damaged stacks, too few slices, a batch larger than the data set.
+        UNetError: no data, damaged stacks, too few slices, a batch larger than the data set.
     """
     if img_size is None:
-        raise UNetError("no img_size; give [height, width] of the network's input")
+        # The first release, which had no other network, gave no sizes.
+        medical = read_yaml(PROJECT_ROOT / "unet_medical_config.yaml", load_schema())
+        img_size, do_crop = medical["image_size"], do_crop or medical["crop"]
     train, valid = open_samples(Source("ISBI", data_dir, fold=cross_val_ind),
                                 StackTransform(_geometry(img_size, do_crop)),
                                 TrainingOptions(augmentation or Augmentation(on=augment), seed))
@@ -69,7 +73,7 @@ def create_multi_class_dataset(data_dir: str, img_size: list[int], repeat: int, 
         split (float): fraction of the sorted names that trains; 1.0 reads ``train/`` and ``val/``.
         rank, group_size (int): this process's share of the training samples.
         shuffle (bool): draw training samples in random order.
-        num_channels (int): 3 reads BGR as OpenCV does, 1 reads gray.
+        num_channels (int): 1 reads gray, 3 reads blue, green, red, others read the bands of the files.
         do_crop (list[int]): [width, height] of the label for a network of valid convolutions; None or "None" for
             others.
         augmentation (Augmentation): used instead of ``augment``; also has patches, quarter turns and others.
@@ -84,9 +88,10 @@ def create_multi_class_dataset(data_dir: str, img_size: list[int], repeat: int, 
             when it is read; the pipeline then raises a RuntimeError that names it.
     """
     augmentation = augmentation or Augmentation(on=augment)
-    transform = FolderTransform(_geometry(img_size, do_crop, width_first=True), policy=augmentation.policy)
-    train, valid = open_samples(Source("folders", data_dir, num_channels, num_classes, split), transform,
-                                TrainingOptions(augmentation, seed, shuffle), eval_resize)
+    transform = FolderTransform(_geometry(img_size, do_crop, width_first=True), policy=augmentation.policy,
+                                num_classes=num_classes)
+    source = Source("folders", data_dir, num_channels, MaskOptions(num_classes), split=split)
+    train, valid = open_samples(source, transform, TrainingOptions(augmentation, seed, shuffle), eval_resize)
     if not is_train:
         return validation_pipeline(valid, batch_size)
     return _epoch_pipeline(train, repeat, batch_size, rank, group_size)
@@ -98,7 +103,7 @@ def _geometry(img_size: list[int], do_crop: Crop, width_first: bool = False) -> 
 
 def _epoch_pipeline(samples: TrainingSamples, repeat: int, batch_size: int, rank: int, group_size: int) -> Dataset:
     schedule = Schedule(len(samples), repeat, 1, batch_size, group_size)
-    return training_pipeline(samples, schedule, rank, steps=schedule.steps_per_epoch)
+    return training_pipeline(samples, schedule, schedule.steps_per_epoch, rank)
 
 
 def _rank_and_group_size():

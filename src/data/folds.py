@@ -3,7 +3,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from src.data.layouts import LAYOUTS, VAL, Layout
+from src.data.data_options import source_of
+from src.data.layouts import VAL, Source, file_of
 from src.data.samples import all_entries
 from src.data.stacks import FOLDS, fold_indices
 from src.model_utils.config import Config
@@ -47,18 +48,21 @@ def create_folds(config: Config) -> list[Fold]:
     Raises:
         UNetError: the data set has a fixed validation part or fewer samples than folds; see also ``create_samples``.
     """
-    layout = LAYOUTS[config.dataset]
-    _check(config, layout)
+    source = source_of(config)
+    _check(config, source)
     names = all_entries(config)
-    folds = config.folds or min(FOLDS, len(names))
-    if not 2 <= folds <= len(names):
-        raise UNetError(f"{folds} folds of {len(names)} samples: each fold needs at least one sample to validate on "
-                        f"and one to train on; give --folds=2 to --folds={len(names)}")
-    if layout.published_folds and folds == FOLDS and len(names) % FOLDS == 0:
+    # Pages of one file are alike, so they stay together.
+    files = list(dict.fromkeys(map(file_of, names)))
+    files = files if len(files) > 1 else names
+    folds = config.folds or min(FOLDS, len(files))
+    if not 2 <= folds <= len(files):
+        raise UNetError(f"{folds} folds of {len(files)} samples: each fold needs at least one sample to validate on "
+                        f"and one to train on; give --folds=2 to --folds={len(files)}")
+    if source.layout.published_folds and folds == FOLDS and len(names) % FOLDS == 0:
         return [_published_fold(names, number) for number in range(1, FOLDS + 1)]
-    return [Fold(number, [name for index, name in enumerate(names) if index not in part],
-                 [names[index] for index in sorted(part)])
-            for number, part in enumerate(partition(len(names), folds, config.seed), 1)]
+    parts = [{files[index] for index in part} for part in partition(len(files), folds, config.seed)]
+    return [Fold(number, [name for name in names if not {name, file_of(name)} & part],
+                 [name for name in names if {name, file_of(name)} & part]) for number, part in enumerate(parts, 1)]
 
 
 def _published_fold(names: list[str], number: int) -> Fold:
@@ -66,11 +70,11 @@ def _published_fold(names: list[str], number: int) -> Fold:
     return Fold(number, train, valid, {"cross_valid_ind": number})
 
 
-def _check(config: Config, layout: Layout) -> None:
+def _check(config: Config, source: Source) -> None:
     if config.splits:
         raise UNetError(f"splits is {config.splits}, but folds make their own splits; leave it out, or train on that "
                         f"one split with train.py")
-    if layout.validates_on_val(config.split):
-        fixed = f"dataset {config.dataset}" if layout.val_folder == "always" else "split 1.0"
+    if source.validates_on_val:
+        fixed = "split 1.0" if config.split == 1.0 else f"{config.data_path} with the folders train and val"
         raise UNetError(f"{fixed} validates on the images of {VAL}/, so folds do not apply; train with train.py, or "
                         f"put all images together and give them as dataset folders with another split, or as membrane")

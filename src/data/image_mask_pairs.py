@@ -1,75 +1,149 @@
 """Images and their masks, each in a file of its own."""
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from src.data.tiff import TIFF_ENDINGS
+from src.data.channels import Channels, StoredImage
+from src.data.class_values import IGNORED, count_values
+from src.data.image_reader import open_pages, read_image
+from src.data.mask_classes import MaskClasses, Meaning
+from src.data.mask_pixels import MaskOptions, MaskPixels, read_mask
+from src.data.notices import say_once
+from src.data.page import Page, Window
 from src.model_utils.errors import UNetError
 
-IMAGE_ENDINGS = {".png", ".jpg", ".jpeg", ".bmp"} | TIFF_ENDINGS
+MOST_WITHOUT = 0.01     # share of the foreground that may be of no object
 
+
+def _has_parts(numbers: np.ndarray) -> bool:
+    """Return whether the pixels of an object are not connected."""
+    from skimage.measure import label  # takes a moment to load
+
+    return bool(label(numbers, connectivity=2).max(initial=0) > len(np.setdiff1d(numbers, 0)))
 
 @dataclass(frozen=True)
 class Pair:
-    """An image, its mask, and the name under which both are reported."""
+    """An image, its mask, and the name under which both are reported.
+
+    Attributes:
+        name: the name; NAME[page] for a page of files with several.
+        image, mask: the files.
+        page: number of the page in both files, from 0; None if they have one.
+        labels: file of the numbers of the objects, or None.
+    """
     name: str
     image: Path
     mask: Path
+    page: int | None = None
+    labels: Path | None = None
 
     def path_below(self, root: str | Path) -> str:
-        """Return the image's path below the data set's folder, which is unique in the data set."""
-        return self.image.relative_to(root).as_posix()
+        """Return the image's path, and its page, below the data set's folder, which is unique in the data set."""
+        return self.image.relative_to(root).as_posix() + ("" if self.page is None else f"[{self.page}]")
 
 
 class PairReader:
     """Reader of images and masks in files.
 
-    ``reader[i]`` is (image, classes): (H, W, channels) uint8 as OpenCV reads it (blue, green, red, or gray for one
-    channel), and (H, W) uint8 class numbers.
+    ``reader[i]`` is (StoredImage, classes); the classes are (H, W) uint8 class numbers.
 
     Args:
         pairs (Sequence[Pair]): the files.
-        num_channels (int): 1 or 3.
-        num_classes (int): number of classes, the background included.
+        channels (Channels): channels of the images.
+        masks (MaskOptions): what the options say about masks.
+
+    Raises:
+        UNetError: masks that cannot be understood without further options.
     """
 
-    def __init__(self, pairs: Sequence[Pair], num_channels: int, num_classes: int):
+    def __init__(self, pairs: Sequence[Pair], channels: Channels, masks: MaskOptions):
         self.pairs = pairs
-        self.num_channels = num_channels
-        self.num_classes = num_classes
+        self.channels = channels
+        self.invert = masks.invert
+        self.masks = MaskClasses(self.mask_pixels, len(pairs), masks)
+        self._meanings: dict[int, Meaning] = {}     # of the masks that are read in windows
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_meanings": {}}
 
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(self, index: int) -> tuple[StoredImage, np.ndarray]:
         pair = self.pairs[index]
-        with open_image(pair.image) as file:
-            image = to_channels(read_pixels(file, pair.image), self.num_channels)
-        mask = _read_mask(pair.mask)
-        if image.shape[:2] != mask.shape:
-            raise UNetError(f"{pair.image} is {image.shape[1]}x{image.shape[0]}, its {pair.mask.name} is "
-                            f"{mask.shape[1]}x{mask.shape[0]}; the two must have one size")
-        return image, self._to_classes(mask, pair.mask)
+        image, classes = self.image(index), self.mask_classes(index)
+        _check_one_size(pair, image.pixels.shape, classes.shape)
+        return image, classes
 
-    def _to_classes(self, mask: np.ndarray, path: Path) -> np.ndarray:
-        if self.num_classes == 2:
-            # Masks of two classes come as 0/1, 0/255 or drawn with soft edges: cut at half of the maximum.
-            return (mask > mask.max() / 2).astype(np.uint8)
-        if mask.max() >= self.num_classes:
-            beyond = np.unique(mask[mask >= self.num_classes]).tolist()
-            raise UNetError(f"{path}: mask values {beyond[:6]} found, but num_classes is {self.num_classes}; masks "
-                            f"of many classes hold class numbers 0 to {self.num_classes - 1}")
-        return mask
+    def mask_classes(self, index: int) -> np.ndarray:
+        """Return the (H, W) uint8 class numbers of a mask."""
+        return self.masks.classes(self.mask_pixels(index))
+
+    def mask_path(self, index: int) -> Path:
+        """Return the file of a mask."""
+        return self.pairs[index].mask
+
+    def mask_pixels(self, index: int, window: Window | None = None) -> MaskPixels:
+        """Return a mask, or a part of it, as its file holds it."""
+        pair = self.pairs[index]
+        return read_mask(pair.mask, pair.page or 0, self.invert, window)
+
+    @contextmanager
+    def open_image(self, index: int) -> Iterator[Page]:
+        """Yield the page of an image, which can be read while its file is open."""
+        with open_pages(self.pairs[index].image) as pages:
+            yield pages[self.pairs[index].page or 0]
+
+    def classes_in(self, index: int, window: Window) -> np.ndarray:
+        """Return the classes of a part of a mask, of which only that part is read where its format allows it."""
+        if index not in self._meanings:
+            self._meanings[index] = self._meaning(index)
+        return self.masks.classes(self.mask_pixels(index, window), self._meanings[index])
+
+    def class_bands(self, index: int) -> Iterator[np.ndarray]:
+        """Yield the classes of a mask from top to bottom, some rows at a time."""
+        for window in self._strips(index):
+            yield self.classes_in(index, window)
+
+    def _strips(self, index: int) -> list[Window]:
+        pair = self.pairs[index]
+        with open_pages(pair.mask) as pages:
+            page = pages[pair.page or 0]
+            _check_one_size(pair, self.size(index), (page.height, page.width))
+            return list(page.strips())
+
+    def _meaning(self, index: int) -> Meaning:
+        """Find how a mask is read by the numbers in all of its parts."""
+        values: set[int] = set()
+        for window in self._strips(index):
+            mask = self.mask_pixels(index, window)
+            values.update(count_values(mask.numbers))
+        numbers = replace(mask, numbers=np.array(sorted(values), mask.numbers.dtype)[None])
+        if self.masks.meaning(numbers) is None:
+            # The error, or gray edges, for which the whole mask is needed.
+            self.masks.classes(self.mask_pixels(index))
+        meaning = self.masks.meaning(numbers)
+        assert meaning is not None
+        return meaning
 
     def size(self, index: int) -> tuple[int, int]:
         """Return (height, width) of an image, from its file's header."""
-        with open_image(self.pairs[index].image) as file:
-            return file.height, file.width
+        with open_pages(self.pairs[index].image) as pages:
+            page = pages[self.pairs[index].page or 0]
+            return page.height, page.width
+
+    def image(self, index: int) -> StoredImage:
+        """Read only the image of a pair."""
+        return read_image(self.pairs[index].image, self.channels, self.pairs[index].page or 0)
+
+    def is_8_bit(self, index: int) -> bool:
+        """Return whether the numbers of an image have 8 bits or fewer, from its file's header."""
+        with open_pages(self.pairs[index].image) as pages:
+            return pages[self.pairs[index].page or 0].is_8_bit
 
     def name(self, index: int) -> str:
         """Return the name of a pair."""
@@ -80,68 +154,49 @@ class PairReader:
         return self.pairs[index].path_below(root)
 
     def kind(self, index: int) -> str:
-        """Return Pillow's mode of an image, such as RGB."""
-        with open_image(self.pairs[index].image) as file:
-            return file.mode
+        """Return how an image is stored, such as RGB."""
+        with open_pages(self.pairs[index].image) as pages:
+            return pages[self.pairs[index].page or 0].kind
 
-    def mask_values(self, index: int) -> np.ndarray:
-        """Return the values in a mask's file."""
-        return np.unique(_read_mask(self.pairs[index].mask))
+    def masks_hold(self) -> str:
+        """Return how the masks are read."""
+        count = sum(pair.labels is not None for pair in self.pairs)
+        return self.masks.hold + (f"; objects of {count} in files of their own" if count else "")
+
+    def instances(self, index: int) -> np.ndarray | None:
+        """Return the (H, W) int32 object numbers of a mask, 0 for the background; None if they are not known.
+
+        Raises:
+            UNetError: the file of the numbers does not fit the mask.
+        """
+        pair = self.pairs[index]
+        numbers = self.masks.instances(self.mask_pixels(index)) if pair.labels is None else self._labels(pair, index)
+        if numbers is not None and _has_parts(numbers):
+            say_once(pair.labels or pair.mask, "the pixels of an object are not connected; its parts count as one "
+                                               "object, and border_weight takes them for several")
+        return numbers
+
+    def _labels(self, pair: Pair, index: int) -> np.ndarray:
+        """Read the numbers of the objects from a file of their own."""
+        assert pair.labels is not None
+        labels, classes = read_mask(pair.labels, pair.page or 0), self.mask_classes(index)
+        if labels.is_colour or labels.is_lossy or labels.numbers.shape != classes.shape or labels.numbers.min() < 0:
+            raise UNetError(f"{labels.where}: expected the numbers of the objects in {pair.mask.name}, an image of "
+                            f"{classes.shape[1]}x{classes.shape[0]} whole numbers from 0, the background; prepare the "
+                            f"data set again, or remove the file")
+        foreground = (classes > 0) & (classes != IGNORED)
+        without = int(np.count_nonzero(foreground & (labels.numbers == 0)))
+        if without > MOST_WITHOUT * np.count_nonzero(foreground):
+            raise UNetError(f"{labels.where}: {without} foreground pixels of {pair.mask.name} are of no object; the "
+                            f"two files must agree; prepare the data set again, or remove the one with the objects")
+        return np.where(foreground, labels.numbers, 0).astype(np.int32)
 
     def folders(self) -> set[Path]:
         """Return the folders of the files."""
         return {path.parent for pair in self.pairs for path in (pair.image, pair.mask)}
 
 
-@contextmanager
-def open_image(path: Path) -> Iterator[Image.Image]:
-    """Yield Pillow's image of ``path``.
-
-    Raises:
-        UNetError: the file cannot be opened, or is found to be damaged while its pixels are read.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")     # Pillow warns of damaged files; the error says enough
-            with Image.open(path) as image:
-                yield image
-    except UNetError:
-        raise
-    # Pillow has no common base class for the errors of damaged files.
-    except Exception as error:
-        raise UNetError(f"{path}: cannot be read as an image, damaged or truncated ({type(error).__name__}: "
-                        f"{str(error)[:100]})") from None
-
-
-def read_pixels(image: Image.Image, path: Path) -> np.ndarray:
-    """Read the pixels of Pillow's image of ``path``.
-
-    Returns:
-        np.ndarray: (H, W) gray or (H, W, 3) red, green, blue, uint8; of 16 bits the upper 8.
-
-    Raises:
-        UNetError: pixels are floating-point numbers.
-    """
-    if image.mode.startswith("F"):
-        raise UNetError(f"{path}: pixels of kind {image.mode!r} (floats) found; expected 8 or 16 bits")
-    if image.mode.startswith("I"):
-        return (np.asarray(image) >> 8).astype(np.uint8)
-    mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
-    return np.asarray(image if image.mode == mode else image.convert(mode))     # convert() always copies
-
-
-def to_channels(pixels: np.ndarray, num_channels: int) -> np.ndarray:
-    """Turn (H, W) gray or (H, W, 3) red, green, blue into (H, W, num_channels) gray, or blue, green, red; uint8."""
-    if num_channels == 1:
-        return (pixels if pixels.ndim == 2 else np.asarray(Image.fromarray(pixels).convert("L")))[..., None]
-    return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., ::-1])
-
-
-def _read_mask(path: Path) -> np.ndarray:
-    """Read (H, W) uint8: gray values, or the numbers of a palette's colours."""
-    with open_image(path) as image:
-        if image.format == "JPEG":
-            raise UNetError(f"{path}: a JPEG file, whose compression changes class numbers; save the masks as PNG")
-        if image.mode.startswith(("I", "F")):
-            raise UNetError(f"{path}: pixels of kind {image.mode!r} found; masks have 8 bits")
-        return np.asarray(image if image.mode == "P" else image.convert("L"))
+def _check_one_size(pair: Pair, image: Sequence[int], mask: Sequence[int]) -> None:
+    if tuple(image[:2]) != tuple(mask):
+        raise UNetError(f"{pair.image} is {image[1]}x{image[0]}, its {pair.mask.name} is {mask[1]}x{mask[0]}; the two "
+                        f"must have one size")

@@ -7,6 +7,7 @@ import numpy as np
 
 from src.data import augment, transforms
 from src.data.augmentation_policies import POLICIES
+from src.data.normalization import AS_PUBLISHED, Normalization
 from src.model_utils.errors import UNetError
 
 
@@ -44,61 +45,110 @@ def _height_width(size: Sequence[int], width_first: bool) -> tuple[int, int]:
 class Transform(Protocol):
     """Makes an image and its classes fit for the network.
 
-    Both methods take uint8 (H, W) or (H, W, C) and classes (H, W), and give a float32 image from ``input_min`` to 1
-    and classes, both of the geometry's input size.
+    ``geometry`` says in which sizes; None is native: the sizes of the images.
     """
-    geometry: Geometry
-    input_min: int
+    normalization: Normalization
+
+    @property
+    def geometry(self) -> Geometry | None:
+        """Sizes of what it makes."""
 
     def plain(self, image: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Transform without randomness."""
+        """Transform without randomness.
+
+        Args:
+            image: (H, W, C), uint8 or float32 as ``normalization`` gives it.
+            classes: (H, W).
+
+        Returns:
+            tuple: a float32 image in the input range, and classes; both of the geometry's input size, or their own.
+        """
+
+    def image(self, image: np.ndarray) -> np.ndarray:
+        """Transform an image without classes, as ``plain`` does."""
+
+
+class ResizingTransform(Transform, Protocol):
+    """A Transform to one size."""
+
+    @property
+    def geometry(self) -> Geometry: ...
 
     def augmented(self, image: np.ndarray, classes: np.ndarray,
                   rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Transform with the augmentation of ``train_augment``."""
 
 
+class NativeTransform:
+    """For images that keep their own sizes: only scales to the input range."""
+
+    geometry = None
+
+    def __init__(self, normalization: Normalization = AS_PUBLISHED):
+        self.normalization = normalization
+
+    def plain(self, image: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.image(image), classes
+
+    def image(self, image: np.ndarray) -> np.ndarray:
+        """Transform an image without classes, as ``plain`` does."""
+        return transforms.to_unit_range(image, self.normalization.input_min)
+
+
 class StackTransform:
-    """For ISBI slices: scales to ``input_min`` to 1, then resizes, as the published protocol does.
+    """For ISBI slices: scales to the input range, then resizes, as the published protocol does.
 
     Raises:
         UNetError: a policy other than default.
     """
 
-    def __init__(self, geometry: Geometry, input_min: int = -1, policy: str = "default"):
+    def __init__(self, geometry: Geometry, normalization: Normalization = AS_PUBLISHED, policy: str = "default",
+                 num_classes: int = 2):
         if policy != "default":
             raise UNetError(f"augmentation {policy} is for image and mask files; leave it at default for ISBI stacks")
-        self.geometry, self.input_min = geometry, input_min
+        self.geometry, self.normalization = geometry, normalization
+        self.resize_labels = transforms.label_resize(num_classes)
 
     def plain(self, image: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        image = transforms.resize_image(transforms.to_unit_range(image, self.input_min), self.geometry.content)
-        classes = transforms.resize_two_classes(classes, self.geometry.content)
-        return transforms.pad_to(image, self.geometry.input), transforms.pad_to(classes, self.geometry.input)
+        classes = self.resize_labels(classes, self.geometry.content)
+        return self.image(image), transforms.pad_to(classes, self.geometry.input)
+
+    def image(self, image: np.ndarray) -> np.ndarray:
+        image = transforms.to_unit_range(image, self.normalization.input_min)
+        return transforms.pad_to(transforms.resize_image(image, self.geometry.content), self.geometry.input)
 
     def augmented(self, image: np.ndarray, classes: np.ndarray,
                   rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Transform as ``plain``, then apply random flips, crop-and-resize and brightness."""
-        image, classes = self.plain(image, classes)
-        for step in (augment.flip, augment.crop_and_resize):
-            image, classes = step(image, classes, rng)
-        return augment.brightness(image, classes, rng, self.input_min)
+        """Transform as ``plain``, then ``vary``."""
+        return self.vary(*self.plain(image, classes), rng)
+
+    def vary(self, image: np.ndarray, classes: np.ndarray,
+             rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Apply random flips, crop-and-resize and brightness to a transformed image and its classes."""
+        image, classes = augment.crop_and_resize(*augment.flip(image, classes, rng), rng, self.resize_labels)
+        return augment.brightness(image, classes, rng, self.normalization)
 
 
 class FolderTransform:
-    """For images of any size: resizes, then scales to ``input_min`` to 1; ``policy`` names the augmentation."""
+    """For images of any size: resizes, then scales to the input range; ``policy`` names the augmentation."""
 
-    def __init__(self, geometry: Geometry, input_min: int = -1, policy: str = "default"):
-        self.geometry, self.input_min, self.policy = geometry, input_min, POLICIES[policy]
+    def __init__(self, geometry: Geometry, normalization: Normalization = AS_PUBLISHED, policy: str = "default",
+                 num_classes: int = 2):
+        self.geometry, self.normalization, self.policy = geometry, normalization, POLICIES[policy]
+        self.resize_labels = transforms.label_resize(num_classes)
 
     def plain(self, image: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return self._finish(transforms.resize_image(image, self.geometry.content),
-                            transforms.resize_classes(classes, self.geometry.content))
+        classes = self.resize_labels(classes, self.geometry.content)
+        return self.image(image), transforms.pad_to(classes, self.geometry.input)
+
+    def image(self, image: np.ndarray) -> np.ndarray:
+        return self._finish(transforms.resize_image(image, self.geometry.content))
 
     def augmented(self, image: np.ndarray, classes: np.ndarray,
                   rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Augment and resize by the policy, then scale."""
-        return self._finish(*self.policy(image, classes, self.geometry.content, rng))
+        image, classes = self.policy(image, classes, self.geometry.content, rng, self.resize_labels)
+        return self._finish(image), transforms.pad_to(classes, self.geometry.input)
 
-    def _finish(self, image: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        image = transforms.to_unit_range(image, self.input_min)
-        return transforms.pad_to(image, self.geometry.input), transforms.pad_to(classes, self.geometry.input)
+    def _finish(self, image: np.ndarray) -> np.ndarray:
+        return transforms.pad_to(transforms.to_unit_range(image, self.normalization.input_min), self.geometry.input)

@@ -1,34 +1,31 @@
 """Samples as the network takes them, from any layout. Without MindSpore."""
+import logging
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
+from typing import cast
 
 import numpy as np
 
-from src.data import border_weights, transforms
-from src.data.augment import Augmentation, apply_steps
+from src.data import border_weights, boundary, skeletons, transforms
+from src.data.channels import as_rgb
+from src.data.class_counts import ClassCounts, count_classes
+from src.data.data_options import choose_normalization, normalization_of, source_of
 from src.data.layouts import Source
-from src.data.reader import CachedReader, Reader
-from src.data.sample_transforms import Geometry, Transform
+from src.data.normalization import Normalization
+from src.data.patches import STRONG, Patches
+from src.data.reader import CachedReader, NormalizedReader, Reader, StoredReader
+from src.data.sample_transforms import Geometry, NativeTransform, ResizingTransform, Transform
+from src.data.training_options import DEFAULT_OPTIONS, TrainingOptions, training_options
+from src.data.whole_images import WholeImages
+from src.data.window_reader import WindowReader
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 from src.model_utils.files import natural
+from src.model_utils.options import NATIVE
 
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How training samples are drawn.
-
-    Attributes:
-        augmentation: what is done to them.
-        seed: seed of order and augmentation.
-        shuffle: draw them in random order.
-        border_w0: largest weight of the borders between objects (see ``border_weights``); 0 makes no weights.
-    """
-    augmentation: Augmentation = Augmentation()
-    seed: int = 1
-    shuffle: bool = True
-    border_w0: float = 0.0
+logger = logging.getLogger("unet")
 
 
 class TrainingSamples:
@@ -36,57 +33,66 @@ class TrainingSamples:
 
     ``samples[position]`` depends only on the seed and the position, not on what was drawn before. So a run can resume
     anywhere, and ranks never share random numbers. It is (image, label): (C, H, W) float32 in the input range, and
-    (num_classes, h, w) float32 one-hot; with ``border_w0`` one more channel has the weights of the pixels.
+    (num_classes, h, w) float32 one-hot; with ``border_w0``, for which the reader is one over a ``BorderReader``, one
+    more channel has the weights of the pixels. With ``skeletons`` there are two more: the weights, and the skeletons.
+
+    Attributes:
+        class_counts (ClassCounts): the result of ``count_classes``; None before its first call.
 
     Raises:
-        UNetError: patches larger than the image.
+        UNetError: see ``WholeImages``.
     """
 
     def __init__(self, reader: Reader, indices: Iterable[int], transform: Transform, num_classes: int,
-                 options: TrainingOptions = TrainingOptions()):
-        self.reader: Reader = border_weights.BorderReader(reader) if options.border_w0 else reader
+                 options: TrainingOptions = DEFAULT_OPTIONS):
+        self.reader = reader
         self.indices = list(indices)
         self.transform = transform
         self.num_classes = num_classes
         self.options = options
-        if options.augmentation.crop > min(transform.geometry.input):
-            height, width = transform.geometry.input
-            raise UNetError(f"train_crop {options.augmentation.crop} is larger than the image, which image_size makes "
-                            f"{height}x{width} (height x width)")
+        self.class_counts: ClassCounts | None = None
+        self.source: Patches | WholeImages = (
+            Patches(cast(WindowReader, reader), transform.normalization, options.patches, options.augmentation)
+            if options.patches else WholeImages(reader, cast(ResizingTransform, transform), options.augmentation))
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self.indices) * self.per_image
+
+    @property
+    def per_image(self) -> int:
+        """Samples of each image in one pass over the data."""
+        return self.options.patches.per_image if self.options.patches else 1
 
     def __getitem__(self, position: int) -> tuple[np.ndarray, np.ndarray]:
         position = int(position)
         options = self.options
         data_pass, slot = divmod(position, len(self))
         if options.shuffle:
-            slot = _order(len(self), options.seed, data_pass)[slot]
-        image, classes = self.reader[self.indices[slot]]
-        rng = np.random.default_rng((options.seed, position))
-        image, classes = (self.transform.augmented(image, classes, rng) if options.augmentation.on
-                          else self.transform.plain(image, classes))
-        image, classes = apply_steps(options.augmentation, image, classes, rng, self.transform.input_min)
-        classes = transforms.center_crop(classes, self._label_size(classes.shape))
-        classes, weights = border_weights.split_weights(classes)
-        label = transforms.one_hot(classes, self.num_classes)
+            slot = int(_order(len(self), options.seed, data_pass)[slot])
+        image, classes = self.source.draw(self.indices[slot // self.per_image],
+                                          np.random.default_rng((options.seed, position)))
+        label_size = [side - margin for side, margin in zip(classes.shape, self.source.margin)]
+        classes, weights = border_weights.split_weights(transforms.center_crop(classes, label_size))
+        label = [transforms.one_hot(classes, self.num_classes)]
         if weights is not None:
-            label = np.concatenate([label, border_weights.pixel_weights(weights, options.border_w0)])
-        return transforms.channels_first(image), label
+            label.append(border_weights.pixel_weights(weights, options.border_w0))
+        elif options.skeletons:
+            label.append(np.ones((1, *classes.shape), np.float32))
+        if options.skeletons:
+            label.append(skeletons.skeletons(classes))
+        return transforms.channels_first(image), np.concatenate(label)
 
-    def class_counts(self) -> np.ndarray:
-        """Count the pixels of each class in the masks, without augmentation: (num_classes,) integers."""
-        counts = np.zeros(self.num_classes, np.int64)
-        for index in self.indices:
-            classes, _ = border_weights.split_weights(self.reader[index][1])
-            counts += np.bincount(classes.ravel(), minlength=self.num_classes)
-        return counts
+    def count_classes(self, path: Path) -> list[int]:
+        """Return the number of pixels of each class in the masks, without augmentation; see ``count_classes``."""
+        self.class_counts = count_classes(self.reader, self.indices, self.num_classes, path)
+        return self.class_counts.pixels
 
     def as_validation(self, keep_label_size: bool = False) -> "ValidationSamples":
-        """Return the same samples in order, without augmentation and weights."""
-        reader = self.reader.reader if isinstance(self.reader, border_weights.BorderReader) else self.reader
-        return ValidationSamples(reader, self.indices, self.transform, self.num_classes, keep_label_size)
+        """Return the same samples in order, with the masks' own classes, without augmentation and weights."""
+        reader = border_weights.WithoutWeights(self.reader) if self.options.border_w0 else self.reader
+        reader = boundary.WithoutRim(reader) if self.options.has_rim else reader
+        return ValidationSamples(reader, self.indices, self.transform, self.num_classes - self.options.has_rim,
+                                 keep_label_size)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -96,33 +102,40 @@ class TrainingSamples:
 
     @property
     def label_shape(self) -> tuple[int, int, int]:
-        """(num_classes, h, w) of a sample's label; with weights, one channel more."""
+        """(num_classes, h, w) of a sample's label; with weights one channel more, with skeletons two."""
         channels, height, width = self[0][1].shape
         return channels, height, width
 
     def scale(self, most: int = 100) -> float:
         """Return the factor by which training resizes a side: the median over ``most`` images, evenly spread."""
-        step = max(1, len(self) // most)
+        if self.transform.geometry is None:
+            return 1.0
         height, width = self.transform.geometry.content
-        sizes = [self.reader.size(index) for index in self.indices[::step]]
-        return float(np.median([np.sqrt(height * width / (own[0] * own[1])) for own in sizes]))
+        return float(np.median(np.sqrt([height * width / area for area in self._areas(most)])))
 
-    def _label_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
-        geometry = self.transform.geometry
-        return tuple(side - (outer - inner) for side, outer, inner in zip(size, geometry.input, geometry.content))
+    def areas(self, most: int = 100) -> tuple[int, int]:
+        """Return the smallest and the largest area in pixels of ``most`` images, evenly spread."""
+        areas = self._areas(most)
+        return min(areas), max(areas)
+
+    def _areas(self, most: int) -> list[int]:
+        step = max(1, len(self.indices) // most)
+        return [math.prod(self.reader.size(index)) for index in self.indices[::step]]
 
 
 @lru_cache(maxsize=2)
-def _order(length: int, seed: int, data_pass: int) -> list[int]:
+def _order(length: int, seed: int, data_pass: int) -> np.ndarray:
     """Return the order of one pass over the data; cached, since all samples of a pass need it."""
-    return np.random.default_rng((seed, data_pass, length)).permutation(length).tolist()
+    return np.random.default_rng((seed, data_pass, length)).permutation(length)
 
 
 class ValidationSamples:
     """Validation samples in order.
 
     ``samples[i]`` is (image, classes): (C, H, W) float32 in the input range, and (h, w) uint8 classes of the network's
-    output size, or with ``keep_label_size`` of the mask's own size.
+    output size, or with ``keep_label_size`` of the mask's own size. If the transform is native, both have the size of
+    the file, and the image is uint8 or float32 as ``normalization`` gives it: predictors of native images scale it to
+    the input range window by window.
     """
 
     def __init__(self, reader: Reader, indices: Iterable[int], transform: Transform, num_classes: int,
@@ -138,6 +151,8 @@ class ValidationSamples:
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         image, own_classes = self.reader[self.indices[int(index)]]
+        if self.transform.geometry is None:
+            return image.transpose(2, 0, 1), own_classes
         image, classes = self.transform.plain(image, own_classes)
         classes = own_classes if self.keep_label_size else transforms.center_crop(classes,
                                                                                    self.transform.geometry.content)
@@ -151,16 +166,21 @@ class ValidationSamples:
         """Return (H, W) uint8 classes of a sample in its mask's own size."""
         return self.reader[self.indices[index]][1]
 
+    def own_objects(self, index: int) -> np.ndarray:
+        """Return the (H, W) int32 numbers of a sample's objects in its mask's own size, see ``objects_of``."""
+        return boundary.objects_of(self.own_classes(index), self.reader.instances(self.indices[index]))
+
     def pixels(self, index: int, size: tuple[int, ...]) -> np.ndarray:
         """Return (h, w, 3) uint8 RGB of a sample's image as the network sees it, resized to its label's ``size``."""
-        image, _ = self.transform.plain(*self.reader[self.indices[index]])
-        image = transforms.from_unit_range(image, self.transform.input_min)
-        image = transforms.center_crop(np.atleast_3d(image), self.transform.geometry.content)
-        image = transforms.resize_image(np.ascontiguousarray(image), size)
-        return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image[..., ::-1]     # readers give BGR
+        image = self.reader[self.indices[index]][0]
+        if self.transform.geometry:
+            image = transforms.center_crop(self.transform.image(image), self.transform.geometry.content)
+        if image.dtype != np.uint8:
+            image = self.transform.normalization.to_bytes(image)
+        return as_rgb(transforms.resize_image(np.ascontiguousarray(image), size))
 
 
-def open_samples(source: Source, transform: Transform, options: TrainingOptions = TrainingOptions(),
+def open_samples(source: Source, transform: Transform, options: TrainingOptions = DEFAULT_OPTIONS,
                  keep_label_size: bool = False) -> tuple[TrainingSamples, ValidationSamples]:
     """Open a data set and divide it into training and validation samples.
 
@@ -173,14 +193,38 @@ def open_samples(source: Source, transform: Transform, options: TrainingOptions 
     Raises:
         UNetError: the data set is missing or incomplete, cannot be divided, or does not fit the options.
     """
-    reader = source.open()
-    train, valid = source.divide(reader)
-    return (TrainingSamples(CachedReader(reader, source.cache_mb), train, transform, source.num_classes, options),
-            ValidationSamples(CachedReader(reader, source.cache_mb), valid, transform, source.num_classes,
-                              keep_label_size))
+    return _divide(source, source.open(), (transform, transform), options, keep_label_size)
 
 
-def entries(samples: TrainingSamples | ValidationSamples, root: str) -> list[str]:
+def _divide(source: Source, stored: StoredReader, both: tuple[Transform, Transform], options: TrainingOptions,
+            keep_label_size: bool) -> tuple[TrainingSamples, ValidationSamples]:
+    train_transform, transform = both
+    train, valid = source.divide(stored)
+    num_classes = source.masks.num_classes
+    training = _training_reader(stored, train_transform, options, num_classes + options.has_rim, source.cache_mb)
+    return (TrainingSamples(training, train, train_transform, num_classes + options.has_rim, options),
+            _validation_samples(source, stored, valid, transform, keep_label_size))
+
+
+def _validation_samples(source: Source, stored: StoredReader, indices: list[int], transform: Transform,
+                        keep_label_size: bool) -> ValidationSamples:
+    reader = CachedReader(NormalizedReader(stored, transform.normalization), source.cache_mb)
+    return ValidationSamples(reader, indices, transform, source.masks.num_classes, keep_label_size)
+
+
+def _training_reader(stored: StoredReader, transform: Transform, options: TrainingOptions, num_classes: int,
+                     cache_mb: int) -> Reader:
+    if options.patches:
+        return WindowReader(stored, transform.normalization, num_classes, cache_mb, options.border_w0 > 0,
+                            options.has_rim, options.seed)
+    reader: Reader = NormalizedReader(stored, transform.normalization)
+    if options.has_rim:
+        reader = boundary.BoundaryReader(reader)
+    # The cache is over the weight maps, so that it holds them too.
+    return CachedReader(border_weights.BorderReader(reader) if options.border_w0 else reader, cache_mb)
+
+
+def entries(samples: TrainingSamples | ValidationSamples, root: str | Path) -> list[str]:
     """Return the names of samples in splits.json; ``root`` is the data set's folder."""
     return [samples.reader.entry(index, root) for index in samples.indices]
 
@@ -188,13 +232,37 @@ def entries(samples: TrainingSamples | ValidationSamples, root: str) -> list[str
 # ---- from the options
 
 
-def create_samples(config: Config) -> tuple[TrainingSamples, ValidationSamples]:
+def create_samples(config: Config,
+                   normalization: Normalization | None = None) -> tuple[TrainingSamples, ValidationSamples]:
     """Open the training and validation samples that the options ask for.
+
+    Args:
+        config (Config): the options.
+        normalization (Normalization): what a network was trained with; None for what the options say. Of these,
+            normalize auto is percentile if an image has more than 8 bits.
 
     Raises:
         UNetError: see ``open_samples``.
     """
-    return open_samples(*_from_options(config), keep_label_size=config.eval_resize)
+    source, stored, normalization = _open(config, normalization)
+    train_transform, transform = (_transform(config, source, normalization, config.augmentation, classes)
+                                  for classes in (config.network_classes, config.num_classes))
+    return _divide(source, stored, (train_transform, transform), training_options(config), config.eval_resize)
+
+
+def create_validation_samples(config: Config, normalization: Normalization | None = None) -> ValidationSamples:
+    """Open the validation samples, for which the options of the training do not count; see ``create_samples``."""
+    source, stored, normalization = _open(config, normalization)
+    transform = _transform(config, source, normalization, "default", config.num_classes)
+    return _validation_samples(source, stored, source.divide(stored)[1], transform, config.eval_resize)
+
+
+def _open(config: Config, normalization: Normalization | None) -> tuple[Source, StoredReader, Normalization]:
+    source = source_of(config)
+    if source.data_dir != config.data_path:
+        logger.info("data set: %s", source.data_dir)
+    stored = source.open()
+    return source, stored, normalization or choose_normalization(normalization_of(config), stored)
 
 
 def all_entries(config: Config) -> list[str]:
@@ -203,29 +271,25 @@ def all_entries(config: Config) -> list[str]:
     Raises:
         UNetError: the data set is missing or incomplete, or options that no part of it can be trained with.
     """
-    source, transform, options = _from_options(config)
-    reader = source.open()
-    samples = TrainingSamples(reader, range(len(reader)), transform, source.num_classes, options)
-    return sorted(entries(samples, config.data_path), key=natural)
+    source = source_of(config)
+    stored = source.open()
+    transform = _transform(config, source, normalization_of(config), config.augmentation, config.network_classes)
+    options, num_classes = training_options(config), config.network_classes
+    reader = _training_reader(stored, transform, options, num_classes, 0)
+    samples = TrainingSamples(reader, range(len(stored)), transform, num_classes, options)
+    return sorted(entries(samples, source.data_dir), key=natural)
 
 
-def input_min(input_range: list[int]) -> int:
-    """Return the lower end of the option ``input_range``.
-
-    Raises:
-        UNetError: it is neither [-1, 1] nor [0, 1].
-    """
-    if input_range not in ([-1, 1], [0, 1]):
-        raise UNetError(f"input_range {input_range}: expected [-1, 1] or [0, 1]")
-    return input_range[0]
-
-
-def _from_options(config: Config) -> tuple[Source, Transform, TrainingOptions]:
-    source = Source(config.dataset, config.data_path, config.num_channels, config.num_classes, config.split,
-                    config.cross_valid_ind, config.splits, config.cache_mb)
+def _transform(config: Config, source: Source, normalization: Normalization, policy: str,
+               num_classes: int) -> Transform:
+    is_native = config.image_size == NATIVE
+    if is_native and policy not in ("default", STRONG):
+        raise UNetError(f"augmentation {policy} is for images that are resized, and image_size is native; choose "
+                        f"default or {STRONG}")
+    if policy == STRONG and not is_native:
+        raise UNetError(f"augmentation {STRONG} is for patches of images in their own sizes, and image_size is "
+                        f"{config.image_size}; set it to native, or choose another augmentation")
+    if is_native:
+        return NativeTransform(normalization)
     geometry = Geometry.from_options(config.image_size, config.crop, source.layout.width_first)
-    transform = source.layout.transform(geometry, input_min(config.input_range), config.augmentation)
-    augmentation = Augmentation(config.train_augment, config.augmentation, config.train_crop, config.augment_flip,
-                                config.augment_rot90, config.augment_elastic, config.augment_gray)
-    return source, transform, TrainingOptions(augmentation, config.seed,
-                                              border_w0=config.border_w0 if config.border_weight else 0.0)
+    return source.layout.transform(geometry, normalization, policy, num_classes)

@@ -1,5 +1,6 @@
 """Which samples each step of a run takes, on every rank. All of it is arithmetic."""
 from dataclasses import dataclass
+from math import ceil
 
 from src.model_utils.errors import UNetError
 
@@ -18,12 +19,14 @@ class Schedule:
         epochs: epochs of the run.
         batch_size: samples a step on each rank.
         group_size: number of ranks.
+        steps: steps of the run, which may end inside its last epoch; 0 takes all steps of the epochs.
     """
     samples: int
     repeat: int
     epochs: int
     batch_size: int
     group_size: int = 1
+    steps: int = 0
 
     def __post_init__(self) -> None:
         if self.steps_per_epoch == 0:
@@ -44,7 +47,7 @@ class Schedule:
     @property
     def total_steps(self) -> int:
         """Steps of the run."""
-        return self.steps_per_epoch * self.epochs
+        return self.steps or self.steps_per_epoch * self.epochs
 
     def epoch_and_step(self, done: int) -> tuple[int, int]:
         """Return (epoch, step in the epoch) of the last of ``done`` >= 1 steps, both counted from 1."""
@@ -60,10 +63,11 @@ class Schedule:
 
 
 def make_schedule(samples: int, passes: int, repeat: int, batch_size: int, group_size: int = 1,
-                  option: str = "epochs") -> Schedule:
+                  option: str = "epochs", steps: int = 0) -> Schedule:
     """Make the Schedule of ``passes`` over the data.
 
-    As in the model zoo, a run has floor(passes / repeat) epochs of ``repeat`` passes each.
+    As in the model zoo, a run has floor(passes / repeat) epochs of ``repeat`` passes each; but with ``steps``, as many
+    as these steps take.
 
     Args:
         samples: number of training samples.
@@ -72,10 +76,14 @@ def make_schedule(samples: int, passes: int, repeat: int, batch_size: int, group
         batch_size: samples a step on each rank.
         group_size: number of ranks.
         option: name of the option that sets ``passes``, for the error.
+        steps: steps of the run; 0 goes by ``passes``.
 
     Raises:
         UNetError: the run is shorter than one epoch, or a batch is larger than an epoch.
     """
+    if steps:
+        per_epoch = Schedule(samples, repeat, 1, batch_size, group_size).steps_per_epoch
+        return Schedule(samples, repeat, ceil(steps / per_epoch), batch_size, group_size, steps)
     if passes < repeat:
         raise UNetError(f"{option} {passes} is less than repeat {repeat}, so the run would have no step; {option} "
                         f"counts passes over the data, {repeat} of which make one epoch: raise {option} or lower "

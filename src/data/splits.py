@@ -3,11 +3,13 @@
 A name is ``slice N`` for stacks (N from 0), and the image's path below the data set's folder for other layouts.
 """
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from src.model_utils.errors import UNetError, first_few
 from src.model_utils.files import write_atomically
+from src.model_utils.inputs import read_input
 
 PARTS = ("train", "validation")
 
@@ -30,7 +32,7 @@ def read_splits(path: str | Path) -> list[list[str]]:
     """
     path = Path(path)
     try:
-        splits = json.loads(path.read_text(encoding="utf-8"))
+        splits = json.loads(read_input(path).decode("utf-8-sig"))
         parts = [splits[part] for part in PARTS]
         if not all(isinstance(part, list) and all(isinstance(name, str) for name in part) for part in parts):
             raise ValueError("expected two lists of text")
@@ -39,8 +41,7 @@ def read_splits(path: str | Path) -> list[list[str]]:
     except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UNetError(f'{path}: expected {{"train": [names], "validation": [names]}}: '
                         f"{type(error).__name__}: {str(error)[:100]}") from None
-    names = [name for part in parts for name in part]
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    twice = sorted(name for name, count in Counter(name for part in parts for name in part).items() if count > 1)
     if twice:
         raise UNetError(f"{path}: {len(twice)} names are in it twice ({first_few(twice)}); a sample trains or "
                         f"validates, not both")

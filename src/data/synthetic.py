@@ -1,6 +1,7 @@
-"""A synthetic sample data set: stacks that look like those of ISBI 2012.
+"""A synthetic sample data set: stacks that look like those of ISBI 2012, or cells.
 
-``python -m src.data.synthetic --output=DIR`` writes ``train-volume.tif`` and ``train-labels.tif``. Each cell is the
+``python -m src.data.synthetic --output=DIR`` writes ``train-volume.tif`` and ``train-labels.tif``. ``--kind=cells``
+writes what ``src.data.synthetic_cells`` makes. Each cell is the
 region of a point that moves from slice to slice; membranes are the borders of cells. Vesicles and mitochondria partly
 look like membranes. Noise, shading and contrast vary from slice to slice.
 """
@@ -15,6 +16,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.spatial import cKDTree
 
 from src.data.stacks import IMAGE_STACK, LABEL_STACK
+from src.data.synthetic_cells import write_cells
 from src.data.tiff import write_stack
 from src.model_utils.errors import UNetError
 
@@ -141,22 +143,31 @@ def write_sample(folder: str | Path, slices: int = 10, size: int = 512, seed: in
         write_stack(Path(folder) / name, stack)
 
 
+USUAL = {"membranes": (10, 512), "cells": (24, 256)}     # pages or images, and their sides
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Write a sample as the command line says; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m src.data.synthetic", description="Write an ISBI-like sample.")
+    parser = argparse.ArgumentParser(prog="python -m src.data.synthetic", description="Write a sample data set.")
+    parser.add_argument("--kind", choices=("membranes", "cells"), default="membranes",
+                        help="membranes: stacks like those of ISBI 2012; cells: images with the numbers of their cells "
+                             "(default: membranes)")
     parser.add_argument("--output", default="sample_data", help="folder to write to (default: sample_data)")
-    parser.add_argument("--slices", type=int, default=10, help="pages of each stack (default: 10)")
-    parser.add_argument("--size", type=int, default=512, help="height and width in pixels (default: 512)")
+    parser.add_argument("--slices", type=int, help="pages of each stack, or images (default: 10, of cells 24)")
+    parser.add_argument("--size", type=int, help="height and width in pixels (default: 512, of cells 256)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same sample (default: 1)")
     args = parser.parse_args(argv)
-    if args.slices < 1 or args.size < 64:
+    write = write_cells if args.kind == "cells" else write_sample
+    slices, size = (own if given is None else given
+                    for given, own in zip((args.slices, args.size), USUAL[args.kind]))
+    if slices < 1 or size < 64:
         parser.error("at least 1 slice of at least 64 pixels")
     try:
-        write_sample(args.output, args.slices, args.size, args.seed)
+        write(args.output, slices, size, args.seed)
     except UNetError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"sample: {args.slices} slices of {args.size}x{args.size} in {args.output}")
+    print(f"sample: {slices} slices of {size}x{size} in {args.output}")
     return 0
 
 

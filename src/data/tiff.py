@@ -1,61 +1,46 @@
-"""Multi-page TIFF files: stacks of 8-bit gray images, and of probabilities."""
+"""TIFF files: opening them, and what is wrong with damaged ones."""
 import io
 import logging
+import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import tifffile
 
+from src.data.notices import say_once
 from src.model_utils.errors import UNetError
 from src.model_utils.files import write_atomically
 
-# A header can claim any size; larger stacks are refused before memory is allocated.
-MAX_PIXELS = 10**9
+MOST_PAGES = 100_000
 
-KINDS: dict[type, str] = {np.uint8: "8-bit gray", np.float32: "32-bit float"}
-TIFF_ENDINGS = {".tif", ".tiff"}
-
-
-def read_stack(path: str | Path, dtype: type = np.uint8) -> np.ndarray:
-    """Read a multi-page TIFF of one channel.
-
-    Args:
-        path (Path): the file.
-        dtype (type): expected kind of the pixels, np.uint8 or np.float32.
-
-    Returns:
-        np.ndarray: (pages, height, width) of ``dtype``.
-
-    Raises:
-        UNetError: the file is missing, unreadable or truncated, has pixels of another kind, or pages of different
-            sizes.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise UNetError(f"no such stack: {path}; expected a multi-page {KINDS[dtype]} TIFF")
-    with open_tiff(path) as file:
-        return _read_pages(file, path, dtype)
+# What tifffile logs of its own metadata if they do not fit the pages, because another program has changed these.
+_METADATA = re.compile(r"shaped series")
+# What it logs of a tag that cannot be read, which it leaves out.
+_TAG = re.compile(r"TiffTag (\d+) @")
+# Tags of no use for the pixels: texts, and from 32768 on private tags, but those that say which pixels there are (depth
+# of images and tiles, LERC, MetaMorph's planes, and the upper halves of the offsets of NDPI).
+_TEXTS = {269, 271, 272, 285, 305, 306, 315, 316, 700}
+_PRIVATE = 32768
+_OF_PIXELS = {32997, 32998, 33628, 33629, 33630, 33631, 50674, 65420}
+UNFIT = "its description does not fit its pages, which are read as they are"
 
 
 @contextmanager
-def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
-    """Yield the ``tifffile.TiffFile`` of ``path``.
-
-    Raises:
-        UNetError: the file cannot be opened, or is found to be damaged while its pages are read.
-    """
+def reading_tiff(path: Path) -> Iterator[None]:
+    """Turn what tifffile raises or logs about a damaged file into a UNetError; for calls of tifffile only."""
     log = _ErrorLog()
-    logger = logging.getLogger("tifffile")
-    propagate, logger.propagate = logger.propagate, False
-    logger.addHandler(log)
+    library = logging.getLogger("tifffile")
+    propagate, library.propagate = library.propagate, False
+    library.addHandler(log)
     try:
-        with tifffile.TiffFile(path) as file:
-            yield file
+        yield
         # tifffile reads a damaged file as far as it can, and only logs what is wrong.
-        if log.messages:
-            raise ValueError(log.messages[0])
+        for message in log.messages:
+            say_once(path, _harmless(message), is_warning=True)
     except UNetError:
         raise
     # The decoders have no common base class for the errors of damaged files.
@@ -63,8 +48,19 @@ def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
         raise UNetError(f"{path}: not a readable TIFF file, damaged or truncated "
                         f"({type(error).__name__}: {str(error)[:120]})") from None
     finally:
-        logger.removeHandler(log)
-        logger.propagate = propagate
+        library.removeHandler(log)
+        library.propagate = propagate
+
+
+def _harmless(message: str) -> str:
+    """Return what to say of a fault that leaves the pixels readable. Raises ValueError for all others."""
+    if _METADATA.search(message):
+        return UNFIT
+    tag = _TAG.search(message)
+    code = int(tag[1]) if tag else 0
+    if code in _TEXTS or code >= _PRIVATE and code not in _OF_PIXELS:
+        return f"its tag {code} is damaged and left out; the pixels can be read"
+    raise ValueError(message)
 
 
 class _ErrorLog(logging.Handler):
@@ -78,34 +74,36 @@ class _ErrorLog(logging.Handler):
         self.messages.append(record.getMessage())
 
 
-def _read_pages(file, path, dtype):
-    pages = list(file.pages)
-    shape = pages[0].shape
-    if len(pages) * int(np.prod(shape, dtype=object)) > MAX_PIXELS:
-        raise UNetError(f"{path}: the header claims {len(pages)} pages of {_size(shape)}; at most {MAX_PIXELS} pixels "
-                        f"are read")
-    for number, page in enumerate(pages, 1):
-        if page.dtype != dtype or page.ndim != 2 or page.photometric != tifffile.PHOTOMETRIC.MINISBLACK:
-            kind = "x".join(map(str, page.shape[2:])) or "1"
-            raise UNetError(f"{path}: page {number} has {kind} channel(s) of {page.dtype} ({page.photometric.name}); "
-                            f"expected {KINDS[dtype]} (1 channel of {dtype.__name__}, MINISBLACK)")
-        if page.shape != shape:
-            raise UNetError(f"{path}: page {number} is {_size(page.shape)}, page 1 is {_size(shape)}; all pages must "
-                            f"have one size")
-        if 0 in page.databytecounts:
-            raise UNetError(f"{path}: page {number} has no pixel data; the file is damaged")
-    stack = np.empty((len(pages), *shape), dtype)
-    for number, page in enumerate(pages):
-        page.asarray(out=stack[number])
-    return stack
+@contextmanager
+def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
+    """Yield the ``tifffile.TiffFile`` of ``path``. Other files, which its metadata may name, are not opened.
+
+    Raises:
+        UNetError: the file cannot be opened, or has too many pages.
+    """
+    with reading_tiff(path):
+        file = tifffile.TiffFile(path, _multifile=False)
+        file.is_mmstack = file.is_ndtiff = False
+    with file:
+        with reading_tiff(path):
+            # Counting takes no time. What takes it is to read their headers, and to list what OME's metadata claim.
+            count = max(len(file.pages), _pages_of_ome(file.ome_metadata or ""))
+        if count > MOST_PAGES:
+            raise UNetError(f"{path}: {count} pages; at most {MOST_PAGES} are read")
+        yield file
 
 
-def _size(shape):
-    return f"{shape[1]}x{shape[0]}"
+def _pages_of_ome(xml: str) -> int:
+    """Return the number of pages that OME's metadata claim, 0 for none."""
+    try:
+        images = [item.attrib for item in ElementTree.fromstring(xml).iter() if item.tag.endswith("Pixels")]
+    except ElementTree.ParseError:      # tifffile reads the file without them
+        return 0
+    return sum(math.prod(abs(int(sizes.get(f"Size{axis}", 1))) for axis in "TCZ") for sizes in images)
 
 
 def write_stack(path: str | Path, stack: np.ndarray) -> None:
-    """Write (pages, height, width) uint8 as a multi-page TIFF, deflated, whole or not at all.
+    """Write (pages, height, width) uint8 or uint16, or one page of them, as a TIFF file, deflated, whole or not at all.
 
     Raises:
         UNetError: the file cannot be written.

@@ -5,16 +5,19 @@ import cv2
 import numpy as np
 
 from src.data import border_weights
+from src.data.class_values import IGNORED, count_numbers
+
+LabelResize = Callable[[np.ndarray, Sequence[int]], np.ndarray]     # classes (H, W), with or without weights
 
 
 def to_unit_range(image: np.ndarray, input_min: int = -1) -> np.ndarray:
-    """Map uint8 gray values to float32 from ``input_min`` to 1: x / 127.5 - 1 for -1, x / 255 for 0."""
+    """Map uint8 gray values to float32 from ``input_min`` to 1: x / 127.5 - 1 for -1, x / 255 for 0.
+
+    Images of float32 are in that range already (see ``src.data.normalization``), and stay as they are.
+    """
+    if image.dtype == np.float32:
+        return image
     return image.astype(np.float32) / np.float32(255 / (1 - input_min)) + np.float32(input_min)
-
-
-def from_unit_range(image: np.ndarray, input_min: int = -1) -> np.ndarray:
-    """Map float32 from ``input_min`` to 1 back to uint8 gray values: the inverse of ``to_unit_range``."""
-    return np.rint((image - np.float32(input_min)) * np.float32(255 / (1 - input_min))).astype(np.uint8)
 
 
 def resize_image(image: np.ndarray, size: Sequence[int]) -> np.ndarray:
@@ -35,13 +38,18 @@ def resize_classes(classes: np.ndarray, size: Sequence[int]) -> np.ndarray:
 def resize_two_classes(classes: np.ndarray, size: Sequence[int]) -> np.ndarray:
     """Resize (H, W) of classes 0 and 1, with or without weights, to ``size``: bilinearly, then cut at one half.
 
-    This is the published ISBI protocol. Its edges are finer than those of the nearest neighbour.
+    This is the published protocol of two classes, for stacks and folders. For more, it would invent classes. Ignored
+    pixels have no part in it; a pixel whose nearest one is ignored is ignored.
     """
     return _with_weights(_cut_at_one_half, classes, size)
 
 
-def _with_weights(resize: Callable[[np.ndarray, Sequence[int]], np.ndarray], classes: np.ndarray,
-                  size: Sequence[int]) -> np.ndarray:
+def label_resize(num_classes: int) -> LabelResize:
+    """Return how labels of ``num_classes`` classes are resized: bilinearly for two, by the largest share for more."""
+    return resize_two_classes if num_classes == 2 else resize_classes
+
+
+def _with_weights(resize: LabelResize, classes: np.ndarray, size: Sequence[int]) -> np.ndarray:
     classes, weights = border_weights.split_weights(classes)
     classes = resize(classes, size)
     if weights is None:
@@ -51,7 +59,12 @@ def _with_weights(resize: Callable[[np.ndarray, Sequence[int]], np.ndarray], cla
 
 
 def _cut_at_one_half(classes, size):
-    return (resize_image(classes.astype(np.float32), size) > 0.5).astype(np.uint8)
+    ignored = classes == IGNORED
+    if not ignored.any():
+        return (resize_image(classes.astype(np.float32), size) > 0.5).astype(np.uint8)
+    share = resize_image((classes == 1).astype(np.float32), size)
+    known = resize_image((~ignored).astype(np.float32), size)
+    return np.where(_nearest(ignored.astype(np.uint8), size), IGNORED, share > 0.5 * known).astype(np.uint8)
 
 
 def _resize_classes(classes, size):
@@ -98,8 +111,13 @@ def center_crop(array: np.ndarray, size: Sequence[int]) -> np.ndarray:
 
 
 def one_hot(classes: np.ndarray, num_classes: int) -> np.ndarray:
-    """Turn (H, W) class numbers into (num_classes, H, W) float32 of zeros and ones."""
+    """Turn (H, W) class numbers into (num_classes, H, W) float32 of zeros and ones; ignored pixels are all zeros."""
     return (np.arange(num_classes)[:, None, None] == classes).astype(np.float32)
+
+
+def count_classes(classes: np.ndarray, num_classes: int) -> np.ndarray:
+    """Count the pixels of each class: (H, W) uint8 -> (num_classes,) int64, without ignored pixels."""
+    return count_numbers(classes, num_classes)
 
 
 def channels_first(image: np.ndarray) -> np.ndarray:

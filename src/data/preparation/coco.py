@@ -1,21 +1,25 @@
 """COCO: from an annotation file and its photographs to images and masks of class numbers."""
 import json
-from collections import defaultdict
+import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 
+from src.data.channels import Channels
 from src.data.folders import IMAGE_FILE, MASK_FILE
-from src.data.image_mask_pairs import open_image, read_pixels, to_channels
+from src.data.image_reader import read_image
+from src.data.preparation.coco_annotations import AnnotationFile, Instance, Photograph, read_annotations
 from src.data.preparation.task_pool import Task
 from src.model_utils.errors import UNetError, first_few
 from src.model_utils.files import write_atomically
+from src.model_utils.inputs import read_input
+from src.model_utils.options import nearest
 
-CLASSES_FILE = "classes.json"
+logger = logging.getLogger("unet")
 
 
 @dataclass(frozen=True)
@@ -32,85 +36,103 @@ class Annotations:
     prefix: str = ""
 
 
-def coco_tasks(folders: dict[Path, Annotations], classes_file: Path, classes: list[str]) -> list[Task]:
+@dataclass(frozen=True)
+class Drawing:
+    """How masks are drawn.
+
+    Attributes:
+        classes: names of the classes, the background first; the number of a class is its place.
+        small_on_top: where instances overlap, the smaller one stays; otherwise the one that is first in the file.
+    """
+    classes: list[str]
+    small_on_top: bool = False
+
+
+def coco_tasks(folders: dict[Path, Annotations], classes_file: Path, drawing: Drawing) -> list[Task]:
     """Make the tasks that draw the masks: ``NAME/image.png`` and ``NAME/mask.png`` for the photograph NAME.jpg.
 
     Args:
         folders (dict): folder of the results -> Annotations.
         classes_file (Path): a JSON file that keeps the classes of the masks' numbers.
-        classes (list[str]): names of the classes; the number of a class is its place. The background comes first.
+        drawing (Drawing): how to draw the masks.
 
     Raises:
-        UNetError: a file is missing or is no annotation file, or its classes are not those of ``classes``.
+        UNetError: a file is missing or is no annotation file, or does not have the classes.
     """
     if not find_spec("pycocotools"):
         raise UNetError("COCO needs pycocotools, which is not installed; pip install -r requirements.txt")
-    tasks = [task for folder, annotations in folders.items() for task in _tasks_of(folder, annotations, classes)]
-    _note_classes(classes_file, classes)
+    for source in folders.values():
+        for option, value in (("anno_json", source.anno_json), ("coco_dir", source.coco_dir)):
+            if not value or not Path(value).exists():
+                raise UNetError(f"{source.prefix}{option}: no such file or folder: {value!r}; give it with "
+                                f"--{source.prefix}{option}")
+    files = {folder: read_annotations(source.anno_json) for folder, source in folders.items()}
+    _check_classes(list(files.values()), drawing.classes)
+    tasks = [task for folder, file in files.items()
+             for task in _tasks_of(folder, Path(folders[folder].coco_dir), file, drawing)]
+    _note_classes(classes_file, drawing.classes)
     return tasks
 
 
-def _tasks_of(target: Path, source: Annotations, classes: list[str]) -> list[Task]:
-    for option, value in (("anno_json", source.anno_json), ("coco_dir", source.coco_dir)):
-        if not value or not Path(value).exists():
-            raise UNetError(f"{source.prefix}{option}: no such file or folder: {value!r}; give it with "
-                            f"--{source.prefix}{option}")
-    anno_json = source.anno_json
-    images, annotations, categories = _read(anno_json)
-    numbers = _class_numbers(anno_json, categories, classes)
-    instances = defaultdict(list)
-    for annotation in annotations:
-        if annotation["category_id"] not in numbers:
-            raise UNetError(f"{anno_json}: annotation {annotation.get('id')} has the category "
-                            f"{categories.get(annotation['category_id'], annotation['category_id'])!r}, which is not "
-                            f"in coco_classes; give all classes of the file, the background first")
-        instances[annotation["image_id"]].append((annotation.get("id"), numbers[annotation["category_id"]],
-                                                  annotation.get("segmentation")))
-    tasks: dict[str, Task] = {}
-    for image in images:
-        name = PurePosixPath(image["file_name"]).stem
-        if name in ("", "..") or "\0" in name:
-            raise UNetError(f"{anno_json}: {image['file_name']!r} is not the name of an image file")
-        if name in tasks:
-            raise UNetError(f"{anno_json}: two images are called {name}; they would go into the same folder")
-        tasks[name] = Task((target / name / IMAGE_FILE, target / name / MASK_FILE), draw_instances,
-                           (Path(source.coco_dir) / image["file_name"], (image["height"], image["width"]),
-                            instances[image["id"]]))
-    return list(tasks.values())
-
-
-def _read(path: str) -> tuple[list[dict], list[dict], dict]:
-    """Read the images and annotations, and category id -> name, of an annotation file."""
-    try:
-        content = json.loads(Path(path).read_bytes())
-        images = [{"file_name": str(image["file_name"]), **{key: int(image[key]) for key in ("id", "height", "width")}}
-                  for image in content["images"]]
-        annotations = content["annotations"]
-        for annotation in annotations:
-            hash((annotation["image_id"], annotation["category_id"]))
-        return images, annotations, {category["id"]: category["name"] for category in content["categories"]}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UNetError(f"{path}: not an annotation file of COCO's instances ({type(error).__name__}: "
-                        f"{str(error)[:100]})") from None
-
-
-def _class_numbers(path: str, categories: dict, classes: list[str]) -> dict:
-    """Return category id -> class number, the place of the category's name in ``classes``."""
-    places = {name: number for number, name in enumerate(classes)}
-    if classes[0] in categories.values():
-        raise UNetError(f"coco_classes begins with {classes[0]!r}, which is a category of {path}; the background comes "
-                        f"first")
-    if len(places) < len(classes):
-        twice = [name for number, name in enumerate(classes) if places[name] != number]
+def _check_classes(files: Sequence[AnnotationFile], classes: list[str]) -> None:
+    known = {name for file in files for name in file.categories.values()}
+    if classes[0] in known:
+        raise UNetError(f"coco_classes begins with {classes[0]!r}, which is a category of the annotation file; the "
+                        f"background comes first")
+    twice = [name for name, count in Counter(classes).items() if count > 1]
+    if twice:
         raise UNetError(f"coco_classes names {first_few(twice)} twice")
-    return {category: places[name] for category, name in categories.items() if name in places}
+    unknown = [name for name in classes[1:] if name not in known]
+    if unknown:
+        raise UNetError(f"coco_classes names {unknown[0]!r}, which is no category of {files[0].path}"
+                        f"{nearest(unknown[0], known)}")
+
+
+def _tasks_of(target: Path, folder: Path, file: AnnotationFile, drawing: Drawing) -> list[Task]:
+    places = {name: number for number, name in enumerate(drawing.classes)}
+    left_out = Counter(file.categories[instance.category] for photograph in file.photographs
+                       for instance in photograph.instances if file.categories[instance.category] not in places)
+    if left_out:
+        logger.info("%s: %d instances of %d categories that coco_classes does not name are left out: %s", file.path,
+                    left_out.total(), len(left_out), first_few([name for name, _ in left_out.most_common()]))
+    tasks = []
+    for name, photograph in _named(file).items():
+        instances = [(instance, places[file.categories[instance.category]]) for instance in photograph.instances
+                     if file.categories[instance.category] in places]
+        tasks.append(Task((target / name / IMAGE_FILE, target / name / MASK_FILE), draw_instances,
+                          (_find(folder, photograph), photograph.size, instances, drawing.small_on_top)))
+    return tasks
+
+
+def _named(file: AnnotationFile) -> dict[str, Photograph]:
+    """Name the photographs without their endings; with their folders, where two would have the same name."""
+    paths = [PurePosixPath(photograph.file_name) for photograph in file.photographs]
+    stems = Counter(path.stem for path in paths)
+    named: dict[str, Photograph] = {}
+    for path, photograph in zip(paths, file.photographs):
+        if path.stem in ("", "..") or "\0" in path.stem:
+            raise UNetError(f"{file.path}: {photograph.file_name!r} is not the name of an image file")
+        parts = [part for part in path.parts[:-1] if part not in ("/", "..")] if stems[path.stem] > 1 else []
+        name = "_".join([*parts, path.stem])
+        if name in named:
+            raise UNetError(f"{file.path}: two images are called {name}; they would go into the same folder")
+        named[name] = photograph
+    return named
+
+
+def _find(folder: Path, photograph: Photograph) -> Path:
+    """Return the path of a photograph below ``folder``; the file may name a folder that is not there, or elsewhere."""
+    name = PurePosixPath(photograph.file_name)
+    path, alone = folder / name, folder / name.name
+    leads_out = name.is_absolute() or ".." in name.parts
+    return alone if leads_out or alone.is_file() and not path.is_file() else path
 
 
 def _note_classes(path: Path, classes: list[str]) -> None:
     """Write the classes of the numbers, or refuse a folder whose masks have other numbers."""
     if path.exists():
         try:
-            noted = json.loads(path.read_bytes())
+            noted = json.loads(read_input(path))
         except ValueError:
             noted = None
         if noted != classes:
@@ -119,19 +141,20 @@ def _note_classes(path: Path, classes: list[str]) -> None:
     write_atomically(path, json.dumps(classes, indent=1).encode())
 
 
-def draw_instances(path: Path, size: tuple[int, int],
-                   instances: Sequence[tuple[Any, int, Any]]) -> tuple[tuple[np.ndarray, np.ndarray], int]:
-    """Draw the instances of a photograph into one mask. Where they overlap, the first one stays.
+def draw_instances(path: Path, size: tuple[int, int] | None, instances: Sequence[tuple[Instance, int]],
+                   small_on_top: bool = False) -> tuple[tuple[np.ndarray, np.ndarray], int]:
+    """Draw the instances of a photograph into one mask.
 
     Crowds are drawn like single instances, as the model zoo does.
 
     Args:
         path (Path): the photograph.
-        size (tuple): (height, width) as the annotation file says.
-        instances (list): (id, class number, segmentation) of each instance; see ``coco_masks.area``.
+        size (tuple): (height, width) as the annotation file says; None if it does not say it.
+        instances (list): each instance and its class number.
+        small_on_top (bool): where instances overlap, the smaller one stays; otherwise the first one.
 
     Returns:
-        tuple: ((H, W, 3) uint8 blue, green, red; (H, W) uint8 class numbers), and the number of instances.
+        tuple: ((H, W, 3) blue, green, red; (H, W) uint8 class numbers), and the number of instances.
 
     Raises:
         UNetError: the photograph is missing, damaged or of another size, or an annotation is damaged.
@@ -140,14 +163,20 @@ def draw_instances(path: Path, size: tuple[int, int],
 
     if not path.is_file():
         raise UNetError(f"{path} is missing; the annotation file names it")
-    with open_image(path) as file:
-        if (file.height, file.width) != size:
-            raise UNetError(f"{path}: {file.width}x{file.height}, the annotation file says {size[1]}x{size[0]}")
-        image = to_channels(read_pixels(file, path), 3)
-    mask = np.zeros(size, np.uint8)
-    for identity, number, segmentation in reversed(instances):
+    image = read_image(path, Channels(3)).pixels
+    height, width = image.shape[:2]
+    if size not in (None, (height, width)):
+        raise UNetError(f"{path}: {width}x{height}, the annotation file says {size[1]}x{size[0]}")
+    areas = []
+    for instance, number in instances:
         try:
-            mask[area(segmentation, *size)] = number
+            areas.append((area(instance.segmentation, height, width), number))
         except Exception as error:      # pycocotools has no common base class for its errors
-            raise UNetError(f"{path}: annotation {identity} cannot be drawn ({str(error)[:100]})") from None
+            raise UNetError(f"{path}: annotation {instance.identity} cannot be drawn ({str(error)[:100]})") from None
+    areas.reverse()     # the first one is drawn last
+    if small_on_top:
+        areas.sort(key=lambda item: -np.count_nonzero(item[0]))
+    mask = np.zeros((height, width), np.uint8)
+    for inside, number in areas:
+        mask[inside] = number
     return (image, mask), len(instances)

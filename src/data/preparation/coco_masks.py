@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coder
 
+MOST_BITS = 60
+
 
 def area(segmentation: Any, height: int, width: int) -> np.ndarray:
     """Compute the area of a segmentation.
@@ -65,6 +67,8 @@ def _decompress(text: str) -> list[int]:
         bits = ord(character) - 48
         value |= (bits & 31) << shift
         shift += 5
+        if shift > MOST_BITS:
+            raise ValueError("a run-length code with a number of more than 60 bits")
         if not bits & 32:
             if bits & 16:
                 value -= 1 << shift

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from src.data.folders import side_by_side
-from src.data.image_mask_pairs import open_image
+from src.data import colours
+from src.data.folders import FileNames, side_by_side
+from src.data.image_reader import open_pages
 from src.data.preparation.task_pool import Task
-from src.data.stacks import IMAGE_STACK, LABEL_STACK
-from src.data.tiff import read_stack
+from src.data.stacks import IMAGE_STACK, LABEL_STACK, read_stack
 from src.model_utils.errors import UNetError
 
 TEST_STACK = "test-volume.tif"
@@ -93,7 +93,7 @@ def stack_tasks(data_dir: str | Path, save_dir: str | Path, slices: Slices) -> l
     """
     source, target = Path(data_dir), Path(save_dir)
     pairs = _in_order([(pair.image, pair.mask) for part in slices.parts
-                       for pair in side_by_side(source / part, slices.labels)])
+                       for pair in side_by_side(source / part, FileNames("image", slices.labels))])
     tasks = [Task((target / IMAGE_STACK, target / LABEL_STACK), read_slices, tuple(zip(*pairs)))]
     test = _in_order([(path,) for path in sorted((source / slices.test).glob("[!.]*.png"))])
     if test:
@@ -123,23 +123,24 @@ def read_slices(*stacks: tuple[Path, ...]) -> tuple[list[np.ndarray], int]:
         stacks (tuple[Path]): the files of each stack, in order.
 
     Returns:
-        tuple: one (slices, H, W) uint8 for each stack, and the number of slices.
+        tuple: one (slices, H, W) for each stack, and the number of slices.
 
     Raises:
-        UNetError: a slice is damaged, not 8-bit gray, or has another size than the first.
+        UNetError: a slice is damaged, not gray, or has another size than the first.
     """
     arrays = []
     size = None
     for paths in stacks:
         slices = []
         for path in paths:
-            with open_image(path) as file:
-                if file.mode != "L":
-                    raise UNetError(f"{path}: pixels of kind {file.mode!r}; expected gray of 8 bits ('L')")
-                size = size or file.size
-                if file.size != size:
-                    raise UNetError(f"{path}: {file.width}x{file.height}, the first slice is {size[0]}x{size[1]}; all "
+            with open_pages(path) as pages:
+                page = pages[0]
+                if page.photometric != colours.GRAY or page.samples != 1 or page.dtype == bool:
+                    raise UNetError(f"{path}: pixels of the kind {page.kind}; expected gray of 8 or 16 bits")
+                size = size or (page.width, page.height)
+                if (page.width, page.height) != size:
+                    raise UNetError(f"{path}: {page.width}x{page.height}, the first slice is {size[0]}x{size[1]}; all "
                                     f"slices of a stack have one size")
-                slices.append(np.asarray(file))
+                slices.append(page.stored()[..., 0])
         arrays.append(np.stack(slices))
     return arrays, len(arrays[0])

@@ -3,14 +3,18 @@ from pathlib import Path
 
 import numpy as np
 
-from src.data.folders import IMAGE_FILE, MASK_FILE
-from src.data.image_mask_pairs import open_image, read_pixels, to_channels
+from src.data.channels import Channels
+from src.data.folders import IMAGE_FILE, LABELS_FILE, MASK_FILE
+from src.data.image_reader import read_image
+from src.data.normalization import RANGE, Normalization
 from src.data.preparation.task_pool import Task
 from src.model_utils.errors import UNetError
 
+HALF = 127      # of the largest value of a mask
+
 
 def nuclei_tasks(data_dir: str | Path, save_dir: str | Path) -> list[Task]:
-    """Make the tasks that merge the masks of each image: ``save_dir/ID/image.png`` and ``save_dir/ID/mask.png``.
+    """Make the tasks that merge the masks of each image: image.png, mask.png and labels.tif in ``save_dir/ID``.
 
     Args:
         data_dir (str): folder of the folders ID.
@@ -28,18 +32,20 @@ def nuclei_tasks(data_dir: str | Path, save_dir: str | Path) -> list[Task]:
     if not any((path / "images").is_dir() or (path / IMAGE_FILE).is_file() for path in folders):
         raise UNetError(f"{source}: no ID/images/ID.png found; give the folder that holds the folders ID (such as "
                         f"stage1_train) with --data_path")
-    return [Task((target / path.name / IMAGE_FILE, target / path.name / MASK_FILE), merge_masks, (path,))
-            for path in folders]
+    return [Task(tuple(target / path.name / file for file in (IMAGE_FILE, MASK_FILE, LABELS_FILE)), merge_masks,
+                 (path,)) for path in folders]
 
 
-def merge_masks(folder: Path) -> tuple[tuple[np.ndarray, np.ndarray], int]:
-    """Read an image, and merge its masks into the largest value of each pixel.
+def merge_masks(folder: Path) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], int]:
+    """Read an image, and merge its masks into the largest value of each pixel, and into the numbers of the nuclei.
+
+    A pixel of several masks is of the first of them.
 
     Args:
         folder (Path): holds ``images/ID.png`` and ``masks/*.png``; ID is the folder's own name.
 
     Returns:
-        tuple: ((H, W, 3) uint8 blue, green, red; (H, W) uint8), and the number of masks.
+        tuple: ((H, W, 3) uint8 or uint16 blue, green, red; (H, W) uint8; (H, W) uint16), and the number of masks.
 
     Raises:
         UNetError: a file is missing or damaged, or a mask has another size than the image.
@@ -47,20 +53,19 @@ def merge_masks(folder: Path) -> tuple[tuple[np.ndarray, np.ndarray], int]:
     path = folder / "images" / f"{folder.name}.png"
     if not path.is_file():
         raise UNetError(f"{path} is missing")
-    image = to_channels(_pixels(path), 3)
-    merged = np.zeros(image.shape[:2], np.uint8)
+    stored = read_image(path, Channels(3))
+    image = stored.pixels if stored.pixels.dtype == np.uint16 else Normalization(RANGE).apply(stored)
+    merged, labels = np.zeros(image.shape[:2], np.uint8), np.zeros(image.shape[:2], np.uint16)
     masks = sorted(file for file in (folder / "masks").glob("*.png") if not file.name.startswith("."))
     if not masks:
         raise UNetError(f"{folder / 'masks'}: no masks found; an image without masks cannot be used for training")
-    for file in masks:
-        mask = to_channels(_pixels(file), 1)[..., 0]
+    for number, file in enumerate(masks, 1):
+        mask = Normalization(RANGE).apply(read_image(file, Channels(1)))[..., 0]
+        if mask.dtype != np.uint8:
+            raise UNetError(f"{file}: numbers of more than 8 bits; expected a mask of 8 bits, 0 and 255")
         if mask.shape != merged.shape:
             raise UNetError(f"{file}: {mask.shape[1]}x{mask.shape[0]}, the image is "
                             f"{merged.shape[1]}x{merged.shape[0]}; the two must have one size")
         np.maximum(merged, mask, out=merged)
-    return (image, merged), len(masks)
-
-
-def _pixels(path: Path) -> np.ndarray:
-    with open_image(path) as file:
-        return read_pixels(file, path)
+        labels[(mask > HALF) & (labels == 0)] = number
+    return (image, merged, labels), len(masks)

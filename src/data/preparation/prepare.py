@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from src.data.preparation.coco import CLASSES_FILE, Annotations, coco_tasks
+from src.data.class_values import CLASSES_FILE
+from src.data.preparation.coco import Annotations, Drawing, coco_tasks
 from src.data.preparation.isbi_slices import IMAGE_MASK, MEMBRANE, slice_tasks, stack_tasks
 from src.data.preparation.nuclei import nuclei_tasks
 from src.data.preparation.task_pool import Task, run_tasks
@@ -65,7 +66,8 @@ def _coco(config: Config) -> list[Task]:
     if config.split == 1.0:
         folders = {target / "train": annotations,
                    target / "val": Annotations(config.val_anno_json, config.val_coco_dir, "val_")}
-    return coco_tasks(folders, target / CLASSES_FILE, config.coco_classes)
+    return coco_tasks(folders, target / CLASSES_FILE,
+                      Drawing(config.coco_classes, config.coco_draw_order == "area"))
 
 
 def _slices(config: Config) -> list[Task]:

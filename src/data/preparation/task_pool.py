@@ -1,15 +1,7 @@
 """Tasks that make files, run in several processes. Files that are complete are kept; bad input is named."""
-import multiprocessing
-import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +9,11 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from src.data.tiff import TIFF_ENDINGS, read_stack, write_stack
-from src.model_utils.errors import UNetError, first_few
+from src.data.image_formats import TIFF_ENDINGS
+from src.data.stacks import read_stack
+from src.data.tiff import write_stack
+from src.data.worker_pool import call_for_each, processors
+from src.model_utils.errors import UNetError
 from src.model_utils.files import remove_leftovers, write_atomically
 
 PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
@@ -32,8 +27,8 @@ class Task:
     Attributes:
         outputs: the files: PNG images and TIFF stacks.
         make: a function of a module, called in another process as ``make(*arguments)``. It returns the arrays of
-            ``outputs``, uint8: (H, W) gray, (H, W, 3) blue, green, red, or (pages, H, W); and the number of parts
-            (masks, instances, slices) that they were made of. It raises UNetError for bad input.
+            ``outputs``, uint8 or uint16: (H, W) gray, (H, W, 3) blue, green, red, or (pages, H, W); and the number of
+            parts (masks, instances, slices) that they were made of. It raises UNetError for bad input.
         arguments: the arguments of ``make``.
     """
     outputs: tuple[Path, ...]
@@ -76,9 +71,9 @@ def run_tasks(tasks: Sequence[Task], workers: int | None = None,
     for folder in {path.parent for task in missing for path in task.outputs}:
         remove_leftovers(folder)
     counts = TaskCounts(kept=len(tasks) - len(missing))
-    workers = min(workers or len(os.sched_getaffinity(0)), len(missing))
+    workers = min(workers or processors(), len(missing))
     with tqdm(total=len(tasks), initial=counts.kept, unit="item", disable=None, file=sys.stderr) as progress:
-        for parts, fault in _results(missing, workers, stopped):
+        for parts, fault in call_for_each(_run_task, missing, workers, lambda task: str(task.outputs[0]), stopped):
             if fault:
                 counts.bad += (fault,)
                 tqdm.write(f"error: {fault}", file=sys.stderr)
@@ -106,53 +101,6 @@ def _is_complete(path: Path) -> bool:
         return start == PNG_START and file.read() == PNG_END
 
 
-def _results(tasks: Sequence[Task], workers: int,
-             stopped: Callable[[], object]) -> Iterator[tuple[int, str | None]]:
-    """Yield the result of ``_run_task`` for each task, in any order."""
-    if workers < 2:
-        for task in tasks:
-            if stopped():
-                return
-            yield _run_task(task)
-        return
-    # Spawned, not forked: a new process then has none of this one's threads and locks. It inherits blocked signals.
-    context = multiprocessing.get_context("spawn")
-    _start_tracker()
-    with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
-        waiting, running = iter(tasks), dict[Future[tuple[int, str | None]], Task]()
-        while not stopped():
-            for task in islice(waiting, 2 * workers - len(running)):
-                running[pool.submit(_run_task, task)] = task
-            if not running:
-                return
-            yield from _finished(running)
-        while running:
-            yield from _finished(running)
-
-
-def _start_tracker() -> None:
-    """Start multiprocessing's resource tracker, which the first process would start, and restore the blocked signals.
-
-    The tracker's start unblocks signals.
-    """
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    resource_tracker.ensure_running()
-    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-
-
-def _finished(running: dict[Future[tuple[int, str | None]], Task]) -> Iterator[tuple[int, str | None]]:
-    """Wait until at least one task is finished, remove the finished ones from ``running``, and yield their results."""
-    for future in wait(running, return_when=FIRST_COMPLETED).done:
-        try:
-            result = future.result()
-        except BrokenProcessPool:
-            names = first_few([str(task.outputs[0]) for task in running.values()], 8)
-            raise UNetError(f"a worker process was ended from outside (not enough memory?) while it made one of "
-                            f"these: {names}; run the command again, finished files are kept") from None
-        del running[future]
-        yield result
-
-
 def _run_task(task: Task) -> tuple[int, str | None]:
     """Make the files of a task; return (number of parts, None), or (0, message) for bad input."""
     try:
@@ -169,16 +117,3 @@ def _write(path: Path, array: np.ndarray) -> None:
         write_stack(path, array)
     else:
         write_atomically(path, cv2.imencode(".png", array, [cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION])[1].tobytes())
-
-
-def _end_with_parent() -> None:
-    """Make a worker end when its parent is killed; otherwise it would wait for tasks for ever."""
-    cv2.setNumThreads(1)
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "called outside a worker"
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

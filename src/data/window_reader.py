@@ -1,0 +1,158 @@
+"""Windows of images in their own sizes, for patches. Images that are too large for memory are read in windows."""
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from src.data import boundary
+from src.data.border_weights import with_weights
+from src.data.class_positions import sample_positions
+from src.data.normalization import Mapping, Normalization
+from src.data.notices import say_once
+from src.data.page import Window
+from src.data.reader import NormalizedReader, StoredReader
+from src.model_utils.errors import UNetError
+
+LARGE = 50 * 10**6          # pixels; larger images are never in memory as a whole, if their format allows it
+MOST_POSITIONS = 10**7      # of pixels of classes, over all images; each takes 4 bytes
+OF_A_CLASS = 16, 10_000     # least and largest number of them for a class of an image
+
+
+class WindowReader(NormalizedReader):
+    """A reader that also reads windows, normalized by the statistics of the whole image.
+
+    Images that fit into ``cache_mb`` stay in memory, as they are stored; of all others only the window is read, if
+    their format allows it. A pickled reader has kept nothing yet.
+
+    Args:
+        stored_reader: reads the samples.
+        normalization: how images are normalized.
+        num_classes: number of classes, the background included.
+        cache_mb: memory in MB (10^6 bytes) for images and classes.
+        weighted: classes carry the weight maps of ``src.data.border_weights``.
+        has_rim: classes are background, interior and rim, see ``src.data.boundary``.
+        seed: of the sample of positions.
+    """
+
+    def __init__(self, stored_reader: StoredReader, normalization: Normalization, num_classes: int, cache_mb: int,
+                 weighted: bool = False, has_rim: bool = False, seed: int = 1):
+        super().__init__(stored_reader, normalization)
+        self.num_classes, self.cache_mb, self.seed = num_classes, cache_mb, seed
+        self.weighted, self.has_rim = weighted, has_rim
+        self._free = cache_mb * 10**6
+        self._kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}       # stored pixels, classes
+        self._mappings: dict[int, Mapping] = {}
+        self._headers: dict[int, _Header] = {}
+        self._positions: dict[int, list[np.ndarray]] = {}
+
+    def __reduce__(self) -> tuple[type["WindowReader"], tuple]:
+        return WindowReader, (self.stored_reader, self.normalization, self.num_classes, self.cache_mb, self.weighted,
+                              self.has_rim, self.seed)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Return (height, width) of an image."""
+        return self._header(index).size
+
+    def window(self, index: int, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """Read a part of a sample, which lies in the image.
+
+        Returns:
+            tuple: (h, w, C), uint8 or float32 as ``src.data.normalization`` gives it, and (h, w) classes.
+
+        Raises:
+            UNetError: a sample that cannot be used, or is too large for weight maps or rims.
+        """
+        kept = self._whole(index)
+        mapping = self._mapping(index)
+        if kept:
+            return mapping(kept[0][window]), kept[1][window]
+        rows, columns = window
+        with self.stored_reader.open_image(index) as page:
+            pixels = self.stored_reader.channels.read(page, rows.start, rows.stop, columns.start, columns.stop)
+        return mapping(pixels), self.stored_reader.classes_in(index, window)
+
+    def mask_classes(self, index: int) -> np.ndarray:
+        """Return the (H, W) classes of a sample, without weights."""
+        classes = self.stored_reader.mask_classes(index)
+        if not self.has_rim:
+            return classes
+        return boundary.boundary_classes(classes, boundary.objects_of(classes, self.stored_reader.instances(index)))
+
+    def positions(self, index: int) -> list[np.ndarray]:
+        """Return pixels of each class of an image but class 0, see ``sample_positions``."""
+        if index not in self._positions:
+            least, most = OF_A_CLASS
+            count = min(most, max(least, MOST_POSITIONS // (len(self) * self.num_classes)))
+            # Of their own, so that they are the same whichever patch asks first.
+            rng = np.random.default_rng((self.seed, index, count, self.num_classes))
+            self._positions[index] = sample_positions(lambda: self._class_bands(index), self.num_classes, count, rng)
+        return self._positions[index]
+
+    def _class_bands(self, index: int) -> Iterator[np.ndarray]:
+        kept = self._whole(index)
+        return iter([kept[1] & 255 if self.weighted else kept[1]]) if kept else self.stored_reader.class_bands(index)
+
+    def _whole(self, index: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return the stored pixels and the classes of an image that is read as a whole, else None."""
+        if index in self._kept:
+            return self._kept[index]
+        header = self._header(index)
+        is_large = header.in_windows and header.pixels > LARGE
+        needs_whole = self.weighted or self.has_rim
+        if needs_whole and header.pixels > LARGE:
+            raise UNetError(f"{self.name(index)} has {header.pixels / 1e6:.0f} megapixels; border_weight and target "
+                            f"boundary need whole masks, and take at most {LARGE // 10**6} megapixels: leave them out, "
+                            f"or cut the image")
+        fits = header.bytes <= self._free and not is_large
+        if not fits and not needs_whole:
+            return None
+        image, classes = self.stored_reader[index]
+        instances = self.stored_reader.instances(index) if needs_whole else None
+        if self.has_rim:
+            instances = boundary.objects_of(classes, instances)
+            classes = boundary.boundary_classes(classes, instances)
+        if self.weighted:
+            classes = with_weights(classes, instances)
+        if fits:
+            self._free -= image.pixels.nbytes + classes.nbytes
+            self._kept[index] = image.pixels, classes
+        return image.pixels, classes
+
+    def _mapping(self, index: int) -> Mapping:
+        """Return the function that normalizes an image. Its statistics are found once, in the file's own bands.
+
+        So they do not depend on whether the image is in memory.
+        """
+        if index not in self._mappings:
+            channels = self.stored_reader.channels
+            with self.stored_reader.open_image(index) as page:
+                def bands() -> Iterator[np.ndarray]:
+                    for rows, _ in page.strips():
+                        yield channels.read(page, rows.start, rows.stop)
+
+                dtype = channels.read(page, 0, 1, 0, 1).dtype
+                self._mappings[index] = self.normalization.mapping(bands, dtype, page.limits, self.name(index))
+        return self._mappings[index]
+
+    def _header(self, index: int) -> "_Header":
+        if index not in self._headers:
+            with self.stored_reader.open_image(index) as page:
+                number = page.height * page.width
+                size_of_pixel = self.stored_reader.channels.count * page.dtype.itemsize + 1 + self.weighted
+                self._headers[index] = _Header((page.height, page.width), number * size_of_pixel, page.in_windows)
+                if number > LARGE and not page.in_windows:
+                    say_once(page.path, f"{page.width}x{page.height} as {page.format}, which is decoded as a whole for "
+                                        f"each patch that is not in memory; TIFF is read in windows")
+        return self._headers[index]
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What is known of an image without its pixels: (height, width), bytes of image and classes, format."""
+    size: tuple[int, int]
+    bytes: int
+    in_windows: bool
+
+    @property
+    def pixels(self) -> int:
+        return self.size[0] * self.size[1]

@@ -1,0 +1,131 @@
+"""Predictors of images of any size, from predictors of windows."""
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from src.data.augment import Augmentation
+from src.data.trained_geometry import TrainedGeometry
+from src.data.transforms import to_unit_range
+from src.evaluation.evaluate import BandPredictor, Predictor, with_both_classes
+from src.model_utils.config import Config
+from src.networks.receptive_field import ReceptiveField
+from src.networks.registry import NetworkSpec, bytes_per_pixel, receptive_field, window_size
+from src.tiling.windows import MOST_ROWS, Size, Window, choose_window, count_windows, holds_context, predict_rows
+
+# Side of the largest window, if no option sets it, while training and for files that do not say how large it may be.
+LARGEST_WINDOW = 768
+# Memory that a window may take in prediction. With what Python, a band of the result and the image need, it is less
+# than 2 GB.
+WINDOW_BYTES = 1.05e9
+# Of the result's band that is in memory.
+BAND_BYTES = 2**29
+
+# MindSpore compiles a graph for each size of windows, so it gets few, whatever those of the images: the largest, and
+# windows with cores of these sides. Not fewer, or the windows of many images would be much larger than these. Of those
+# above ``LARGE`` there are also some a little smaller, which reach less beyond the borders of many images.
+CORES, LARGE, LESS = (256, 512), 1024, (48, 96)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How images are cut for a network.
+
+    Attributes:
+        field: its receptive field.
+        largest: side of the largest window.
+        fixed_size: (height, width) that all windows must have; None if they may have many sizes.
+        num_classes: classes of the result, which memory holds a band of.
+        has_few: whether windows have few sizes, whatever those of the images.
+    """
+    field: ReceptiveField
+    largest: int
+    fixed_size: Size | None = None
+    num_classes: int = 2
+    has_few: bool = False
+
+    @classmethod
+    def for_mindspore(cls, config: Config, largest: int = LARGEST_WINDOW) -> "Windows":
+        """Return those for the network that the options name, when MindSpore runs it.
+
+        Args:
+            config: the options.
+            largest: side of the largest window, unless tile_size sets it.
+
+        Raises:
+            UNetError: the network cannot take windows of the size that the options ask for.
+        """
+        spec = NetworkSpec.from_config(config)
+        return cls(receptive_field(spec), config.tile_size or largest, window_size(spec, size_of_windows(config)),
+                   spec.num_classes, has_few=True)
+
+    def of(self, size: Size) -> Window:
+        """Return the windows of an image of (height, width)."""
+        most_rows = max(1, BAND_BYTES // (4 * size[1] * self.num_classes))
+        if not self.has_few or self.fixed_size:
+            return choose_window(self.field, size, self.largest, self.fixed_size, most_rows)
+
+        def work(window: Window) -> int:
+            return count_windows(size, window) * math.prod(window.input)
+        inputs = {choose_window(self.field, (core, core), self.largest).input for core in (*CORES, MOST_ROWS)}
+        inputs |= {(side - less, side - less) for side, _ in inputs if side > LARGE for less in LESS}
+        return min((choose_window(self.field, size, self.largest, sides, most_rows) for sides in sorted(inputs)),
+                   key=work)
+
+    @property
+    def can_be_trimmed(self) -> bool:
+        """Whether a trimmed network (see ``src.networks.layers``) gives their cores."""
+        return not self.field.margin_lost and not self.fixed_size and holds_context(self.field, self.largest)
+
+    @property
+    def most_pixels(self) -> int:
+        """Pixels of the windows that are predicted at once: so many small windows as one of the largest has.
+
+        For MindSpore it is one window, since the number of windows is part of the size that it compiles for.
+        """
+        return 1 if self.has_few else self.largest ** 2
+
+
+def side_in_memory(spec: NetworkSpec) -> int:
+    """Return the side of the largest window for a network in prediction."""
+    return int(math.sqrt(WINDOW_BYTES / bytes_per_pixel(spec)))
+
+
+def size_of_windows(config: Config) -> Size:
+    """Return (height, width) of the windows that the options ask for, for networks whose windows have one size."""
+    return (config.tile_size, config.tile_size) if config.tile_size else size_in_training(config)
+
+
+def size_in_training(config: Config) -> Size:
+    """Return (height, width) of the network's input in training: image_size, or the patches of native images."""
+    sizes = TrainedGeometry.of_options(config).sizes
+    return sizes.input if sizes else Augmentation(crop=config.train_crop).crop_size or (LARGEST_WINDOW, LARGEST_WINDOW)
+
+
+def in_windows(predict: Predictor, windows: Windows, input_min: int) -> BandPredictor:
+    """Make a predictor of images of any size.
+
+    Args:
+        predict: (n, C, h, w) float32 -> (n, h', w', classes).
+        windows: how to cut the images.
+        input_min: lower end of the input range.
+
+    Returns:
+        Callable: (1, C, H, W), uint8 or float32 as ``src.data.normalization`` gives it, -> an iterator over bands of
+        its probabilities from top to bottom, (1, rows, W, classes) float32.
+    """
+    def predict_image(images: np.ndarray) -> Iterator[np.ndarray]:
+        pixels = images[0].transpose(1, 2, 0)
+        for rows in predict_rows(pixels, windows.of(pixels.shape[:2]), on_pixels(predict, input_min),
+                                 windows.most_pixels):
+            yield rows[None]
+    return predict_image
+
+
+def on_pixels(predict: Predictor, input_min: int) -> Predictor:
+    """Make a predictor of pixels (n, h, w, C), uint8 or normalized float32."""
+    def predict_pixels(pixels: np.ndarray) -> np.ndarray:
+        scaled = to_unit_range(pixels, input_min)
+        return with_both_classes(predict(np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))))
+    return predict_pixels
