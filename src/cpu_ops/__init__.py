@@ -12,7 +12,8 @@ from typing import Any
 from src.cpu_ops.build import CannotBuild, build_library, has_matrix_units
 from src.model_utils.errors import UNetError
 from src.model_utils.runtime import ISA_VARIABLE, cap_cpu_instruction_set
-from src.networks.layers import MINDSPORE, Layers
+from src.model_utils.trust import Untrusted
+from src.networks.layers import MINDSPORE, MOMENTUM, Layers
 
 logger = logging.getLogger("unet")
 
@@ -22,7 +23,9 @@ def choose_backend(config: Any, device: str, amp_level: str = "O0") -> Layers:
 
     Args:
         config (Config): ``cpu_ops`` (auto: the compiled operators if they can be built; on: an error if they cannot;
-            off: MindSpore's own), ``cpu_precision`` and ``context_mode``.
+            off: MindSpore's own), ``cpu_precision``, ``context_mode``, and ``accumulate_steps`` (in a step of k parts
+            batch norm keeps the k-th root of its momentum at each part, so that a step changes its moving averages
+            as much as one of a single part).
         device: Ascend, GPU or CPU.
         amp_level: mixed precision of the training step; the compiled operators take only float32 tensors.
 
@@ -30,7 +33,7 @@ def choose_backend(config: Any, device: str, amp_level: str = "O0") -> Layers:
         UNetError: ``cpu_ops`` is on or ``cpu_precision`` bfloat16, and the operators cannot be built or used; or
             the processor has no units for bfloat16.
     """
-    library, reason = None, None
+    library, reason, is_untrusted = None, None, False
     if device != "CPU":
         reason = f"the device is {device}"
     elif config.cpu_ops == "off":
@@ -42,8 +45,9 @@ def choose_backend(config: Any, device: str, amp_level: str = "O0") -> Layers:
     else:
         try:
             library = build_library()
-        except CannotBuild as error:
-            reason = str(error)
+        except (CannotBuild, UNetError) as error:
+            reason, is_untrusted = str(error), isinstance(error, Untrusted)
+    momentum = MOMENTUM ** (1 / config.accumulate_steps)
     rounded = device == "CPU" and config.cpu_precision == "bfloat16"
     if library is not None:
         if rounded and not has_matrix_units(library):
@@ -53,11 +57,13 @@ def choose_backend(config: Any, device: str, amp_level: str = "O0") -> Layers:
         from src.cpu_ops.layers import OneDnnLayers
 
         logger.info("convolutions: compiled CPU operators%s (%s)", " in bfloat16" if rounded else "", library)
-        return OneDnnLayers(library, config.cpu_precision)
+        return OneDnnLayers(library, config.cpu_precision, momentum)
     if config.cpu_ops == "on" or rounded:
         raise UNetError(f"{'cpu_precision is bfloat16' if rounded else 'cpu_ops is on'}, but the compiled operators "
                         f"cannot be used: {reason}")
     if device == "CPU":
-        logger.info("convolutions: MindSpore's own kernels; the faster compiled ones are not used because %s", reason)
+        logger.log(logging.WARNING if is_untrusted else logging.INFO,
+                   "%sconvolutions: MindSpore's own kernels; the faster compiled ones are not used because %s",
+                   "WARNING: " if is_untrusted else "", reason)
         cap_cpu_instruction_set()
-    return MINDSPORE
+    return MINDSPORE if momentum == MOMENTUM else Layers(momentum)

@@ -9,7 +9,7 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
-from src.model_utils.files import cache_folder
+from src.model_utils.trust import cache_folder, check_trusted, trusted_file
 
 logger = logging.getLogger("unet")
 
@@ -35,16 +35,20 @@ def build_library() -> str:
     The file is renamed into place, so processes that start at the same time do not disturb each other.
 
     Raises:
-        CannotBuild: no compiler, no headers, another oneDNN, or no folder that can be written.
+        CannotBuild: no compiler, no headers, or another oneDNN.
+        UNetError: the cache cannot be written.
+        Untrusted: other users can write the library or its folder.
     """
     onednn = _find_onednn()
     ahead = Path(os.environ.get(AHEAD, "")) / _name_ahead()
     if os.environ.get(AHEAD) and ahead.is_file() and set(_cpu_flags().split()) >= PORTABLE_FLAGS:
+        check_trusted(ahead.parent)
+        check_trusted(ahead)
         return str(ahead)
     compiler = _find_compiler()
     command = _command(compiler, FLAGS, onednn)
     library = cache_folder() / f"unet_cpu_ops-{_key(command, compiler)}.so"
-    if not library.is_file():
+    if trusted_file(library) is None:
         _compile(command, library)
     return str(library)
 
@@ -141,6 +145,7 @@ def _compile(command, library):
             if result.returncode:
                 errors = [line for line in result.stderr.splitlines() if "error" in line] or ["no message"]
                 raise CannotBuild(f"{command[0]} failed: {errors[0][:200]}")
+            made.chmod(0o755)       # whatever the umask: a library that others can write is not used
             os.replace(made, library)
     except OSError as error:
         raise CannotBuild(f"{library.parent} cannot be written ({error.strerror})") from None

@@ -3,10 +3,9 @@ from mindspore import Parameter, nn, ops
 from mindspore.common.initializer import initializer
 
 from src.cpu_ops.ops import Operators
-from src.networks.layers import Layers
+from src.networks.layers import MOMENTUM, Layers, Trim
 
-MOMENTUM = 0.9    # of nn.BatchNorm2d
-EPSILON = 1e-5    # also in csrc/elementwise.cc
+EPSILON = 1e-5      # of nn.BatchNorm2d; also in csrc/elementwise.cc
 
 # Most channels of an image. A convolution of so few channels costs next to nothing, but its result is among the largest
 # of the network, so it is computed again instead of kept.
@@ -46,8 +45,9 @@ class _Deconv(nn.Cell):
 
 
 class _BatchNormReLU(nn.Cell):
-    def __init__(self, operators, channels):
+    def __init__(self, operators, channels, momentum):
         super().__init__()
+        self.momentum = momentum
         self.moving_mean = Parameter(initializer("zeros", (channels,)), name="moving_mean", requires_grad=False)
         self.moving_variance = Parameter(initializer("ones", (channels,)), name="moving_variance", requires_grad=False)
         self.gamma = Parameter(initializer("ones", (channels,)), name="gamma")
@@ -59,9 +59,10 @@ class _BatchNormReLU(nn.Cell):
         if self.training:
             mean, variance = self.moments(ops.stop_gradient(x))
             count = x.shape[0] * x.shape[1] * x.shape[2]
-            ops.assign(self.moving_mean, MOMENTUM * self.moving_mean + (1 - MOMENTUM) * mean)
-            ops.assign(self.moving_variance, MOMENTUM * self.moving_variance
-                       + (1 - MOMENTUM) * count / max(count - 1, 1) * variance)
+            kept = self.momentum
+            ops.assign(self.moving_mean, kept * self.moving_mean + (1 - kept) * mean)
+            ops.assign(self.moving_variance, kept * self.moving_variance
+                       + (1 - kept) * count / max(count - 1, 1) * variance)
             return self.norm(x, self.gamma, self.beta, mean, variance)
         scale = self.gamma / ops.sqrt(self.moving_variance + EPSILON)
         return self.affine(x, scale, self.beta - self.moving_mean * scale)
@@ -73,9 +74,11 @@ class OneDnnLayers(Layers):
     Args:
         library (str): path of the shared library.
         precision (str): float32, or bfloat16 for the products of convolutions.
+        momentum (float): see ``Layers``.
     """
 
-    def __init__(self, library, precision="float32"):
+    def __init__(self, library, precision="float32", momentum=MOMENTUM):
+        super().__init__(momentum)
         self.operators, self.precision = Operators(library), precision
 
     def enter(self):
@@ -83,6 +86,9 @@ class OneDnnLayers(Layers):
 
     def leave(self):
         return _Transpose((0, 3, 1, 2))
+
+    def trim(self, margin):
+        return Trim(margin, 1) if self.trimmed and margin else nn.Identity()
 
     def _precision_of(self, in_channels, out_channels):
         return self.precision if min(in_channels, out_channels) >= LEAST_CHANNELS_OF_BFLOAT16 else "float32"
@@ -96,7 +102,7 @@ class OneDnnLayers(Layers):
 
     def conv_norm_relu(self, in_channels, out_channels, kernel_size, pad_mode, weight_init):
         return [self.conv(in_channels, out_channels, kernel_size, pad_mode, False, weight_init),
-                _BatchNormReLU(self.operators, out_channels), nn.Identity()]
+                _BatchNormReLU(self.operators, out_channels, self.momentum), nn.Identity()]
 
     def deconv(self, in_channels, out_channels, *args, **kwargs):
         return _Deconv(self.operators, self._precision_of(in_channels, out_channels), in_channels, out_channels, *args,

@@ -6,8 +6,12 @@ Operators that cost little beside a 3x3 convolution (pooling, 2x2 transposed con
 convolution of an image) are computed again in the backward pass instead of keeping their results from the forward pass,
 which saves a quarter of the memory.
 """
+import ctypes
+
 import mindspore as ms
 from mindspore import ops
+
+from src.model_utils.processors import usable_processors
 
 SUFFIXES = {"float32": "", "bfloat16": "_bf16"}     # at the end of the C functions' names
 
@@ -21,6 +25,11 @@ def in_order(backward_data, backward_weights):
         dw = backward_weights(x, dy)
         return backward_data(w, ops.depend(dy, dw)), dw
     return gradients
+
+
+def _joined_shape(*shapes):
+    return shapes[0][0], min(shape[1] for shape in shapes), min(shape[2] for shape in shapes), sum(
+        shape[3] for shape in shapes)
 
 
 def shape_tensors(*inputs):
@@ -45,6 +54,7 @@ class Operators:
 
     def __init__(self, library):
         self.library = library
+        ctypes.CDLL(library).unet_set_threads(usable_processors())
         self._relu_backward = self._aot("relu_backward", lambda y, dy: y)
         self._bias_backward = self._aot("bias_backward", lambda dy: (dy[3],))
 
@@ -123,9 +133,9 @@ class Operators:
         return self._aot(f"upsample_{mode}", lambda x: (x[0], 2 * x[1], 2 * x[2], x[3]), bprop=bprop)
 
     def concat(self, count):
-        """Concatenation of channels: (x, skip, ...), ``count`` (2 to 5) tensors -> y with the height and width of x.
+        """Concatenation of channels: ``count`` (2 to 5) tensors -> y with the least height and width of them.
 
-        The centre is taken of a skip that is higher or wider than x.
+        The centre is taken of a tensor that is higher or wider.
         """
         def shapes_of_inputs(dy, *sizes):
             return tuple((dy[0], sizes[i][0], sizes[i + 1][0], sizes[i + 2][0]) for i in range(0, len(sizes), 3))
@@ -146,8 +156,7 @@ class Operators:
             return backward(dout, *shape_tensors(a, b, c, d, e))
 
         bprop = {2: of_two, 3: of_three, 4: of_four, 5: of_five}[count]
-        return self._aot("concat", lambda *shapes: (*shapes[0][:3], sum(shape[3] for shape in shapes)), bprop=bprop,
-                         variant=str(count)).recompute()
+        return self._aot("concat", _joined_shape, bprop=bprop, variant=str(count)).recompute()
 
     def moments(self):
         """Mean and biased variance of each channel: (N, H, W, C) -> (C,), (C,). norm_relu includes their gradient."""

@@ -31,7 +31,11 @@ class UnetEval(nn.Cell):
             raise UNetError(f"eval_activate {eval_activate} does not fit {type(net).__name__}; set it to {right}")
 
     def construct(self, x):
-        out = self.net(x).transpose((0, 2, 3, 1))       # (N, h, w, classes)
+        return self.activated(self.net(x))
+
+    def activated(self, logits: Tensor) -> Tensor:
+        """Apply the activation to (N, classes, h, w) logits, and put the channels last."""
+        out = logits.transpose((0, 2, 3, 1))            # (N, h, w, classes)
         if self.activate == "softmax":
             return ops.softmax(out.astype("float32"), axis=-1)
         if self.activate == "sigmoid":

@@ -3,7 +3,12 @@
 A network is written once, for any layer set. It passes its input through ``enter`` and its output through ``leave``,
 and makes the layers between them by the other methods of the set. Each method returns a cell, or a list of cells for an
 ``nn.SequentialCell``. Every layer set returns lists of the same length, so the parameters have the same names.
+
+A trimmed set is for windows of an image, of whose result only the core is used. On the way up the same convolutions
+become valid ones (``padding_up``), and the skips are cropped to what is left. So the borders of a window are not
+computed on the levels where the core does not need them, and what is computed is the same.
 """
+from copy import copy
 from typing import Any
 
 from mindspore import nn, ops
@@ -11,6 +16,8 @@ from mindspore.common.initializer import HeNormal, HeUniform, Initializer, initi
 
 # Both have the gain of ReLU: He et al. 2015, arXiv:1502.01852.
 INITIALIZERS = {"he_normal": HeNormal, "he_uniform": HeUniform}
+
+MOMENTUM = 0.9      # of batch norm, MindSpore's default
 
 
 def initialize(network: nn.Cell, weight_init: str) -> None:
@@ -26,7 +33,32 @@ class Layers:
     """MindSpore's own layers, NCHW inside; the base class of other layer sets.
 
     Convolutions have stride 1, "same" or "valid" padding, and weights of (out, in, k, k).
+
+    Args:
+        momentum: how much of its moving averages batch norm keeps at each forward pass in training.
+
+    Attributes:
+        trimmed: see the module.
     """
+    trimmed = False
+
+    def __init__(self, momentum: float = MOMENTUM) -> None:
+        self.momentum = momentum
+
+    def for_windows(self) -> "Layers":
+        """Return this set, trimmed."""
+        other = copy(self)
+        other.trimmed = True
+        return other
+
+    @property
+    def padding_up(self) -> str:
+        """Padding of the convolutions on the way up."""
+        return "valid" if self.trimmed else "same"
+
+    def trim(self, margin: int) -> nn.Cell:
+        """Make the cell that cuts off ``margin`` pixels at each side; only trimmed networks have it."""
+        return Trim(margin, 2) if self.trimmed and margin else nn.Identity()
 
     def enter(self) -> nn.Cell:
         """Make the cell from NCHW to the layout inside."""
@@ -50,7 +82,7 @@ class Layers:
                        weight_init: str | Initializer) -> list[nn.Cell]:
         """Make a convolution without bias, a batch norm and a ReLU."""
         return [self.conv(in_channels, out_channels, kernel_size, pad_mode, False, weight_init),
-                nn.BatchNorm2d(out_channels), nn.ReLU()]
+                nn.BatchNorm2d(out_channels, momentum=self.momentum), nn.ReLU()]
 
     def deconv(self, in_channels: int, out_channels: int, weight_init: str | Initializer) -> nn.Cell:
         """Make a 2x2 transposed convolution with stride 2, without bias; weights of (in, out, 2, 2)."""
@@ -66,7 +98,7 @@ class Layers:
         return Upsample(mode)
 
     def concat(self, count: int) -> nn.Cell:
-        """Make a concatenation of the channels of ``count`` tensors (x, skip, ...); larger skips are cropped."""
+        """Make a concatenation of the channels of ``count`` tensors; the larger are cropped to the smallest."""
         return Concat()
 
 
@@ -85,20 +117,36 @@ class Upsample(nn.Cell):
 
 
 class Concat(nn.Cell):
-    """Concatenation: (N, C, H, W) and any number of (N, Ci, Hi, Wi), Hi >= H, Wi >= W -> (N, C + C1 + ..., H, W).
+    """Concatenation: any number of (N, Ci, Hi, Wi) -> (N, C1 + C2 + ..., H, W) with the smallest Hi and Wi.
 
     The centre of larger tensors is used.
     """
 
-    def construct(self, x, *skips):
-        height, width = x.shape[2:]
-        parts = (x,)
-        for skip in skips:
-            top, left = (skip.shape[2] - height) // 2, (skip.shape[3] - width) // 2
+    def construct(self, *tensors):
+        height, width = tensors[0].shape[2:]
+        for x in tensors[1:]:
+            height, width = min(height, x.shape[2]), min(width, x.shape[3])
+        parts = ()
+        for x in tensors:
+            top, left = (x.shape[2] - height) // 2, (x.shape[3] - width) // 2
             # Without a slice where nothing is cut: its numbers would fix the sizes of an exported graph.
-            centre = skip[:, :, top:top + height, left:left + width] if top or left else skip
+            centre = x[:, :, top:top + height, left:left + width] if top or left else x
             parts += (centre,)    # (N, Ci, H, W)
         return ops.concat(parts, axis=1)
+
+
+class Trim(nn.Cell):
+    """Cuts off ``margin`` pixels at each side of the axes ``first`` and ``first`` + 1."""
+
+    def __init__(self, margin: int, first: int):
+        super().__init__()
+        self.margin, self.first = margin, first
+
+    def construct(self, x):
+        margin = self.margin
+        if self.first == 1:
+            return x[:, margin:-margin, margin:-margin]
+        return x[:, :, margin:-margin, margin:-margin]
 
 
 MINDSPORE = Layers()

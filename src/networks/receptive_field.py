@@ -7,6 +7,12 @@ POOLINGS = 4    # of every network here
 # of the lower level, which is 2 wide; the 2x2 convolution after nearest upsampling reads one neighbour.
 REACH_UP = {"deconv": 0, "bilinear": 2, "nearest": 1}
 
+# Of a trimmed network (see ``src.networks.layers``), in pixels of a level at each side: what is cut off before the
+# first upsampling from a level, the least that holds all pixels that saw the zeros around the image on the way down;
+# and what is cut off after an upsampling, where its own border shows.
+TRIMMED_BELOW = 4
+TRIMMED_UP = {"deconv": 0, "bilinear": 1, "nearest": 1}
+
 
 @dataclass(frozen=True)
 class ReceptiveField:

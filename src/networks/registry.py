@@ -27,8 +27,9 @@ class NetworkSpec:
 
     @classmethod
     def from_config(cls, config: Config) -> "NetworkSpec":
-        """Take the options of these names."""
-        return cls(**{field.name: getattr(config, field.name) for field in fields(cls)})
+        """Take the options of these names; num_classes is that of the network, see ``Config.network_classes``."""
+        options = {field.name: getattr(config, field.name) for field in fields(cls)}
+        return cls(**{**options, "num_classes": config.network_classes})
 
 
 @dataclass(frozen=True)
@@ -43,25 +44,29 @@ class Entry:
         upsampling: NetworkSpec -> deconv, bilinear or nearest.
         heads: NetworkSpec -> number of heads in training. Their logits are stacked to (heads, N, C, H, W); a network
             of one head gives (N, C, H, W).
+        most_channels: channels of the full resolution that are in memory at once, in the last block: the skips, the
+            upsampled tensor, their concatenation, and the result of its convolution.
     """
     network_class: type[Any]
     arguments: dict[str, str]
     output: str
     upsampling: Callable[[NetworkSpec], str]
     heads: Callable[[NetworkSpec], int]
+    most_channels: int
 
 
 _ENTRIES: dict[str, Entry] = {}
 
 
 def register(model_name: str, arguments: dict[str, str], upsampling: str | Callable[[NetworkSpec], str],
-             output: str = "softmax", heads: Callable[[NetworkSpec], int] = lambda spec: 1,
+             output: str = "softmax", heads: Callable[[NetworkSpec], int] = lambda spec: 1, most_channels: int = 320,
              ) -> Callable[[type[Any]], type[Any]]:
     """Register the decorated class as a network; see ``Entry``."""
     def add(network_class: type[Any]) -> type[Any]:
         by_spec = upsampling if callable(upsampling) else lambda spec: upsampling
         network_class.output = output       # ``UnetEval`` reads it from the network
-        _ENTRIES[model_name] = Entry(network_class, arguments, output, by_spec, heads)
+        # For amp_level O1 MindSpore writes a changed source of the class and runs it, decorator and all.
+        _ENTRIES.setdefault(model_name, Entry(network_class, arguments, output, by_spec, heads, most_channels))
         return network_class
 
     return add
@@ -102,7 +107,7 @@ def build_network(spec: NetworkSpec, layers: Any = None) -> Any:
     found = entry(spec.model_name)
     if found.output == "sigmoid" and spec.num_classes != 2:
         raise UNetError(f"{spec.model_name} has one output channel, for class 1 of two; num_classes is "
-                        f"{spec.num_classes}: set it to 2, or take another network")
+                        f"{spec.num_classes}: set it to 2, or take another network (target boundary adds a class)")
     arguments = {name: getattr(spec, field) for name, field in found.arguments.items()}
     network = found.network_class(**arguments, layers=layers or MINDSPORE)
     initialize(network, spec.weight_init)
@@ -132,6 +137,19 @@ def output_size(model_name: str, size: tuple[int, int]) -> tuple[int, int]:
         raise UNetError(f"{model_name} cannot take an image of {size[0]}x{size[1]} (height x width); the nearest sizes "
                         f"it can take are {' and '.join(f'{h}x{w}' for h, w in sorted(set(zip(*nearest))))}")
     return result
+
+
+def largest_size(model_name: str, size: tuple[int, int]) -> tuple[int, int]:
+    """Return the largest (height, width) within ``size`` that the network can take.
+
+    Raises:
+        UNetError: ``size`` is smaller than the smallest that it can take.
+    """
+    rule = entry(model_name).network_class.output_size
+    height, width = (_nearest_valid(rule, side)[0] for side in size)
+    if height > size[0] or width > size[1]:
+        output_size(model_name, size)       # raises
+    return height, width
 
 
 def check_sizes(model_name: str, image_size: tuple[int, int], label_size: tuple[int, int],
@@ -164,12 +182,12 @@ def receptive_field(spec: NetworkSpec) -> ReceptiveField:
     return valid_field(margin_lost) if margin_lost else same_field(entry(spec.model_name).upsampling(spec))
 
 
-def window_size(spec: NetworkSpec, side: int) -> tuple[int, int] | None:
+def window_size(spec: NetworkSpec, size: tuple[int, int]) -> tuple[int, int] | None:
     """Return the (height, width) that all windows of a network of valid convolutions must have.
 
     Args:
         spec: the network.
-        side: of the windows that the options ask for.
+        size: (height, width) of the windows that the options ask for.
 
     Returns:
         None for a network of same convolutions, which takes windows of many sizes.
@@ -179,8 +197,14 @@ def window_size(spec: NetworkSpec, side: int) -> tuple[int, int] | None:
     """
     if not receptive_field(spec).margin_lost:
         return None
-    output_size(spec.model_name, (side, side))
-    return side, side
+    output_size(spec.model_name, size)
+    return size
+
+
+def bytes_per_pixel(spec: NetworkSpec) -> int:
+    """Return the memory that the network needs for a pixel of its input in inference, about."""
+    # The logits, in both layouts, and the probabilities.
+    return 4 * max(entry(spec.model_name).most_channels, 3 * output_channels(spec))
 
 
 def smallest_size(model_name: str) -> int:

@@ -2,27 +2,28 @@
 from mindspore import nn
 from mindspore.common.initializer import HeNormal
 
+from src.networks.dropout import Dropout
 from src.networks.layers import MINDSPORE, Layers
-from src.networks.receptive_field import same_output_size
+from src.networks.receptive_field import TRIMMED_BELOW, TRIMMED_UP, same_output_size
 from src.networks.registry import register
 
 CHANNELS = (64, 128, 256, 512, 1024)
-DROPOUT = 0.5
 
 
-def _conv(layers: Layers, in_channels: int, out_channels: int, kernel_size: int = 3) -> list[nn.Cell]:
-    """Make a same convolution with bias and ReLU."""
-    return layers.conv_relu(in_channels, out_channels, kernel_size, pad_mode="same", has_bias=True,
+def _conv(layers: Layers, in_channels: int, out_channels: int, kernel_size: int = 3,
+          pad_mode: str = "same") -> list[nn.Cell]:
+    """Make a convolution with bias and ReLU."""
+    return layers.conv_relu(in_channels, out_channels, kernel_size, pad_mode=pad_mode, has_bias=True,
                             weight_init=HeNormal())
 
 
 class DoubleConv(nn.Cell):
-    """Two 3x3 convolutions with bias and ReLU; height and width stay."""
+    """Two 3x3 convolutions with bias and ReLU."""
 
-    def __init__(self, layers: Layers, in_channels: int, out_channels: int):
+    def __init__(self, layers: Layers, in_channels: int, out_channels: int, pad_mode: str = "same"):
         super().__init__()
-        self.convs = nn.SequentialCell([*_conv(layers, in_channels, out_channels),
-                                        *_conv(layers, out_channels, out_channels)])
+        self.convs = nn.SequentialCell([*_conv(layers, in_channels, out_channels, pad_mode=pad_mode),
+                                        *_conv(layers, out_channels, out_channels, pad_mode=pad_mode)])
 
     def construct(self, x):
         return self.convs(x)
@@ -38,10 +39,11 @@ class Up(nn.Cell):
         super().__init__()
         self.upsample, self.concat = layers.upsample("nearest"), layers.concat(2)
         self.up = nn.SequentialCell(_conv(layers, in_channels, out_channels, kernel_size=2))
-        self.conv = DoubleConv(layers, 2 * out_channels, out_channels)
+        self.trim = layers.trim(TRIMMED_UP["nearest"])
+        self.conv = DoubleConv(layers, 2 * out_channels, out_channels, layers.padding_up)
 
     def construct(self, x, skip):
-        x = self.up(self.upsample(x))               # out channels, 2h x 2w
+        x = self.trim(self.up(self.upsample(x)))    # out channels, 2h x 2w
         return self.conv(self.concat(skip, x))
 
 
@@ -60,7 +62,10 @@ class UNetKeras(nn.Cell):
     def __init__(self, in_channel: int = 1, layers: Layers = MINDSPORE):
         super().__init__()
         self.enter, self.leave = layers.enter(), layers.leave()
-        self.maxpool, self.dropout = layers.max_pool(), nn.Dropout(p=DROPOUT)
+        self.maxpool, self.trim = layers.max_pool(), layers.trim(TRIMMED_BELOW)
+        # In NCHW, whatever the layout inside, so that each layer set drops the same values.
+        self.drop3, self.drop4 = (nn.SequentialCell(layers.leave(), Dropout(name), layers.enter())
+                                  for name in ("drop3", "drop4"))
         f = CHANNELS
         self.down0 = DoubleConv(layers, in_channel, f[0])
         self.down1 = DoubleConv(layers, f[0], f[1])
@@ -78,9 +83,9 @@ class UNetKeras(nn.Cell):
         x0 = self.down0(self.enter(x))                       # 64 channels, full resolution
         x1 = self.down1(self.maxpool(x0))                    # 128, 1/2
         x2 = self.down2(self.maxpool(x1))                    # 256, 1/4
-        x3 = self.dropout(self.down3(self.maxpool(x2)))      # 512, 1/8
-        x = self.dropout(self.down4(self.maxpool(x3)))       # 1024, 1/16
-        x = self.up3(x, x3)                                  # 512, 1/8
+        x3 = self.drop3(self.down3(self.maxpool(x2)))        # 512, 1/8
+        x = self.drop4(self.down4(self.maxpool(x3)))         # 1024, 1/16
+        x = self.up3(self.trim(x), x3)                       # 512, 1/8
         x = self.up2(x, x2)                                  # 256, 1/4
         x = self.up1(x, x1)                                  # 128, 1/2
         x = self.up0(x, x0)                                  # 64, full resolution

@@ -1,26 +1,32 @@
 """U-Net with valid convolutions: Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical
 Image Segmentation", MICCAI 2015, arXiv:1505.04597."""
 from mindspore import nn
-from mindspore.common.initializer import TruncatedNormal
+from mindspore.common.initializer import Normal, TruncatedNormal
 
 from src.networks.layers import MINDSPORE, Layers
 from src.networks.receptive_field import POOLINGS
 from src.networks.registry import register
 
-SIGMA = 0.06   # standard deviation of all initial weights
+# Standard deviations of the initial weights; with more for the transposed convolutions, the first loss is in the
+# hundreds instead of below 1.
+CONV_SIGMA, DECONV_SIGMA = 0.06, 0.01
 
 
 def _conv_options():
-    return {"pad_mode": "valid", "has_bias": True, "weight_init": TruncatedNormal(SIGMA)}
+    return {"pad_mode": "valid", "has_bias": True, "weight_init": TruncatedNormal(CONV_SIGMA)}
 
 
 class DoubleConv(nn.Cell):
-    """Two 3x3 valid convolutions with ReLU: in channels, H x W -> out channels, (H-4) x (W-4)."""
+    """Two 3x3 valid convolutions with ReLU: in channels, H x W -> out channels, (H-4) x (W-4).
 
-    def __init__(self, layers: Layers, in_channels: int, out_channels: int):
+    ``mid_channels`` are those between the two; None makes them ``out_channels``.
+    """
+
+    def __init__(self, layers: Layers, in_channels: int, out_channels: int, mid_channels: int | None = None):
         super().__init__()
-        self.double_conv = nn.SequentialCell([*layers.conv_relu(in_channels, out_channels, 3, **_conv_options()),
-                                              *layers.conv_relu(out_channels, out_channels, 3, **_conv_options())])
+        mid_channels = mid_channels or out_channels
+        self.double_conv = nn.SequentialCell([*layers.conv_relu(in_channels, mid_channels, 3, **_conv_options()),
+                                              *layers.conv_relu(mid_channels, out_channels, 3, **_conv_options())])
 
     def construct(self, x):
         return self.double_conv(x)
@@ -40,19 +46,19 @@ class Down(nn.Cell):
 class Up(nn.Cell):
     """2x2 transposed convolution with ReLU, concatenation with the skip's centre, then a double convolution.
 
-    in channels, h x w, and a skip of in/2 channels, at least 2h x 2w -> out channels, (2h-4) x (2w-4).
+    x1 of in channels, h x w, and the skip x2 of in/2 channels, at least 2h x 2w -> out channels, (2h-4) x (2w-4).
     """
 
     def __init__(self, layers: Layers, in_channels: int, out_channels: int):
         super().__init__()
-        self.up = layers.deconv(in_channels, in_channels // 2, weight_init=TruncatedNormal(SIGMA))
+        self.up = layers.deconv(in_channels, in_channels // 2, weight_init=Normal(DECONV_SIGMA))
         self.relu = nn.ReLU()
         self.concat = layers.concat(2)
-        self.conv = DoubleConv(layers, in_channels, out_channels)
+        self.conv = DoubleConv(layers, in_channels, out_channels, in_channels // 2)
 
-    def construct(self, x, skip):
-        x = self.relu(self.up(x))              # in/2 channels, 2h x 2w
-        return self.conv(self.concat(x, skip))
+    def construct(self, x1, x2):
+        x1 = self.relu(self.up(x1))            # in/2 channels, 2h x 2w
+        return self.conv(self.concat(x1, x2))
 
 
 class OutConv(nn.Cell):

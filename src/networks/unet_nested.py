@@ -3,7 +3,7 @@ Features in Image Segmentation", IEEE TMI 39(6), 2020, arXiv:1912.05074."""
 from mindspore import nn, ops
 
 from src.networks.layers import MINDSPORE, Layers
-from src.networks.receptive_field import same_output_size
+from src.networks.receptive_field import TRIMMED_BELOW, same_output_size
 from src.networks.registry import register
 from src.networks.unet_simple import UnetConv2d, UnetUp, filters, final_conv
 
@@ -11,7 +11,7 @@ from src.networks.unet_simple import UnetConv2d, UnetUp, filters, final_conv
 @register("unet_nested", {"in_channel": "num_channels", "n_class": "num_classes", "use_deconv": "use_deconv",
                           "use_bn": "use_bn", "use_ds": "use_ds"},
           upsampling=lambda spec: "deconv" if spec.use_deconv else "bilinear",
-          heads=lambda spec: 4 if spec.use_ds else 1)
+          most_channels=352, heads=lambda spec: 4 if spec.use_ds else 1)
 class NestedUNet(nn.Cell):
     """UNet++: (N, in_channel, H, W) -> logits (N, n_class, H, W), both float32; H and W multiples of 16.
 
@@ -28,6 +28,7 @@ class NestedUNet(nn.Cell):
         layers: the layer set to build from.
     """
     output_size = staticmethod(same_output_size)
+    heads_in_evaluation = False     # the model zoo's class gives all heads in evaluation too
 
     def __init__(self, in_channel: int, n_class: int = 2, feature_scale: int = 2, use_deconv: bool = True,
                  use_bn: bool = True, use_ds: bool = True, layers: Layers = MINDSPORE):
@@ -35,7 +36,7 @@ class NestedUNet(nn.Cell):
         self.enter, self.leave = layers.enter(), layers.leave()
         self.use_ds = use_ds
         f = filters(feature_scale)
-        self.maxpool = layers.max_pool()
+        self.maxpool, self.trim = layers.max_pool(), layers.trim(TRIMMED_BELOW)
 
         # Xij: after i poolings and j upsamplings.
         self.conv00 = UnetConv2d(layers, in_channel, f[0], use_bn)
@@ -63,17 +64,17 @@ class NestedUNet(nn.Cell):
         self.final3 = final_conv(layers, f[0], n_class)
         self.final4 = final_conv(layers, f[0], n_class)
 
-    def construct(self, x):
-        x00 = self.conv00(self.enter(x))                      # f[0] channels, full resolution
+    def construct(self, inputs):
+        x00 = self.conv00(self.enter(inputs))                 # f[0] channels, full resolution
         x10 = self.conv10(self.maxpool(x00))                  # f[1], 1/2
         x20 = self.conv20(self.maxpool(x10))                  # f[2], 1/4
         x30 = self.conv30(self.maxpool(x20))                  # f[3], 1/8
         x40 = self.conv40(self.maxpool(x30))                  # f[4], 1/16
 
-        x01 = self.up_concat01(x10, x00)                      # f[0], full resolution
-        x11 = self.up_concat11(x20, x10)                      # f[1], 1/2
-        x21 = self.up_concat21(x30, x20)                      # f[2], 1/4
-        x31 = self.up_concat31(x40, x30)                      # f[3], 1/8
+        x01 = self.up_concat01(self.trim(x10), x00)           # f[0], full resolution
+        x11 = self.up_concat11(self.trim(x20), x10)           # f[1], 1/2
+        x21 = self.up_concat21(self.trim(x30), x20)           # f[2], 1/4
+        x31 = self.up_concat31(self.trim(x40), x30)           # f[3], 1/8
 
         x02 = self.up_concat02(x11, x00, x01)                 # f[0], full resolution
         x12 = self.up_concat12(x21, x10, x11)                 # f[1], 1/2
@@ -84,7 +85,7 @@ class NestedUNet(nn.Cell):
 
         x04 = self.up_concat04(x13, x00, x01, x02, x03)       # f[0], full resolution
 
-        if self.use_ds and self.training:
+        if self.use_ds and (self.training or self.heads_in_evaluation):
             heads = (self.final1(x01), self.final2(x02), self.final3(x03), self.final4(x04))
             return ops.stack([self.leave(head) for head in heads], axis=0)    # (4, N, n_class, H, W)
         return self.leave(self.final4(x04))                   # (N, n_class, H, W)

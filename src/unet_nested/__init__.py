@@ -1,5 +1,8 @@
-"""The model zoo's name for ``src.networks.unet_nested`` and ``unet_simple``."""
-from src.networks.unet_nested import NestedUNet
-from src.networks.unet_simple import UNet
+"""The model zoo's names for the networks of ``src.networks.unet_nested`` and ``unet_simple``."""
+from src.model_utils.runtime import cap_cpu_instruction_set
+from src.unet_nested.unet_model import NestedUNet, UNet
 
 __all__ = ["NestedUNet", "UNet"]
+
+# What a user builds from here runs on MindSpore's own kernels, and no script of the project has prepared the process.
+cap_cpu_instruction_set()

@@ -1,7 +1,5 @@
 #include "engine.h"
 
-#include <sched.h>
-
 #include <atomic>
 #include <condition_variable>
 #include <cstdio>
@@ -14,11 +12,7 @@
 namespace unet {
 namespace {
 
-int usable_cpus() {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) return CPU_COUNT(&set);
-  return static_cast<int>(std::thread::hardware_concurrency());
-}
+std::atomic<int> wanted_threads{1};
 
 // Its workers wait for a job, take its parts one by one, and wait again. The caller works too.
 class ThreadPool : public dnnl::threadpool_interop::threadpool_iface {
@@ -99,7 +93,7 @@ class ThreadPool : public dnnl::threadpool_interop::threadpool_iface {
 
 // Never destroyed: its workers wait until the process ends.
 ThreadPool& pool() {
-  static auto* instance = new ThreadPool(usable_cpus());
+  static auto* instance = new ThreadPool(wanted_threads);
   return *instance;
 }
 
@@ -186,6 +180,9 @@ int run(const char* name, Operator op, int count, void** params, int* ndims, int
 }
 
 }  // namespace unet
+
+// Sets the number of threads. It counts until the first operator runs.
+extern "C" void unet_set_threads(int count) { unet::wanted_threads = count; }
 
 // Whether the processor has units for products of bfloat16 numbers, and oneDNN may use them. Without such units, these
 // products take longer than those of float32 numbers.

@@ -12,8 +12,8 @@
 
 namespace unet {
 
-// Calls body(begin, end) on parts of [0, count) in parallel. Parts are at least `grain` long. Operators share as many
-// threads as the process may use; one operator runs at a time, on all of them.
+// Calls body(begin, end) on parts of [0, count) in parallel. Parts are at least `grain` long. Operators share the threads
+// that unet_set_threads has asked for; one operator runs at a time, on all of them.
 void parallel(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body);
 int threads();
 
