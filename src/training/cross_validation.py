@@ -68,6 +68,9 @@ def _finished(output: Path, runs: list[FoldRun]) -> dict[int, dict[str, Any]]:
 def _check(config: Config) -> None:
     if config.resume:
         raise UNetError("resume is True, but train_folds.py resumes by itself where it was stopped; leave it out")
+    if config.overwrite:
+        raise UNetError("overwrite is True, but train_folds.py keeps the folds that are finished; remove "
+                        f"{config.output_path}, or give another --output_path")
     if config.run_distribute:
         raise UNetError("run_distribute is True, but train_folds.py trains a fold in one process; train the folds one "
                         "by one with a launcher, --cross_valid_ind or --splits")

@@ -2,7 +2,8 @@
 from dataclasses import dataclass
 
 from src.evaluation.evaluate import ScoreOptions
-from src.evaluation.metrics import METRIC_NAMES
+from src.evaluation.metrics import METRIC_NAMES, OBJECT_METRICS
+from src.evaluation.objects import ObjectOptions
 from src.evaluation.scores import Scores
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
@@ -21,6 +22,7 @@ class EvaluationPlan:
         interval: epochs between two evaluations.
         steps: steps between two evaluations; 0 goes by epochs. Otherwise start_epoch and interval do not count.
         patience: evaluations without a better one after which the run ends early; 0 never ends it.
+        objects: how objects are found, to be scored; None scores none.
 
     Raises:
         UNetError: there is no metric, or ``monitor`` is none of them.
@@ -32,6 +34,7 @@ class EvaluationPlan:
     interval: int
     steps: int
     patience: int
+    objects: ObjectOptions | None = None
 
     def __post_init__(self) -> None:
         if not self.metrics:
@@ -42,9 +45,11 @@ class EvaluationPlan:
 
     @classmethod
     def from_config(cls, config: Config) -> "EvaluationPlan":
-        """Take the options eval_*, monitor and early_stop_patience."""
+        """Take the options eval_*, monitor and early_stop_patience, and those of objects."""
+        objects = config.object_metrics or not OBJECT_METRICS.keys().isdisjoint(config.eval_metrics)
         return cls(ScoreOptions.from_config(config), config.eval_metrics, config.monitor, config.eval_start_epoch,
-                   config.eval_interval, config.eval_steps, config.early_stop_patience)
+                   config.eval_interval, config.eval_steps, config.early_stop_patience,
+                   ObjectOptions.from_config(config) if objects else None)
 
     @property
     def metric(self) -> str:

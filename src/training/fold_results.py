@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from src.data.folds import Fold
+from src.model_utils.claims import claimed_int
 from src.model_utils.errors import UNetError
 from src.model_utils.files import (
     CONFIG_YAML,
@@ -16,8 +17,11 @@ from src.model_utils.files import (
     natural,
     write_atomically,
 )
+from src.model_utils.inputs import read_input
 from src.report.history import TRAINING, read_history
 from src.training.checkpoint_files import checkpoint_folder, final_checkpoint
+
+MOST_FOLDS = 10_000
 
 # Column of the table -> its keys in metrics.json. Columns that metrics.json does not have are left out.
 SCORES = {"soft Dice": ("soft", "dice_coeff"), "soft IoU": ("soft", "iou"), "Dice": ("hard", "Dice", "foreground"),
@@ -96,7 +100,7 @@ def _at(metrics: Any, keys: tuple[str, ...]) -> Any:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_input(path))
     except (OSError, ValueError, RecursionError) as error:
         raise UNetError(f"{path}: cannot be read ({type(error).__name__}: {str(error)[:100]})") from None
 
@@ -115,10 +119,11 @@ def read_results(output: str | Path) -> tuple[dict[int, dict[str, Any]], int]:
         return {}, 0
     found = _read_json(path)
     try:
-        results = {int(result["fold"]): result for result in found["results"]}
-        table(results, int(found["folds"]))
-        return results, int(found["folds"])
-    except (KeyError, TypeError, ValueError, AttributeError):
+        folds = claimed_int(found["folds"], 1, MOST_FOLDS, "folds")
+        results = {claimed_int(result["fold"], 1, folds, "fold"): result for result in found["results"]}
+        table(results, folds)
+        return results, folds
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, UNetError):
         raise UNetError(f"{path}: not what train_folds.py writes; remove it, and the folds are evaluated "
                         f"again") from None
 

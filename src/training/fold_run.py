@@ -6,12 +6,15 @@ from typing import Any
 
 from src.data.folds import Fold
 from src.data.splits import read_splits, write_splits
-from src.model_utils.config import PROJECT_ROOT, Config, load_schema, options_that_stay, read_yaml
+from src.model_utils.config import Config
 from src.model_utils.errors import UNetError, first_few
-from src.model_utils.files import CONFIG_YAML, METRICS_JSON, SPLITS_JSON
+from src.model_utils.files import CONFIG_YAML, METRICS_JSON, SPLITS_JSON, remove
+from src.model_utils.schema import PROJECT_ROOT, load_schema, options_that_stay, read_yaml
 from src.model_utils.signals import ChildProcess
 from src.training.checkpoint_files import checkpoint_folder, final_checkpoint
 from src.training.fold_results import fold_checkpoint, fold_folder, read_result
+from src.training.run_folder import runs_in
+from src.training.run_length import FIXED_BY_MINUTES
 
 logger = logging.getLogger("unet")
 
@@ -36,9 +39,6 @@ class FoldRun:
         self.config = config.replace(output_path=str(self.folder), folds=folds, enable_modelarts=False, data_url="",
                                      **options)
         self.checkpoints = checkpoint_folder(self.folder, config.checkpoint_path)
-        if not self.checkpoints.resolve().is_relative_to(self.folder.resolve()):
-            raise UNetError(f"checkpoint_path {config.checkpoint_path} leads out of the folds' folders, where they "
-                            f"would overwrite each other's checkpoints; give a path inside output_path")
 
     @property
     def checkpoint(self) -> Path | None:
@@ -52,8 +52,9 @@ class FoldRun:
         if (self.folder / CONFIG_YAML).is_file():
             begun, now = read_yaml(self.folder / CONFIG_YAML, load_schema()), self.config.as_dict()
             # The path of splits changes with the folder; the names of the samples are compared below.
+            free = {"splits", *(FIXED_BY_MINUTES if self.config.minutes else ())}
             changed = [f"{name} {begun[name]} and not {now[name]}" for name in options_that_stay("same", "folds")
-                       if name != "splits" and begun.get(name, now[name]) != now[name]]
+                       if name not in free and begun.get(name, now[name]) != now[name]]
             if changed:
                 raise UNetError(f"{self.folder / CONFIG_YAML}: this fold was begun with {first_few(changed)}; give the "
                                 f"same options to resume it, or another --output_path")
@@ -68,12 +69,18 @@ class FoldRun:
         """Train the fold, or resume its training, and evaluate it; return the exit status of what failed, or 0."""
         logger.info("%d images train, %d validate: %s", len(self.fold.train), len(self.fold.validation),
                     first_few(self.fold.validation, 6))
-        config_path = f"--config_path={self.folder / CONFIG_YAML}"
-        resume = ["--transfer_training=False", "--resume=True", "--resume_ckpt=auto"] if self.checkpoint else []
-        self.config.save(self.folder / CONFIG_YAML)
+        options = [f"--config_path={self.folder / CONFIG_YAML}", *self.config.start_arguments()]
+        begun = []
+        if self.checkpoint:
+            begun = ["--transfer_training=False", "--resume=True", "--resume_ckpt=auto"]
+        elif runs_in(self.folder, self.checkpoints.parent):
+            begun = ["--overwrite=True"]        # it was stopped before its first checkpoint
+        self.config.save(self.folder / CONFIG_YAML, with_start=False)
         write_splits(self.folder / SPLITS_JSON, self.fold.train, self.fold.validation)
-        return (child.run([sys.executable, str(PROJECT_ROOT / "train.py"), config_path, *resume])
-                or child.run([sys.executable, str(PROJECT_ROOT / "eval.py"), config_path, "--report=True",
+        # eval.py ends with 0 even if it cannot write its own, and an older one would be taken for it.
+        remove(self.folder / METRICS_JSON)
+        return (child.run([sys.executable, str(PROJECT_ROOT / "train.py"), *options, *begun])
+                or child.run([sys.executable, str(PROJECT_ROOT / "eval.py"), *options, "--report=True",
                               f"--checkpoint_file_path={self.checkpoint}"]))
 
     def result(self) -> dict[str, Any]:

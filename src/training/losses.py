@@ -3,16 +3,18 @@
 Logits are (N, C, H, W). A network with one output channel gives (N, 1, H, W), which stand for two classes: the sigmoid
 of x is the softmax of (0, x), so the cross entropy is then the binary one. Labels are one-hot (N, C, H, W), with two
 classes for one output channel. A further channel of the label holds weights of the pixels (see
-``src.data.border_weights``). The weight of a pixel is that times the weight of its class. Means are over pixels, not
-over weights, so the loss of a large batch is the mean of the losses of its parts.
+``src.data.border_weights``), and one after it may mark the skeletons of the classes (``src.data.skeletons``). The
+weight of a pixel is that times the weight of its class. Means are over pixels, not over weights, so the loss of a large
+batch is the mean of the losses of its parts. With ``ignore_index``, the label of an ignored pixel is zero in all
+classes; means are then over the other pixels of the batch.
 """
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from src.data import skeletons
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 from src.networks.registry import NetworkSpec, entry
@@ -26,10 +28,13 @@ class _Loss(nn.Cell):
 
     Args:
         class_weights (sequence): a weight for each class, or None.
+        ignoring (bool): leave out the pixels whose label is zero in all classes. Without such pixels the loss is the
+            same up to rounding.
     """
 
-    def __init__(self, class_weights: Sequence[float] | None = None) -> None:
+    def __init__(self, class_weights: Sequence[float] | None = None, ignoring: bool = False) -> None:
         super().__init__()
+        self.ignoring = ignoring
         self.class_weights = None
         if class_weights is not None:
             self.class_weights = Tensor(np.array(class_weights, np.float32).reshape(1, -1, 1, 1))
@@ -42,11 +47,34 @@ class _Loss(nn.Cell):
         classes = logits.shape[1]
         one_hot, weights = label, None
         if label.shape[1] > classes:
-            one_hot, weights = label[:, :classes], label[:, classes:]           # (N, C, H, W), (N, 1, H, W)
+            one_hot, weights = label[:, :classes], label[:, classes:classes + 1]    # (N, C, H, W), (N, 1, H, W)
         if self.class_weights is not None:
             of_class = (one_hot * self.class_weights).sum(axis=1, keepdims=True)        # (N, 1, H, W)
             weights = of_class if weights is None else weights * of_class
         return ops.log_softmax(logits, axis=1), one_hot, weights
+
+    def mean(self, loss, one_hot, weights):
+        """Return the mean of (N, H, W) losses over the pixels that count."""
+        if weights is not None:
+            loss = loss * weights[:, 0]
+        if not self.ignoring:
+            return loss.mean()
+        counts = one_hot.sum(axis=1)                                            # (N, H, W), 0 or 1
+        return (loss * counts).sum() / ops.maximum(counts.sum(), 1.0)
+
+
+    def mean_lost(self, share, pixels, may_be_empty):
+        """Return 1 - (N, C) shares, the mean over the classes that an image has, then over the images with any.
+
+        ``pixels`` (N, C, H, W) says which classes it has; with ``may_be_empty`` there may be images without any.
+        """
+        there = (pixels.sum(axis=(2, 3)) > 0).astype("float32")                         # (N, C)
+        if may_be_empty:
+            classes = there.sum(axis=1)
+            loss = 1 - (share * there).sum(axis=1) / ops.maximum(classes, 1.0)
+            counts = (classes > 0).astype("float32")
+            return (loss * counts).sum() / ops.maximum(counts.sum(), 1.0)
+        return (1 - (share * there).sum(axis=1) / there.sum(axis=1)).mean()
 
 
 class CrossEntropyWithLogits(_Loss):
@@ -54,8 +82,7 @@ class CrossEntropyWithLogits(_Loss):
 
     def construct(self, logits, label):
         log_probability, one_hot, weights = self.prepare(logits, label)
-        loss = -(log_probability * one_hot).sum(axis=1)                         # (N, H, W)
-        return loss.mean() if weights is None else (loss * weights[:, 0]).mean()
+        return self.mean(-(log_probability * one_hot).sum(axis=1), one_hot, weights)
 
 
 class FocalLoss(_Loss):
@@ -67,8 +94,7 @@ class FocalLoss(_Loss):
     def construct(self, logits, label):
         log_probability, one_hot, weights = self.prepare(logits, label)
         own = (log_probability * one_hot).sum(axis=1)                           # (N, H, W)
-        loss = -((1 - ops.exp(own)) ** FOCUS) * own
-        return loss.mean() if weights is None else (loss * weights[:, 0]).mean()
+        return self.mean(-((1 - ops.exp(own)) ** FOCUS) * own, one_hot, weights)
 
 
 class DiceLoss(_Loss):
@@ -85,9 +111,26 @@ class DiceLoss(_Loss):
         both, sizes = probability * one_hot, probability * probability + one_hot * one_hot
         if weights is not None:
             both, sizes = both * weights, sizes * weights
+        if self.ignoring:
+            sizes = sizes * one_hot.sum(axis=1, keepdims=True)
         dice = 2 * both.sum(axis=(2, 3)) / (sizes.sum(axis=(2, 3)) + SMOOTH)            # (N, C)
-        there = (one_hot.sum(axis=(2, 3)) > 0).astype("float32")                        # (N, C)
-        return (1 - (dice * there).sum(axis=1) / there.sum(axis=1)).mean()
+        return self.mean_lost(dice, one_hot, self.ignoring)
+
+
+class SkeletonRecall(_Loss):
+    """1 - recall of the skeletons: sum(p s) / sum(s), the mean over the images and the classes that have a skeleton.
+
+    s is 1 on the skeleton of a class; see ``src.data.skeletons`` for the source. The last channel of the label marks
+    the skeletons of all classes.
+    """
+
+    def construct(self, logits, label):
+        log_probability, one_hot, weights = self.prepare(logits, label)
+        of_class = one_hot * label[:, -1:].astype("float32")                            # (N, C, H, W)
+        if weights is not None:
+            of_class = of_class * weights
+        found = (ops.exp(log_probability) * of_class).sum(axis=(2, 3))                  # (N, C)
+        return self.mean_lost(found / (of_class.sum(axis=(2, 3)) + SMOOTH), of_class, True)
 
 
 class SumOfLosses(nn.Cell):
@@ -107,7 +150,7 @@ class SumOfLosses(nn.Cell):
 class MultiCrossEntropyWithLogits(nn.Cell):
     """Weighted sum of a loss, by default the cross entropy, over stacked heads.
 
-    Logits (heads, N, C, H, W) and one-hot labels (N, C, H, W) -> a float32 scalar.
+    Logits (heads, N, C, H, W) and one-hot labels (N, C, H, W) -> a float32 scalar. Logits (N, C, H, W) are one head.
 
     Args:
         loss (nn.Cell): the loss of one head.
@@ -120,6 +163,8 @@ class MultiCrossEntropyWithLogits(nn.Cell):
         self.head_weights = head_weights
 
     def construct(self, logits, label):
+        if logits.ndim == label.ndim:       # scripts of the model zoo take this loss for every network
+            return self.loss(logits, label)
         total = 0.0
         for head in range(logits.shape[0]):
             weight = 1.0 if self.head_weights is None else self.head_weights[head]
@@ -127,7 +172,7 @@ class MultiCrossEntropyWithLogits(nn.Cell):
         return total
 
 
-LOSSES = {"cross_entropy": CrossEntropyWithLogits, "dice": DiceLoss, "focal": FocalLoss}
+LOSSES = {"cross_entropy": CrossEntropyWithLogits, "dice": DiceLoss, "focal": FocalLoss, skeletons.LOSS: SkeletonRecall}
 
 
 @dataclass(frozen=True)
@@ -136,41 +181,38 @@ class LossOptions:
 
     Attributes:
         loss: a name of LOSSES, or a sum such as cross_entropy+dice.
-        class_weights: a weight for each class; empty for none; ["auto"] for weights by the frequency of the classes.
-        num_classes: number of classes.
         heads: number of heads that the network stacks in training; 1 for logits without an axis of heads.
         head_weights: a weight for each head, from the shallowest; empty weighs all by 1.
+        ignoring: labels have pixels that do not count.
     """
     loss: str
-    class_weights: list[Any]
-    num_classes: int
     heads: int
     head_weights: list[float]
+    ignoring: bool = False
 
     @classmethod
     def from_config(cls, config: Config) -> "LossOptions":
-        """Take the options loss, class_weights, num_classes and ds_weights, and the heads of the network."""
+        """Take the options loss, ds_weights and ignore_index, and the heads of the network."""
         heads = entry(config.model_name).heads(NetworkSpec.from_config(config))
-        return cls(config.loss, config.class_weights, config.num_classes, heads, config.ds_weights)
+        return cls(config.loss, heads, config.ds_weights, config.ignore_index is not None)
 
 
-def build_loss(options: LossOptions, count_classes: Callable[[], np.ndarray] | None = None) -> nn.Cell:
+def build_loss(options: LossOptions, class_weights: Sequence[float] | None = None) -> nn.Cell:
     """Build the loss: (logits, label) -> a float32 scalar, over stacked heads for a network with deep supervision.
 
     Args:
         options (LossOptions): which loss.
-        count_classes (callable): counts the training pixels of each class, (classes,); for weights by frequency.
+        class_weights (sequence): a weight for each class; None weighs all by 1.
 
     Raises:
-        UNetError: an unknown loss, or weights of another number than there are classes or heads.
+        UNetError: an unknown loss, or weights of another number than there are heads.
     """
-    weights = class_weights(options.class_weights, options.num_classes, count_classes)
     losses = []
     for name in map(str.strip, options.loss.split("+")):
         if name not in LOSSES:
             raise UNetError(f"loss {options.loss!r}: {name!r} is no loss; known are {', '.join(LOSSES)}, and sums such "
                             f"as cross_entropy+dice")
-        losses.append(LOSSES[name](weights))
+        losses.append(LOSSES[name](class_weights, options.ignoring))
     loss = losses[0] if len(losses) == 1 else SumOfLosses(losses)
     if options.heads == 1:
         return loss
@@ -178,30 +220,3 @@ def build_loss(options: LossOptions, count_classes: Callable[[], np.ndarray] | N
         raise UNetError(f"ds_weights {options.head_weights}: expected a weight for each of the {options.heads} heads, "
                         f"or none")
     return MultiCrossEntropyWithLogits(loss, options.head_weights or None)
-
-
-def class_weights(option: Sequence[Any], num_classes: int,
-                  count_classes: Callable[[], np.ndarray] | None = None) -> list[float] | None:
-    """Return a weight for each class, or None for an empty ``option``.
-
-    Numbers are taken as they are. ["auto"] weighs each class by the inverse of its frequency: the mean weight of a
-    training pixel is 1, and a class without a pixel has weight 1.
-
-    Raises:
-        UNetError: the option is neither, or has another number of weights than there are classes.
-    """
-    if not option:
-        return None
-    if list(option) == ["auto"]:
-        if count_classes is None:
-            raise ValueError("class_weights auto needs count_classes")
-        counts = np.asarray(count_classes(), np.float64)
-        present = counts > 0
-        return np.where(present, counts.sum() / (present.sum() * np.maximum(counts, 1)), 1.0).tolist()
-    try:
-        weights = [float(value) for value in option]
-    except ValueError:
-        raise UNetError(f"class_weights {option}: expected numbers, or auto") from None
-    if len(weights) != num_classes or not all(0 <= weight < float("inf") for weight in weights):
-        raise UNetError(f"class_weights {weights}: expected {num_classes} weights of at least 0, one a class")
-    return weights

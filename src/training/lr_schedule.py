@@ -1,10 +1,15 @@
 """The learning rate over a run."""
 import math
+from collections.abc import Callable
+from functools import lru_cache
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from src.model_utils.errors import UNetError
+
+BLOCK = 1000        # steps whose rates are computed together
 
 class WarmupCosine(nn.learning_rate_schedule.LearningRateSchedule):
     """Linear rise to ``lr`` over ``warmup_steps`` steps, then half a cosine down to ``min_lr``.
@@ -34,13 +39,33 @@ def build_learning_rate(name: str, lr: float, total_steps: int, warmup_steps: in
     Args:
         name: constant or cosine.
         lr: the constant, or the highest rate of the schedule.
-        total_steps, warmup_steps, min_lr: of the schedule, see WarmupCosine; a constant does not use them.
+        total_steps, warmup_steps, min_lr: of the schedule, see WarmupCosine.
+
+    Raises:
+        UNetError: the schedule cannot be as the options say.
     """
-    return lr if name == "constant" else WarmupCosine(lr, total_steps, warmup_steps, min_lr)
+    if name == "constant":
+        for option, value in (("warmup_steps", warmup_steps), ("min_lr", min_lr)):
+            if value:
+                raise UNetError(f"{option} is {value}, but lr_schedule is constant, which has no use for it; set "
+                                f"lr_schedule to cosine, or {option} to 0")
+        return lr
+    if warmup_steps > total_steps:
+        raise UNetError(f"warmup_steps is {warmup_steps}, but the run has only {total_steps} steps and would never "
+                        f"reach lr; lower warmup_steps, or train longer")
+    if min_lr > lr:
+        raise UNetError(f"min_lr {min_lr} is above lr {lr}; the cosine schedule falls from lr to min_lr: lower min_lr, "
+                        f"or raise lr")
+    return WarmupCosine(lr, total_steps, warmup_steps, min_lr)
 
 
-def learning_rates(rate: float | WarmupCosine, total_steps: int) -> np.ndarray:
-    """Return (total_steps,) float32: the value at each step of what ``build_learning_rate`` has built."""
+def rate_of_step(rate: float | WarmupCosine) -> Callable[[int], float]:
+    """Return a function that maps a step, from 0, to its rate; ``rate`` is what ``build_learning_rate`` has built."""
     if isinstance(rate, float):
-        return np.full(total_steps, rate, np.float32)
-    return rate(Tensor(np.arange(total_steps), ms.int32)).asnumpy()
+        return lambda step: rate
+
+    @lru_cache(maxsize=1)
+    def rates_of(block: int) -> np.ndarray:
+        return rate(Tensor(np.arange(block * BLOCK, (block + 1) * BLOCK), ms.int32)).asnumpy()
+
+    return lambda step: float(rates_of(step // BLOCK)[step % BLOCK])

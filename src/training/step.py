@@ -1,13 +1,19 @@
 """The training step: compiled before its first use, and in several parts for batches that do not fit into memory."""
 import logging
+import os
 import time
 from collections.abc import Iterator
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
+from mindspore import Parameter, ParameterTuple, Tensor, amp, nn, ops
+from mindspore.train.loss_scale_manager import FixedLossScaleManager
 
 from src.model_utils import memory
+from src.model_utils.errors import UNetError
+from src.model_utils.runtime import first_line
+from src.networks.dropout import DropoutKeys
 
 logger = logging.getLogger("unet")
 
@@ -49,16 +55,17 @@ class AccumulatedStep(nn.Cell):
     """A step that splits its batch into ``parts`` parts of equal size: (images, labels) -> the mean loss.
 
     The optimizer gets the mean of the gradients of the parts. For a loss that is a mean over images, this is the
-    gradient of the whole batch. Batch norm sees each part by itself.
+    gradient of the whole batch. Batch norm sees each part by itself; ``choose_backend`` adapts its momentum.
 
     Args:
         step (nn.TrainOneStepCell): the step for one part, of which it uses network, optimizer and loss scale.
         parts (int): number of parts; the batch size is a multiple of it.
+        dropout (DropoutKeys): of the network; each part drops other values.
     """
 
-    def __init__(self, step: nn.TrainOneStepCell, parts: int) -> None:
+    def __init__(self, step: nn.TrainOneStepCell, parts: int, dropout: DropoutKeys) -> None:
         super().__init__(auto_prefix=False)
-        self.parts = parts
+        self.parts, self.dropout = parts, dropout
         sums = ParameterTuple([Parameter(np.zeros(weight.shape, np.float32), name=PREFIX + weight.name,
                                          requires_grad=False) for weight in step.weights])
         self.gradients, self.update = _Gradients(step, sums), _Update(step, sums, parts)
@@ -67,6 +74,7 @@ class AccumulatedStep(nn.Cell):
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
         loss = 0
         for number, part in enumerate(zip(self._cut(images), self._cut(labels))):
+            self.dropout.begin_part(number)
             loss += self.gradients(*part, Tensor(float(number > 0))) / self.parts
         self.update()
         return loss
@@ -84,6 +92,31 @@ class AccumulatedStep(nn.Cell):
 
     def _cut(self, batch):
         return [Tensor(part) for part in np.split(batch.asnumpy(), self.parts)]
+
+
+def build_step(network: Any, optimizer: Any, loss: Any, amp_level: str, loss_scale: float) -> nn.TrainOneStepCell:
+    """Build MindSpore's training step, (images, labels) -> loss, with mixed precision and a fixed loss scale.
+
+    Raises:
+        UNetError: MindSpore cannot change the network for this level.
+    """
+    manager = FixedLossScaleManager(loss_scale, drop_overflow_update=False)
+    # MindSpore may write the source of the changed network into ./rewritten_network. It reads it again when it compiles
+    # the network, so the folder must last as long as the step.
+    here, folder = os.getcwd(), TemporaryDirectory(prefix="unet_mixed_precision_")
+    os.chdir(folder.name)
+    try:
+        step = amp.build_train_network(network, optimizer, loss, level=amp_level, loss_scale_manager=manager)
+    # The rewritten source may fail in any way.
+    except Exception as error:
+        if amp_level != "O1":
+            raise
+        raise UNetError(f"amp_level O1: this MindSpore cannot change the network for it ({first_line(error)}); use O2 "
+                        f"or O3") from None
+    finally:
+        os.chdir(here)
+    step.source_folder = folder
+    return step
 
 
 def compile_step(train_network: Any, images: Tensor, labels: Tensor) -> None:

@@ -2,14 +2,17 @@
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from src.data.schedule import Schedule
 from src.model_utils.errors import UNetError
 from src.model_utils.ranks import Ranks
+from src.networks.dropout import DropoutKeys
 from src.training.evaluation import Evaluation
+from src.training.weight_average import WeightAverage
 
 logger = logging.getLogger("unet")
 
@@ -23,22 +26,27 @@ class Trainer:
         callbacks (list[Callback]): what the run does besides its steps, in this order.
         identity (dict): what the course of the run depends on; checkpoints store it.
         folder (Path): folder of the checkpoints.
+        dropout (DropoutKeys): of the network; decides what a step drops.
         ranks (Ranks): the ranks that train together.
+        average (WeightAverage): the mean of the weights, which is evaluated instead of them; None for none.
         step (int): number of steps done.
         loss (float): loss of the last step, the mean over the ranks; NaN before the first step.
         evaluation (Evaluation): the last evaluation, only on rank 0; None before the first.
         ends_early (bool): whether a callback has asked for the end of the run.
-        wait_seconds, step_seconds (float): time of the last step spent waiting for its batch, and computing.
+        step_seconds (float): time of the last step, from asking for its batch to its loss.
+        wait_seconds (float): the part of it that was spent waiting for the batch.
     """
 
     def __init__(self, train_network: Any, schedule: Schedule, callbacks: list[Any], identity: dict[str, Any],
-                 folder: Path, ranks: Ranks) -> None:
+                 folder: Path, dropout: DropoutKeys, ranks: Ranks, average: WeightAverage | None = None) -> None:
         self.train_network = train_network
         self.schedule = schedule
         self.callbacks = callbacks
         self.identity = identity
         self.folder = folder
+        self.dropout = dropout
         self.ranks = ranks
+        self.average = average
         self.step = 0
         self.loss = math.nan
         self.evaluation: Evaluation | None = None
@@ -68,16 +76,16 @@ class Trainer:
     def state(self) -> dict[str, Any]:
         """Return all that a checkpoint must hold besides the network and the optimizer.
 
-        The position in the data follows from the step and the seed.
+        The position in the data and what dropout drops follow from the step and the seed.
         """
         return {**self.identity, "step": self.step,
-                "callbacks": {type(callback).__name__: callback.state() for callback in self.callbacks}}
+                "callbacks": {callback.saved_as: callback.state() for callback in self.callbacks}}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Resume where ``state`` was stored; warn if the run now depends on other values."""
         self.step = state["step"]
         for callback in self.callbacks:
-            callback.restore(state.get("callbacks", {}).get(type(callback).__name__, {}))
+            callback.restore(state.get("callbacks", {}).get(callback.saved_as, {}))
         for key, value in self.identity.items():
             if key in state and state[key] != value:
                 logger.warning("WARNING: %s was %s and is %s now; the run will not be what it would have been without "
@@ -88,6 +96,10 @@ class Trainer:
         with self.ranks.reporting_failure():
             self._notify("on_train_begin", self)
         self._agree_on_early_end()
+
+    def evaluated_weights(self) -> AbstractContextManager[None]:
+        """Have in the network, for a while, the weights to evaluate: their mean, if the run has one."""
+        return self.average.in_network() if self.average else nullcontext()
 
     def take_evaluation(self, evaluation: Evaluation) -> None:
         """Make ``evaluation`` the last one, and tell all callbacks."""
@@ -102,7 +114,7 @@ class Trainer:
         """Release what the callbacks hold."""
         self._notify("close")
 
-    def run(self, batches: Any, interrupted: Callable[[], object]) -> None:
+    def run(self, batches: Iterator[Any], interrupted: Callable[[], object]) -> None:
         """Train on ``batches`` (those after ``step``) to the end of the schedule, or until ``interrupted()``.
 
         All ranks stop after the same step. None of them returns before all are done.
@@ -110,26 +122,37 @@ class Trainer:
         Raises:
             UNetError: a damaged image, a loss that is not finite, or another rank that has failed.
         """
-        iterator = batches.create_tuple_iterator(num_epochs=1)
         while not self.finished:
             started = time.perf_counter()
             with self.ranks.reporting_failure():
-                images, labels = self._next_batch(iterator)
+                images, labels = self._next_batch(batches)
             self.wait_seconds = time.perf_counter() - started
             if self.ranks.synchronize(stop=bool(interrupted()) or self.ends_early):
                 break
-            started = time.perf_counter()
-            # Evaluation in a callback leaves the network in evaluation mode.
-            self.train_network.set_train()
-            with self.ranks.collective():
-                loss = float(self.train_network(images, labels).asnumpy())
-            self.step_seconds = time.perf_counter() - started
-            self.loss = float(self.ranks.values(loss).mean())
+            self.loss = self._train_on(images, labels)
             self.step += 1
+            self.step_seconds = time.perf_counter() - started
             with self.ranks.reporting_failure():
                 self._after_step()
         self._agree_on_early_end()
         self.end()
+
+    def _train_on(self, images: Any, labels: Any) -> float:
+        """Do a step; return its loss, the mean over the ranks."""
+        # Evaluation in a callback leaves the network in evaluation mode.
+        self.train_network.set_train()
+        self.dropout.begin_step(self.step)
+        with self.ranks.collective():
+            loss = float(self.train_network(images, labels).asnumpy())
+        if self.average:
+            self.average.update(self.step + 1)
+        return float(self.ranks.values(loss).mean())
+
+    def try_step(self, batches: Iterator[Any]) -> None:
+        """Do a step that does not count, on all ranks."""
+        with self.ranks.reporting_failure():
+            images, labels = self._next_batch(batches)
+        self._train_on(images, labels)
 
     def _after_step(self) -> None:
         self._notify("on_step_end", self)
@@ -149,9 +172,9 @@ class Trainer:
             getattr(callback, event)(*arguments)
 
     @staticmethod
-    def _next_batch(iterator: Any) -> Any:
+    def _next_batch(batches: Iterator[Any]) -> Any:
         try:
-            return next(iterator)
+            return next(batches)
         except RuntimeError as error:
             raise _reader_error(error) or error from None
 

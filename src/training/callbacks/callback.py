@@ -11,6 +11,11 @@ class Callback:
     something when a run is stopped returns it from ``state`` and gets it back through ``restore``.
     """
 
+    @property
+    def saved_as(self) -> str:
+        """The name of its state in checkpoints, which stays when the class gets another name."""
+        return type(self).__name__
+
     def state(self) -> dict[str, Any]:
         """Return what to store in each checkpoint, as a JSON-able dict."""
         return {}

@@ -1,14 +1,18 @@
 """Evaluation while training."""
 import logging
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from src.data.samples import ValidationSamples
-from src.evaluation.evaluate import evaluate
+from src.evaluation.evaluate import BandPredictor, Predictor, ScoredImage, evaluate
 from src.evaluation.metrics import METRIC_NAMES
 from src.evaluation.scores import Scores
 from src.networks.inference_network import predictor
+from src.report.drawing import ClassDrawer
 from src.report.gallery import Gallery
+from src.report.object_scores import ObjectScorer, ScoredObjects
+from src.tiling.predictor import Windows, in_windows
 from src.training.callbacks.callback import Callback
 from src.training.evaluation import Evaluation, EvaluationPlan
 from src.training.trainer import Trainer
@@ -16,7 +20,7 @@ from src.training.trainer import Trainer
 logger = logging.getLogger("unet")
 
 
-class EvalCallBack(Callback):
+class Evaluator(Callback):
     """Evaluates at intervals and at the end of the run, finds the best evaluation, and may end the run early.
 
     ``CheckpointSaver`` keeps the weights of the best evaluation.
@@ -26,12 +30,19 @@ class EvalCallBack(Callback):
         samples (ValidationSamples): the samples to evaluate on.
         plan (EvaluationPlan): when to evaluate, and by which metrics.
         train_samples (ValidationSamples): samples to evaluate on as well, for the log; None for none.
+        drawer (ClassDrawer): draws the validation images; None draws none.
+        windows (Windows): how images in their own sizes are cut; None if the samples are of one size.
     """
 
+    saved_as = "EvalCallBack"
+
     def __init__(self, network: Any, samples: ValidationSamples, plan: EvaluationPlan,
-                 train_samples: ValidationSamples | None = None) -> None:
-        self.predict = predictor(network, plan.scoring.activate)
-        self.samples, self.plan, self.train_samples = samples, plan, train_samples
+                 train_samples: ValidationSamples | None = None, drawer: ClassDrawer | None = None,
+                 windows: Windows | None = None) -> None:
+        predict = predictor(network, plan.scoring.activate)
+        self.predict: Predictor | BandPredictor = predict if windows is None else in_windows(
+            predict, windows, samples.transform.normalization.input_min)
+        self.samples, self.plan, self.train_samples, self.drawer = samples, plan, train_samples, drawer
         self.in_detail = len(plan.metrics) > 1 or train_samples is not None
         self.best, self.best_epoch, self.since_best = float("-inf"), 0, 0
         self.evaluated_step: int | None = None
@@ -68,14 +79,17 @@ class EvalCallBack(Callback):
     def _evaluate(self, trainer: Trainer) -> None:
         started = time.perf_counter()
         epoch, step = trainer.epoch_and_step
-        predict = trainer.ranks.with_heartbeat(self.predict)
         gallery = Gallery(self.samples)
-        scores = evaluate(predict, self.samples, self.plan.scoring, gallery.add)
+        listeners = [gallery.add, self.drawer.draw] if self.drawer else [gallery.add]
+        with trainer.evaluated_weights():
+            scores = self.scores(self.samples, listeners, [gallery.add_objects])
+            train_scores = self.scores(self.train_samples) if self.train_samples else None
         value = scores.metric(self.plan.metric)
         self.evaluated_step = trainer.step
         at = f"epoch: {epoch}, step: {step}" if self.plan.steps else f"epoch: {epoch}"
         logger.info("%s, %s: %s", at, self.plan.metric, value)
-        train_scores = evaluate(predict, self.train_samples, self.plan.scoring) if self.train_samples else None
+        if self.drawer:
+            self.drawer.finish(len(scores.dice))
         if self.in_detail:
             self._log_details(scores, train_scores, value)
         is_best = value > self.best
@@ -86,6 +100,14 @@ class EvalCallBack(Callback):
         trainer.take_evaluation(Evaluation(trainer.step, epoch, self.plan.metric, value, self.best, is_best, scores,
                                            train_scores, gallery, time.perf_counter() - started))
         self._end_early(trainer)
+
+    def scores(self, samples: ValidationSamples, listeners: Sequence[Callable[[ScoredImage], object]] = (),
+               object_listeners: Sequence[Callable[[ScoredObjects], object]] = ()) -> Scores:
+        """Score samples; tell the listeners about each image, and about its objects if these are scored."""
+        scorer = ObjectScorer(samples, self.plan.objects, *object_listeners) if self.plan.objects else None
+        scores = evaluate(self.predict, samples, self.plan.scoring, *listeners, *([scorer.add] if scorer else []))
+        scores.objects = scorer.scores if scorer else None
+        return scores
 
     def _end_early(self, trainer: Trainer) -> None:
         if self.plan.patience and self.since_best >= self.plan.patience and not trainer.finished:

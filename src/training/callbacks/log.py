@@ -7,12 +7,23 @@ from src.model_utils.errors import UNetError
 from src.training import checkpoint
 from src.training.callbacks.callback import Callback
 from src.training.callbacks.checkpoint import previous_step_checkpoint
+from src.training.checkpoint_files import run_of
 from src.training.trainer import Trainer
 
 logger = logging.getLogger("unet")
 
 
-class StepLossTimeMonitor(Callback):
+def step_line(step: int, loss: float, fps: float) -> str:
+    """Return the line of a step, counted from 1 in its epoch."""
+    return f"step: {step}, loss is {loss:.7g}, fps is {fps:.4g}"
+
+
+def epoch_line(epoch: int, loss: float, seconds: float, fps: float) -> str:
+    """Return the line of an epoch, counted from 1; ``loss`` is the mean of its steps."""
+    return f"epoch: {epoch:3d}, avg loss:{loss:.4f}, total cost: {seconds:.3f} s, per step fps:{fps:5.3f}"
+
+
+class StepLog(Callback):
     """Logs the steps, and ends a run whose loss is not finite.
 
     Args:
@@ -26,18 +37,21 @@ class StepLossTimeMonitor(Callback):
         epoch, step = trainer.epoch_and_step
         if self.interval and step % self.interval == 0:
             fps = trainer.schedule.batch_size / trainer.step_seconds
-            logger.info("step: %d, loss is %.7g, fps is %.4g", step, trainer.loss, fps)
+            logger.info(step_line(step, trainer.loss, fps))
         if not math.isfinite(trainer.loss):
-            last = checkpoint.last_checkpoint_message(trainer.folder, previous_step_checkpoint(trainer))
+            last = checkpoint.last_checkpoint_message(trainer.folder, run_of(trainer.state()),
+                                                      previous_step_checkpoint(trainer))
             raise UNetError(f"the loss is {trainer.loss} at step {step} of epoch {epoch}; the run ends, {last}; "
                             f"lower lr, or check the data")
 
 
-class EpochLossTimeMonitor(Callback):
+class EpochLog(Callback):
     """Logs each epoch: mean loss, time, images per second, and the share of the time spent waiting for data.
 
     The time is that of the steps. It does not include compiling, evaluating and saving.
     """
+
+    saved_as = "EpochLossTimeMonitor"
 
     def __init__(self) -> None:
         self._start()
@@ -55,13 +69,12 @@ class EpochLossTimeMonitor(Callback):
     def on_step_end(self, trainer: Trainer) -> None:
         self.steps += 1
         self.losses += trainer.loss
-        self.cost += trainer.wait_seconds + trainer.step_seconds
+        self.cost += trainer.step_seconds
         self.waited += trainer.wait_seconds
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         fps = trainer.schedule.batch_size * self.steps / self.cost
-        logger.info("epoch: %3d, avg loss:%.4f, total cost: %.3f s, per step fps:%5.3f", trainer.epoch_and_step[0],
-                    self.losses / self.steps, self.cost, fps)
+        logger.info(epoch_line(trainer.epoch_and_step[0], self.losses / self.steps, self.cost, fps))
         share = self.waited / self.cost
         logger.info("waited for data: %.1f %% of the epoch, so %s sets the pace", 100 * share,
                     "the data pipeline" if share > 0.3 else "the network")

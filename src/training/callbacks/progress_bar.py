@@ -36,7 +36,7 @@ class LiveLine(Callback):
         self.close()
 
     def _text(self, trainer: Trainer) -> str:
-        seconds = trainer.wait_seconds + trainer.step_seconds
+        seconds = trainer.step_seconds
         text = (f"epoch {trainer.epoch_and_step[0]}, loss {trainer.loss:.4g}, {self.images_per_step / seconds:.3g} "
                 f"images/s, {trainer.wait_seconds / seconds:.0%} waiting")
         if trainer.evaluation:
