@@ -1,0 +1,92 @@
+"""Raw data that are prepared before a training: nuclei with a mask for each object, and COCO."""
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from src.data.preparation.coco_annotations import read_annotations
+from src.data.preparation.prepare import create_tasks
+from src.data.preparation.task_pool import run_tasks
+from src.model_utils.config import Config
+from src.model_utils.errors import UNetError, first_few
+from src.planning.choices import Choice
+from src.planning.inspection import MOST_IMAGES, spread
+from src.planning.layouts import COCO, NUCLEI, Layout
+
+logger = logging.getLogger("unet")
+
+LEAST_PHOTOGRAPHS = 5   # with a category, for a class of its own
+
+
+class Stopped(Exception):
+    """The user has stopped the preparation."""
+
+
+def prepared_folder(config: Config, layout: Layout, root: Path) -> Path:
+    """Return the folder for the prepared data: save_path, else one in the output folder that is of these data only."""
+    if config.save_path:
+        return Path(config.save_path)
+    options = repr((str(root.resolve()), layout.options, config.coco_classes))
+    return Path(config.output_path) / f"prepared_{hashlib.sha256(options.encode()).hexdigest()[:8]}"
+
+
+def coco_classes(layout: Layout, given: Mapping[str, Any]) -> Choice:
+    """Choose the classes of photographs: the categories that enough of them show.
+
+    Raises:
+        UNetError: see ``read_annotations``.
+    """
+    if "coco_classes" in given:
+        return Choice({"num_classes": len(given["coco_classes"])}, "coco_classes names them")
+    file = read_annotations(layout.options["anno_json"])
+    photographs = {category: sum(any(instance.category == category for instance in photograph.instances)
+                                 for photograph in file.photographs) for category in file.categories}
+    shown = [category for category in photographs if photographs[category]]
+    enough = [category for category in shown if photographs[category] >= LEAST_PHOTOGRAPHS] or shown
+    names = ["background", *(file.categories[category] for category in enough)]
+    left = [file.categories[category] for category in shown if category not in enough]
+    because = f"{len(enough)} of the {len(file.categories)} categories are in at least {LEAST_PHOTOGRAPHS} of the " \
+              f"{len(file.photographs)} photographs for training"
+    if left:
+        because += f"; pixels of the others are background: {first_few(left, 4)}"
+    return Choice({"coco_classes": names, "num_classes": len(names)}, because)
+
+
+def prepare_raw(config: Config, layout: Layout, root: Path, target: Path, only_some: bool,
+                stopped: Callable[[], object]) -> int:
+    """Prepare raw data in ``target``; files that are there already are kept.
+
+    Args:
+        config: the options, with coco_classes and num_classes for COCO.
+        layout: what the raw data are.
+        root: their folder.
+        target: folder for the results.
+        only_some: prepare only as many as are looked at.
+        stopped: once it returns a true value, no further file is made.
+
+    Returns:
+        int: number of images that the data set has.
+
+    Raises:
+        UNetError: nothing can be prepared, or files cannot be written.
+        Stopped: ``stopped`` returned a true value.
+    """
+    options = {**layout.options, "dataset": "Cell_nuclei" if layout.raw == NUCLEI else COCO}
+    tasks = create_tasks(config.replace(**options, data_path=str(root), save_path=str(target)))
+    without = {PurePosixPath(path).stem for path in layout.without_mask}
+    tasks = [task for task in tasks if task.outputs[0].parent.name not in without]
+    count = len(tasks)
+    if only_some:
+        tasks = [tasks[number] for number in spread(count, MOST_IMAGES)]
+    else:
+        logger.info("preparing %d images in %s", count, target)
+    counts = run_tasks(tasks, stopped=stopped)
+    if counts.left:
+        raise Stopped
+    if len(counts.bad) == len(tasks):
+        raise UNetError(f"{root}: none of the {len(tasks)} images can be prepared: {counts.bad[0]}")
+    if counts.bad:
+        logger.warning("WARNING: %d of %d images cannot be prepared and are left out: %s", len(counts.bad), len(tasks),
+                       first_few(counts.bad, 3))
+    return count
