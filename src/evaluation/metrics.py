@@ -12,9 +12,13 @@ import numpy as np
 
 HARD_METRICS = ("Acc", "IoU", "Dice", "Sens", "Spec")
 
+# Metrics of objects that match at an IoU of 0.5, see ``src.evaluation.object_metrics`` -> their names in log lines.
+OBJECT_METRICS = {"object_accuracy": "accuracy of objects", "object_mean_accuracy": "accuracy of objects, IoU 0.5-0.95",
+                  "object_f1": "F1 of objects", "object_pq": "panoptic quality"}
+
 # The values of the option eval_metrics -> their names in log lines. All are means over the images.
 METRIC_NAMES = {"dice_coeff": "soft Dice", "iou": "soft IoU", "acc": "Acc", "hard_iou": "IoU", "hard_dice": "Dice",
-                "sens": "Sens", "spec": "Spec"}
+                "sens": "Sens", "spec": "Spec", **OBJECT_METRICS}
 
 SMOOTH = 1e-5       # the case study adds it to the denominators
 
@@ -25,14 +29,25 @@ def soft_dice_iou(prediction: np.ndarray, label: np.ndarray) -> tuple[float, flo
     dice = 2 sum(p y) / (sum(p^2) + sum(y^2) + 1e-6), iou = dice / (2 - dice).
 
     Args:
-        prediction (np.ndarray): (H, W, C) probabilities, or zeros and ones, in [0, 1].
-        label (np.ndarray): (H, W, C) one-hot classes.
+        prediction (np.ndarray): (..., C) probabilities, or zeros and ones, in [0, 1].
+        label (np.ndarray): (..., C) one-hot classes.
 
     Returns:
         tuple: (dice, iou). With a one-hot prediction and all classes, Dice is the pixel accuracy.
     """
+    return dice_iou_of(dice_sums(prediction, label))
+
+
+def dice_sums(prediction: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Return the sums of ``soft_dice_iou`` over a part of an image, (3,) float64: p y, p^2 and y^2."""
     p, y = prediction.astype(np.float64).ravel(), label.astype(np.float64).ravel()
-    dice = float(2 * p.dot(y) / (p.dot(p) + y.dot(y) + 1e-6))
+    return np.array([p.dot(y), p.dot(p), y.dot(y)])
+
+
+def dice_iou_of(sums: np.ndarray) -> tuple[float, float]:
+    """Return (dice, iou) of the ``dice_sums`` of a whole image."""
+    both, predicted, labelled = sums
+    dice = float(2 * both / (predicted + labelled + 1e-6))
     return dice, dice / (2 - dice)
 
 
@@ -49,17 +64,23 @@ def foreground_metrics(predicted: np.ndarray, label: np.ndarray) -> dict[str, fl
     the specificity is 0.
 
     Args:
-        predicted (np.ndarray): (H, W) class numbers. For two classes, this is the rounded probability of class 1; a
-            probability of exactly one half is class 0, both by NumPy's rounding and by argmax.
-        label (np.ndarray): (H, W) class numbers.
+        predicted (np.ndarray): class numbers, of any shape. For two classes, this is the rounded probability of class
+            1; a probability of exactly one half is class 0, both by NumPy's rounding and by argmax.
+        label (np.ndarray): class numbers of the same shape.
 
     Returns:
         dict: name -> value; the names are those of ``METRIC_NAMES`` without the soft metrics.
     """
     counts = ClassCounts(2)
     counts.add(predicted > 0, label > 0)
-    (tn, fp), (fn, tp) = counts.matrix.tolist()
-    return {"acc": (tp + tn) / label.size, "hard_iou": tp / (tp + fp + fn + SMOOTH),
+    return foreground_of(counts)
+
+
+def foreground_of(counts: "ClassCounts") -> dict[str, float]:
+    """Return ``foreground_metrics`` of the pixel counts of an image, of any number of classes."""
+    matrix = counts.matrix
+    tn, fp, fn, tp = (int(part.sum()) for part in (matrix[0, 0], matrix[0, 1:], matrix[1:, 0], matrix[1:, 1:]))
+    return {"acc": (tp + tn) / (tp + fp + fn + tn), "hard_iou": tp / (tp + fp + fn + SMOOTH),
             "hard_dice": 2 * tp / (2 * tp + fp + fn + SMOOTH), "sens": tp / (tp + fn + SMOOTH),
             "spec": tn / (tn + fp + SMOOTH)}
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from src.evaluation.metrics import MetricSummary
+from src.evaluation.metrics import OBJECT_METRICS, MetricSummary
+from src.evaluation.object_scores import ObjectScores
 
 if TYPE_CHECKING:       # scikit-image takes a moment to load
     from src.evaluation.isbi_metrics import BestThreshold
@@ -23,6 +24,7 @@ class Scores:
         hard_per_image: name -> value of each image; the names and values of ``foreground_metrics``.
         confusion: (classes, classes) pixel counts over all images: row = class of the label, column = predicted class.
         board: "V_rand" and "V_info" -> their best values; empty unless the ISBI board's metrics were asked for.
+        objects: the metrics of objects; None unless they were asked for.
     """
     include_background: bool
     names: list[str] = field(default_factory=list)
@@ -32,6 +34,7 @@ class Scores:
     hard_per_image: dict[str, list[float]] = field(default_factory=dict)
     confusion: list[list[int]] = field(default_factory=list)
     board: "dict[str, BestThreshold]" = field(default_factory=dict)
+    objects: ObjectScores | None = None
 
     @property
     def mean_dice(self) -> float:
@@ -44,7 +47,12 @@ class Scores:
         return float(np.mean(self.iou))
 
     def metric(self, name: str) -> float:
-        """Return the mean over the images of one of ``src.evaluation.metrics.METRIC_NAMES``."""
+        """Return the mean over the images of one of ``src.evaluation.metrics.METRIC_NAMES``.
+
+        Those of objects are NaN if they were not asked for.
+        """
+        if name in OBJECT_METRICS:
+            return self.objects.metric(name) if self.objects else float("nan")
         return float(np.mean({"dice_coeff": self.dice, "iou": self.iou, **self.hard_per_image}[name]))
 
     def line(self, names: Iterable[str]) -> str:
@@ -66,4 +74,5 @@ class Scores:
                                    **{name: self.metric(name) for name in self.hard_per_image},
                                    "per_image": [{"name": name, **dict(zip(self.hard_per_image, values))}
                                                  for name, *values in zip(self.names, *self.hard_per_image.values())]},
-                **({"isbi_board": board} if board else {})}
+                **({"isbi_board": board} if board else {}),
+                **({"objects": self.objects.as_dict()} if self.objects else {})}

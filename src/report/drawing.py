@@ -1,13 +1,19 @@
 """Images of class numbers."""
 import colorsys
 import io
+import logging
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from src.evaluation.evaluate import ScoredImage
-from src.model_utils.files import write_atomically
+from src.model_utils.files import DRAW_EVAL, OptionalFile, remove, write_atomically
+
+logger = logging.getLogger("unet")
+
+IGNORED_GRAY = (128, 128, 128)
 
 
 def palette(colors: list[list[int]], num_classes: int) -> np.ndarray:
@@ -18,6 +24,13 @@ def palette(colors: list[list[int]], num_classes: int) -> np.ndarray:
     return np.array([*colors, *more], np.uint8)
 
 
+def class_colours(colors: list[list[int]], num_classes: int) -> np.ndarray:
+    """Return (256, 3) uint8 RGB: the ``palette`` of the classes, and gray for ignored pixels."""
+    colours = np.full((256, 3), IGNORED_GRAY, np.uint8)
+    colours[:num_classes] = palette(colors, num_classes)[:num_classes]
+    return colours
+
+
 def png_bytes(array: np.ndarray) -> bytes:
     """Encode a uint8 array, (H, W) gray or (H, W, 3) RGB, as a PNG file."""
     buffer = io.BytesIO()
@@ -26,26 +39,44 @@ def png_bytes(array: np.ndarray) -> bytes:
 
 
 class ClassDrawer:
-    """Draws the images of an evaluation into a folder: predict-N.png and mask-N.png, N from 1.
+    """Draws the images of an evaluation into draw_eval: predict-N.png and mask-N.png, N from 1.
+
+    If they cannot be written, there is a warning and no picture.
+
+    Ignored pixels of a label are gray.
 
     Args:
-        folder (Path): where the files go.
+        output (PathLike): the folder in which they get a folder of their own; its path may change during a run.
         colors (list): RGB values of the first classes; see ``palette``.
         num_classes (int): number of classes.
     """
 
-    def __init__(self, folder: Path, colors: list[list[int]], num_classes: int) -> None:
-        self.folder = folder
-        self.palette = palette(colors, num_classes)
+    def __init__(self, output: str | PathLike[str], colors: list[list[int]], num_classes: int) -> None:
+        self.output = output
+        self.colours = class_colours(colors, num_classes)
+        self._files = OptionalFile()
+
+    @property
+    def folder(self) -> Path:
+        """Where the files go."""
+        return Path(self.output) / DRAW_EVAL
 
     def draw(self, image: ScoredImage) -> None:
         """Draw the predicted classes and the label of an image."""
-        for kind, classes in (("predict", image.predicted), ("mask", image.classes)):
-            write_atomically(self.folder / f"{kind}-{image.index + 1}.png", png_bytes(self.palette[classes]))
+        self._files.write(self._draw, image)
 
-    def remove_beyond(self, count: int) -> None:
-        """Remove what an earlier evaluation of more than ``count`` images has left."""
+    def _draw(self, image: ScoredImage) -> None:
+        for kind, classes in (("predict", image.predicted), ("mask", image.classes)):
+            write_atomically(self.folder / f"{kind}-{image.index + 1}.png", png_bytes(self.colours[classes]))
+
+    def finish(self, count: int) -> None:
+        """Remove what an earlier evaluation of more than ``count`` images has left, and log where the pictures are."""
+        self._files.write(self._remove_beyond, count)
+        if not self._files.failed:
+            logger.info("pictures: %s", self.folder)
+
+    def _remove_beyond(self, count: int) -> None:
         for path in self.folder.glob("*.png"):
             kind, _, number = path.stem.partition("-")
             if kind in ("predict", "mask") and number.isdigit() and int(number) > count:
-                path.unlink()
+                remove(path)

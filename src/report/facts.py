@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 
 from src import __version__
-from src.model_utils.config import Config, load_schema
+from src.model_utils.config import Config
 from src.model_utils.memory import machine_bytes
+from src.model_utils.schema import load_schema
 
 PACKAGES = ("mindspore", "onnxruntime", "numpy", "opencv-python-headless")
 
@@ -57,4 +58,6 @@ def command(script: str, config: Config) -> str:
 
 
 def _text(value: Any) -> Any:
-    return yaml.safe_dump(value, default_flow_style=True, width=10**6).strip() if isinstance(value, list) else value
+    if not isinstance(value, (list, dict)):
+        return value
+    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6).strip()

@@ -1,6 +1,5 @@
 """Figures: the curves of a run and the confusion matrix of its classes."""
 import io
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from src.evaluation.metrics import METRIC_NAMES
-from src.report.history import STEP, TRAINING, VALIDATION, Row
+from src.report.history import STEP, TRAINING, VALIDATION, RunCurves
 
 # From Okabe and Ito's palette. Lines differ in their dashes too.
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 INK = "#010203"             # replaced by the colour of the page's text, which differs in light and dark mode
-MOST_POINTS = 600           # in a curve; more of them would look the same
 
 STYLE: dict[Any, Any] = {"font.size": 10, "font.family": "sans-serif", "svg.fonttype": "none", "axes.grid": True,
                          "grid.alpha": 0.3, "axes.spines.top": False, "axes.spines.right": False}
@@ -26,24 +24,24 @@ PANELS = {"loss": "Training loss", "learning_rate": "Learning rate", "dice": "Di
           "iou": "IoU on the validation images"}
 
 
-def progress_png(rows: list[Row]) -> bytes:
+def progress_png(curves: RunCurves) -> bytes:
     """Draw the four panels of a run as a PNG file."""
     with rc_context(STYLE):
         figure = Figure(figsize=(11, 7), layout="constrained")
         for axes, name in zip(figure.subplots(2, 2).flat, PANELS):
-            _panel(axes, name, rows)
+            _panel(axes, name, curves)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()
 
 
-def curve_svgs(rows: list[Row]) -> dict[str, str]:
+def curve_svgs(curves: RunCurves) -> dict[str, str]:
     """Draw the panels that have values: title -> SVG element."""
     svgs = {}
     for name, title in PANELS.items():
         with rc_context(ON_A_PAGE):
             figure = Figure(figsize=(5.6, 3.4), layout="constrained")
-            if _panel(figure.subplots(), name, rows, title=False):
+            if _panel(figure.subplots(), name, curves, title=False):
                 svgs[title] = _svg(figure)
     return svgs
 
@@ -59,7 +57,7 @@ def confusion_svg(confusion: list[list[int]], names: list[str]) -> str:
     share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     few = len(names) <= 12
     side = 2 + 0.6 * len(names) if few else 9
-    with rc_context({**ON_A_PAGE, "axes.grid": False}):
+    with rc_context({**ON_A_PAGE, "axes.grid": False, "text.parse_math": False}):     # names may have a $ in them
         figure = Figure(figsize=(side, side), layout="constrained")
         axes = figure.subplots()
         image = axes.imshow(share, cmap="cividis", vmin=0, vmax=100)
@@ -77,24 +75,52 @@ def confusion_svg(confusion: list[list[int]], names: list[str]) -> str:
         return _svg(figure)
 
 
-def _panel(axes: Axes, name: str, rows: list[Row], title: bool = True) -> bool:
+def sizes_svg(areas: dict[str, list[np.ndarray]]) -> str:
+    """Draw a histogram of the areas of the true and of the predicted objects as an SVG element."""
+    both = {kind: np.concatenate(parts) for kind, parts in areas.items()}
+    largest = max([1, *(values.max(initial=1) for values in both.values())])
+    bins = np.geomspace(1, largest + 1, 30)
+    with rc_context(ON_A_PAGE):
+        figure = Figure(figsize=(5.6, 3.4), layout="constrained")
+        axes = figure.subplots()
+        for (kind, values), colour, dashes in zip(both.items(), (BLUE, VERMILION), ("-", "--")):
+            axes.hist(values, bins.tolist(), histtype="step", linewidth=1.6, color=colour, linestyle=dashes, label=kind)
+        axes.set_xscale("log")
+        axes.set_xlabel("area in pixels")
+        axes.set_ylabel("objects")
+        axes.legend(frameon=False, fontsize=9)
+        return _svg(figure)
+
+
+def counts_svg(true: list[int], predicted: list[int]) -> str:
+    """Draw the predicted against the true number of objects of each image as an SVG element."""
+    most = max([1, *true, *predicted])
+    with rc_context(ON_A_PAGE):
+        figure = Figure(figsize=(5.6, 3.4), layout="constrained")
+        axes = figure.subplots()
+        axes.plot([0, most], [0, most], "--", color=INK, linewidth=1)
+        axes.plot(true, predicted, "o", color=BLUE, markersize=4, alpha=0.6, clip_on=False)
+        axes.set_xlabel("true number of objects in an image")
+        axes.set_ylabel("predicted number")
+        return _svg(figure)
+
+
+def _panel(axes: Axes, name: str, curves: RunCurves, title: bool = True) -> bool:
     """Draw one panel; return whether it has any values."""
     if title:
         axes.set_title(PANELS[name])
     axes.set_xlabel("step")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
-    axes.set_xlim(0, max((row.step for row in rows), default=1))
+    axes.set_xlim(0, curves.last.step if curves.last else 1)
     drawn = False
     for column, kind, label, colour, dashes, marker in _LINES[name]:
-        points = [(row.step, getattr(row, column)) for row in rows if row.kind == kind
-                  and getattr(row, column) is not None]
-        if points:
-            steps, values = _thinned(*zip(*points))
+        steps, values = curves.points(kind, column)
+        if steps:
             axes.plot(steps, values, dashes, color=colour, label=label, marker=marker, markersize=4, clip_on=False,
                       linewidth=1 if name == "loss" else 1.6, alpha=0.5 if name == "loss" else 1)
             drawn = True
     if name == "loss" and drawn:
-        _smoothed(axes, rows)
+        _smoothed(axes, *curves.points(STEP, "loss"))
     axes.set_ylabel({"loss": "loss", "learning_rate": "learning rate"}.get(name, "score, 0 to 1"))
     if drawn and len(axes.get_lines()) > 1:
         axes.legend(frameon=False, fontsize=9)
@@ -115,21 +141,11 @@ _LINES = {
 }
 
 
-def _thinned(steps: Sequence[float], values: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
-    """Reduce a curve to at most MOST_POINTS points, each the mean over a section of the run."""
-    if len(steps) <= MOST_POINTS:
-        return steps, values
-    thin_steps, thin_values = ([float(part.mean()) for part in np.array_split(np.asarray(column, float), MOST_POINTS)]
-                               for column in (steps, values))
-    return thin_steps, thin_values
-
-
-def _smoothed(axes: Axes, rows: list[Row], sections: int = 40) -> None:
+def _smoothed(axes: Axes, steps: list[float], losses: list[float], sections: int = 40) -> None:
     """Draw the mean loss of each section of the run: the trend that the noise of the steps hides."""
-    points = np.array([(row.step, row.loss) for row in rows if row.kind == STEP])
-    if len(points) >= 2 * sections:
-        means = np.array([part.mean(axis=0) for part in np.array_split(points, sections)])
-        axes.plot(means[:, 0], means[:, 1], color=VERMILION, linewidth=2, label=f"mean over 1/{sections} of the run")
+    if len(steps) >= 2 * sections:
+        means = ([part.mean() for part in np.array_split(column, sections)] for column in (steps, losses))
+        axes.plot(*means, color=VERMILION, linewidth=2, label=f"mean over 1/{sections} of the run")
 
 
 def _svg(figure: Figure) -> str:

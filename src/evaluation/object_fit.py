@@ -1,0 +1,121 @@
+"""Which options find objects best, in pictures whose objects are known; and the file that keeps the answer."""
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from src.evaluation.object_metrics import overlaps
+from src.evaluation.object_scores import ObjectScores
+from src.evaluation.objects import WATERSHED, ObjectOptions, find_objects
+from src.model_utils.config import Config
+from src.model_utils.errors import UNetError
+from src.model_utils.files import write_atomically
+
+logger = logging.getLogger("unet")
+
+FITTED = "objects.json"     # beside the checkpoint, or the ONNX file
+# Option -> field of ObjectOptions.
+NAMES = {"object_threshold": "threshold", "object_seed_threshold": "seed_threshold",
+         "object_min_distance": "min_distance", "object_min_size": "min_size"}
+
+FOREGROUND = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
+SEEDS = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+DISTANCES = [2, 3, 5, 7, 10, 14, 20]
+SIZES = [0, 5, 10, 20, 40, 80]
+
+
+@dataclass(frozen=True)
+class KnownImage:
+    """An image whose objects are known.
+
+    Attributes:
+        probabilities, interior: see ``find_objects``.
+        true: (H, W) numbers of the true objects.
+    """
+    probabilities: np.ndarray
+    interior: np.ndarray | None
+    true: np.ndarray
+
+
+def accuracy(images: Iterable[KnownImage], options: ObjectOptions) -> float:
+    """Return the accuracy of objects, the mean over the images and the IoUs 0.5, 0.55, ... 0.95."""
+    scores = ObjectScores()
+    for image in images:
+        scores.add("", overlaps(image.true, find_objects(image.probabilities, options, image.interior).labels))
+    return scores.mean_accuracy
+
+
+def fit(images: Sequence[KnownImage], start: ObjectOptions) -> tuple[ObjectOptions, float]:
+    """Search the thresholds, or threshold and distance, on a grid, then the smallest size.
+
+    Args:
+        images: pictures that the result is not judged by.
+        start: says what is not searched.
+
+    Returns:
+        tuple: the options with the best ``accuracy``, the first of several; and that accuracy.
+    """
+    seeds: list[dict[str, Any]] = [{}]
+    if start.split == WATERSHED:
+        seeds = ([{"min_distance": distance} for distance in DISTANCES] if images[0].interior is None
+                 else [{"seed_threshold": threshold} for threshold in SEEDS])
+    tried = [replace(start, threshold=threshold, min_size=0, **seed) for threshold, seed in product(FOREGROUND, seeds)]
+    best, _ = _best(images, tried)
+    return _best(images, [replace(best, min_size=size) for size in SIZES])
+
+
+def _best(images: Sequence[KnownImage], tried: Sequence[ObjectOptions]) -> tuple[ObjectOptions, float]:
+    scores = [accuracy(images, options) for options in tried]
+    place = int(np.argmax(scores))
+    return tried[place], scores[place]
+
+
+def fitted_path(network: str | Path) -> Path:
+    """Return where the fitted options of a network are.
+
+    Args:
+        network: the checkpoint or the ONNX file, beside which they are; or the folder of the folds, in which they are.
+    """
+    return (Path(network) if Path(network).is_dir() else Path(network).parent) / FITTED
+
+
+def store(path: Path, options: ObjectOptions, score: float, count: int) -> None:
+    """Write fitted options, their accuracy, and on how many images they were fitted."""
+    values = {name: getattr(options, field) for name, field in NAMES.items()}
+    write_atomically(path, json.dumps({**values, "accuracy": score, "images": count}, indent=1).encode())
+    logger.info("objects fitted on %d training images, mean accuracy %.4f over IoU 0.5 to 0.95: %s; %s", count, score,
+                ", ".join(f"{name} {value:g}" for name, value in values.items()), path)
+
+
+def with_fitted(config: Config, network: str | Path) -> Config:
+    """Return the options with those that were fitted for a network, if there are any, and say so.
+
+    Options of the command line stay, and object_min_size in square micrometres does.
+
+    Args:
+        config: the options.
+        network: see ``fitted_path``. Several checkpoints, A,B, have no fitted options.
+
+    Raises:
+        UNetError: their file is damaged.
+    """
+    path = fitted_path(network)
+    if not Path(network).exists():
+        return config
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        changes = {name: stored[name] for name in NAMES if name not in config.on_command_line}
+    except FileNotFoundError:
+        return config
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UNetError(f"{path}: not the file that eval.py --fit_objects=True writes ({error}); fit again, or remove "
+                        f"it") from None
+    if config.object_size_unit != "px":
+        changes.pop("object_min_size", None)
+    logger.info("objects as fitted (%s): %s", path, ", ".join(f"{name} {value:g}" for name, value in changes.items()))
+    return config.replace(**changes)

@@ -1,0 +1,28 @@
+"""The check of all samples of a data set, without training."""
+from pathlib import Path
+
+from src.data.data_options import class_names
+from src.data.dataset_check import check_dataset, check_not_empty
+from src.data.samples import create_samples
+from src.model_utils.config import Config
+from src.model_utils.files import DATASET_JPG, DATASET_JSON
+from src.report.dataset_pictures import write_pictures
+
+
+def check_and_report(config: Config) -> None:
+    """Check all samples as training and validation would read them, and draw some; with ``report``, write report.html.
+
+    Raises:
+        UNetError: no sample to train on; or samples that cannot be used, after the pictures and the report are written.
+    """
+    output = Path(config.output_path)
+    train, validation = create_samples(config)
+    check_not_empty(train, validation, config)
+    try:
+        check_dataset(train, validation, output / DATASET_JSON, class_names(config))
+    finally:
+        write_pictures(output / DATASET_JPG, train, validation, config.color)
+        if config.report:
+            from src.report.page import ReportInput, write_report  # matplotlib takes a second to load
+
+            write_report(config, ReportInput("preprocess_dataset.py"))
