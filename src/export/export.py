@@ -1,20 +1,26 @@
-"""A checkpoint as a file for other runtimes: MINDIR, ONNX or AIR."""
+"""A checkpoint as a file for other runtimes: MINDIR, ONNX, AIR, or a package of bioimage.io."""
 import logging
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from src.data.input_options import follow, input_options, to_text
+from src.export.bioimageio_package import check_options, write_package
+from src.export.network_file import describe, write_sidecar
 from src.export.onnx_graph import fix_graph
 from src.export.onnx_model import OnnxNetwork
+from src.export.quantize import Quantizer
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
-from src.model_utils.files import replacing, with_ending
+from src.model_utils.files import encodable_path, replacing, with_ending
+from src.model_utils.options import NATIVE
 from src.model_utils.runtime import cap_cpu_instruction_set, start_runtime
 from src.networks.inference_network import UnetEval, predictor
 from src.networks.layers import MINDSPORE, Layers
@@ -22,17 +28,22 @@ from src.networks.registry import (
     NetworkSpec,
     build_network,
     entry,
+    largest_size,
     output_channels,
     output_size,
     probabilities,
     receptive_field,
     smallest_size,
 )
-from src.training.checkpoint import CheckpointContents
+from src.tiling.predictor import LARGEST_WINDOW, Windows, size_in_training
+from src.training.checkpoint_contents import CheckpointContents
 
 logger = logging.getLogger("unet")
 
 LARGEST_DIFFERENCE = 1e-4
+
+ONNX_FORMATS = ("ONNX", "BIOIMAGEIO")
+ENDINGS = {"BIOIMAGEIO": ".zip"}       # of formats whose name is not their ending
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,9 @@ class ExportJob:
         shape: (N, C, H, W) of the images.
         activate: Softmax, Argmax or Sigmoid.
         is_dynamic: ONNX: batch, height and width are free.
+        colors: of the classes.
+        quantize: ONNX: replaces the file by one of eight bits.
+        config: BIOIMAGEIO: see ``write_package``.
     """
     spec: NetworkSpec
     contents: CheckpointContents
@@ -53,14 +67,17 @@ class ExportJob:
     shape: tuple[int, int, int, int]
     activate: str
     is_dynamic: bool = False
+    colors: list[list[int]] = field(default_factory=list)
+    quantize: Callable[[Path], None] | None = None
+    config: Config | None = None
 
 
 def export(config: Config) -> None:
     """Write the file that the options ask for. It appears only if its results are those of the network.
 
     Args:
-        config (Config): uses checkpoint_file_path, file_format, file_name, batch_size, width, height, eval_activate,
-            dynamic, and the network's options.
+        config (Config): uses checkpoint_file_path, file_format, file_name, batch_size (of the command line), width,
+            height, eval_activate, dynamic, and the network's options.
 
     Raises:
         UNetError: options that do not fit together, a checkpoint that cannot be read, or a file whose results differ
@@ -68,60 +85,114 @@ def export(config: Config) -> None:
     """
     # MindSpore writes files only from compiled graphs.
     device = start_runtime(config.replace(context_mode="graph")).device
-    spec, size = NetworkSpec.from_config(config), (config.height, config.width)
+    contents = CheckpointContents(config.checkpoint_file_path)
+    stored = input_options(contents.state)
+    config = follow(config, stored, contents.path)
+    spec, size = NetworkSpec.from_config(config), input_size(config)
+    if config.file_format == "BIOIMAGEIO":
+        check_options(config)
     if config.file_format == "AIR" and device != "Ascend":
         raise UNetError(f"file_format AIR needs device_target Ascend, this is {device}; export MINDIR or ONNX, "
                         f"or run export.py on a machine with an Ascend card")
     result_size = output_size(spec.model_name, size)
-    if config.dynamic and (config.file_format != "ONNX" or result_size != size):
-        raise UNetError(f"dynamic is for ONNX files of all networks except unet_medical; this is {config.file_format} "
-                        f"of {spec.model_name}")
-    path = with_ending(config.file_name, f".{config.file_format.lower()}")
-    contents = CheckpointContents(config.checkpoint_file_path)
-    job = ExportJob(spec, contents, path, (config.batch_size, spec.num_channels, *size), config.eval_activate,
-                    config.dynamic)
+    path = with_ending(config.file_name, ENDINGS.get(config.file_format, f".{config.file_format.lower()}"))
+    is_dynamic = _is_dynamic(config, can_be=config.file_format in ONNX_FORMATS and result_size == size)
+    job = ExportJob(spec, contents, path, (_batch_size(config), spec.num_channels, *size), config.eval_activate,
+                    is_dynamic, config.color, _quantizer(config, spec, "normalize" in stored), config)
     WRITERS[config.file_format](job)
     is_argmax = config.eval_activate == "Argmax"
-    result_shape = (config.batch_size, *result_size, *(() if is_argmax else (output_channels(spec),)))
+    result_shape = (job.shape[0], *result_size, *(() if is_argmax else (output_channels(spec),)))
     logger.info("exported: %s, %.1f MB; input %s float32, output %s %s%s", path.resolve(), path.stat().st_size / 1e6,
                 job.shape, result_shape, "int32" if is_argmax else "float32",
-                "; batch, height and width are free" if config.dynamic else "")
+                "; batch, height and width are free" if job.is_dynamic else "")
+
+
+def _batch_size(config: Config) -> int:
+    """Return the batch of the file. A YAML file's batch_size is that of the training."""
+    return config.batch_size if "batch_size" in config.on_command_line else 1
+
+
+def _quantizer(config: Config, spec: NetworkSpec, is_normalized: bool) -> Quantizer | None:
+    if config.quantize == "float32":
+        return None
+    if config.file_format != "ONNX":
+        raise UNetError(f"quantize is for ONNX files; this is {config.file_format}; set file_format to ONNX")
+    return Quantizer(config, is_normalized, Windows(receptive_field(spec), config.tile_size or LARGEST_WINDOW))
+
+
+def _is_dynamic(config: Config, can_be: bool) -> bool:
+    """Return whether batch, height and width of the file are free: if possible, unless the command line gives one.
+
+    Raises:
+        UNetError: ``dynamic`` is True for a file that cannot be so.
+    """
+    if config.dynamic is None:
+        return can_be and not {"batch_size", "height", "width"} & config.on_command_line
+    if config.dynamic and not can_be:
+        raise UNetError(f"dynamic is for ONNX files of all networks except unet_medical; this is {config.file_format} "
+                        f"of {config.model_name}")
+    return config.dynamic
+
+
+def input_size(config: Config) -> tuple[int, int]:
+    """Return (height, width) of the file's input; one that is not given is the largest within that of the training."""
+    if config.height and config.width:
+        return config.height, config.width
+    height, width = largest_size(config.model_name, size_in_training(config))
+    size = config.height or height, config.width or width
+    logger.info("the input is %dx%d (height x width): without width or height, it is the largest within %s that %s can "
+                "take", *size, "train_crop" if config.image_size == NATIVE else "image_size", config.model_name)
+    return size
 
 
 def write_mindir(job: ExportJob) -> None:
     """Write a MINDIR file."""
     with replacing(job.path) as temporary:
         _write(_cell(job, MINDSPORE), job.shape, temporary, "MINDIR")
-        cell = nn.GraphCell(ms.load(str(temporary)))
+        with encodable_path(temporary) as file:
+            cell = nn.GraphCell(ms.load(str(file)))
         _compare(lambda images: cell(Tensor(images)).asnumpy(), job, [job.shape])
+        write_sidecar(job.path, _about(job))
 
 
 def write_onnx(job: ExportJob) -> None:
     """Write an ONNX file."""
     if not hasattr(ms, "onnx"):
         raise UNetError(f"MindSpore {ms.__version__} has no mindspore.onnx.export; install 2.7.2 or newer")
-    spec, field = job.spec, receptive_field(job.spec)
-    metadata = {"model_name": spec.model_name, "num_classes": str(spec.num_classes), "context": str(field.context),
-                "grid": str(field.stride)}
-    if job.contents.state and "scale" in job.contents.state:
-        metadata["scale"] = str(job.contents.state["scale"])
+    spec = job.spec
     shapes = [job.shape]
     if job.is_dynamic:
         batch, channels, step = job.shape[0], job.shape[1], smallest_size(spec.model_name)
         shapes += [(batch + 1, channels, 2 * step, 5 * step), (1, channels, 7 * step, 4 * step)]
     with replacing(job.path) as temporary:
         _write(_cell(job, ExportLayers()), job.shape, temporary, "ONNX")
-        fix_graph(temporary, entry(spec.model_name).upsampling(spec), job.is_dynamic, metadata)
+        fix_graph(temporary, entry(spec.model_name).upsampling(spec), job.is_dynamic, to_text(_about(job)))
         _compare(OnnxNetwork(temporary), job, shapes)
+        if job.quantize:
+            job.quantize(temporary)
+
+
+def _about(job: ExportJob) -> dict[str, Any]:
+    return describe(job.spec, job.contents.state, job.activate, None if job.is_dynamic else job.shape[2:], job.colors)
 
 
 def write_air(job: ExportJob) -> None:
     """Write an AIR file, without comparing it: only an Ascend card can run it."""
     with replacing(job.path) as temporary:
         _write(_cell(job, MINDSPORE), job.shape, temporary, "AIR")
+        write_sidecar(job.path, _about(job))
 
 
-WRITERS = {"MINDIR": write_mindir, "ONNX": write_onnx, "AIR": write_air}
+def write_bioimageio(job: ExportJob) -> None:
+    """Write a package of bioimage.io."""
+    assert job.config
+    with tempfile.TemporaryDirectory() as folder:
+        weights = Path(folder) / "weights.onnx"
+        write_onnx(replace(job, path=weights))
+        write_package(job.path, weights, job.config, receptive_field(job.spec))
+
+
+WRITERS = {"MINDIR": write_mindir, "ONNX": write_onnx, "AIR": write_air, "BIOIMAGEIO": write_bioimageio}
 
 
 def _write(cell: nn.Cell, shape: tuple[int, ...], path: Path, file_format: str) -> None:

@@ -11,12 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
+from src.export.npy import read_npy
 from src.model_utils.errors import UNetError
 from src.model_utils.files import natural, with_ending
+from src.model_utils.inputs import open_input
 
 logger = logging.getLogger("unet")
 
 NPZ, HDF5 = b"PK", b"\x89HDF"      # first bytes of the files
+# The largest Keras U-Net has 31 million numbers in 60 arrays.
+MOST_BYTES, MOST_ARRAYS = 2 * 10**9, 10_000
 
 NamedArray = tuple[str, np.ndarray]
 
@@ -107,7 +111,7 @@ def read_arrays(path: str | Path) -> list[NamedArray]:
     """
     path = Path(path)
     try:
-        with open(path, "rb") as file:
+        with open_input(path) as file:
             start = file.read(4)
     except OSError as error:
         raise UNetError(f"cannot read {path}: {error.strerror}") from None
@@ -121,15 +125,28 @@ def read_arrays(path: str | Path) -> list[NamedArray]:
 
 def _read_npz(path):
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = [(name, file[name]) for name in file.files]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        with zipfile.ZipFile(path) as file:
+            _check_bytes(sum(entry.file_size for entry in file.infolist()), len(file.infolist()))
+            arrays = [(entry.filename.removesuffix(".npy"), _array(file.read(entry))) for entry in file.infolist()]
+    # zipfile raises RuntimeError for files with a password.
+    except (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise UNetError(f"{path}: not a whole npz file ({str(error)[:160]})") from None
     for name, array in arrays:
-        if not isinstance(array, np.ndarray):
+        if array is None:
             raise UNetError(f"{path}: {name} is no array; from a .keras file, save only the weights: "
                             f"model.save_weights('NAME.weights.h5')")
     return arrays
+
+
+def _array(data):
+    """Return the array of an npz file's entry; None if it is none."""
+    return read_npy(data) if data.startswith(np.lib.format.MAGIC_PREFIX) else None
+
+
+def _check_bytes(count, arrays):
+    if count > MOST_BYTES or arrays > MOST_ARRAYS:
+        raise ValueError(f"{arrays} arrays of {count / 1e9:.3g} GB; at most {MOST_ARRAYS} of {MOST_BYTES / 1e9:g} GB "
+                         f"are read")
 
 
 def _read_hdf5(path):
@@ -139,15 +156,42 @@ def _read_hdf5(path):
         raise UNetError(f"{path}: an HDF5 file, and h5py is not installed; pip install h5py") from None
     try:
         with h5py.File(path, "r") as file:
-            group = file.get("model_weights", file)
-            layers = _texts(group, "layer_names")
+            found = dict(_arrays_in(file, h5py, set()))
+            _check_bytes(sum(array.nbytes for array in found.values()), len(found))
+            prefix = "model_weights/" if "model_weights" in file else ""
+            layers = _texts(file[prefix or "/"], "layer_names")
             if layers:
-                return [(f"{layer}/{name}", group[layer][name][()]) for layer in layers
-                        for name in _texts(group[layer], "weight_names")]
-            # Keras 3 stores the optimizer's values beside the layers.
-            return _read_by_name(file.get("layers", file), h5py.Dataset)
-    except (OSError, KeyError, RuntimeError, TypeError) as error:
-        raise UNetError(f"{path}: not a whole HDF5 file of Keras ({str(error).splitlines()[0][:160]})") from None
+                names = [(f"{layer}/{name}", f"{prefix}{layer}/{name}") for layer in layers
+                         for name in _texts(file[f"{prefix}{layer}"], "weight_names")]
+            else:   # Keras 3 stores the optimizer's values beside the layers.
+                prefix = "layers/" if "layers" in file else ""
+                names = [(name.removeprefix(prefix), name) for name in found if name.startswith(prefix)]
+                names.sort(key=lambda pair: [natural(step) for step in pair[0].split("/")])
+            return [(short, found[name][()]) for short, name in names]
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError, MemoryError, AttributeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0][:160]
+        raise UNetError(f"{path}: not a whole HDF5 file of Keras ({reason})") from None
+
+
+def _arrays_in(group, h5py, seen, prefix=""):
+    """Yield (path, array) of all arrays in a group, unread. Raises ValueError for data that are not in the file.
+
+    An HDF5 file may take the numbers of an array from any other file that this user can read, or name one in a link.
+    Weights made of them might be published.
+    """
+    if group.id in seen:
+        raise ValueError(f"{prefix} is a group that is there twice")
+    seen.add(group.id)
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise ValueError(f"{prefix}{name} is a link, which is not followed")
+        item = group[name]
+        if isinstance(item, h5py.Dataset):
+            if item.external or item.is_virtual:
+                raise ValueError(f"{prefix}{name} has its numbers in another file, which is not read")
+            yield f"{prefix}{name}", item
+        elif isinstance(item, h5py.Group):
+            yield from _arrays_in(item, h5py, seen, f"{prefix}{name}/")
 
 
 def _texts(group, name):
@@ -159,10 +203,3 @@ def _texts(group, name):
         while f"{name}{len(pieces)}" in group.attrs:
             pieces.append(group.attrs[f"{name}{len(pieces)}"])
     return [text.decode() if isinstance(text, bytes) else str(text) for piece in pieces for text in piece]
-
-
-def _read_by_name(group, array_class):
-    found = {}
-    group.visititems(lambda name, item: found.update({name: item}) if isinstance(item, array_class) else None)
-    in_order = sorted(found, key=lambda name: [natural(step) for step in name.split("/")])
-    return [(name, found[name][()]) for name in in_order]

@@ -1,7 +1,7 @@
 """Checkpoints as ONNX files in the user's cache, exported at their first use. Without MindSpore.
 
-MindSpore exports in another process (``python -m src.export.onnx_cache``, options on standard input), since it would
-keep more memory than the prediction needs.
+MindSpore exports in another process (``main``, options on standard input), since it would keep more memory than the
+prediction needs. A file's name ends with a digest of its content, so a broken one is noticed and made again.
 """
 import hashlib
 import json
@@ -9,20 +9,31 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
-from src.model_utils.config import PROJECT_ROOT, Config
+from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
-from src.model_utils.files import cache_folder
+from src.model_utils.files import remove, remove_leftovers, temporary_path
+from src.model_utils.lock import one_at_a_time
+from src.model_utils.python_process import python_command
+from src.model_utils.schema import PROJECT_ROOT
+from src.model_utils.trust import Untrusted, cache_folder, trusted_file
 from src.networks.registry import NetworkSpec, probabilities, smallest_size, window_size
+from src.tiling.predictor import size_of_windows
 
 logger = logging.getLogger("unet")
 
 DONE, REFUSED, NOT_NEEDED = 0, 2, 3     # exit status of the process that exports
+
+EXPORT = "from src.export.onnx_cache import main; sys.exit(main())"
+
+# Folders of the code that makes the files.
+ROOMS = ("networks", "export", "training", "data")
 
 # Files that drivers of accelerators put into /dev. Without any of them, MindSpore need not be asked for a device.
 CARDS = ("davinci*", "nvidia*", "dxg")
@@ -32,109 +43,171 @@ def as_onnx(config: Config, paths: list[Path]) -> list[Path] | None:
     """Return ONNX files of checkpoints, from the cache or exported now.
 
     Args:
-        config (Config): uses backend, device_target, tile_size, image_size and the network's options.
+        config (Config): uses backend, device_target, cpu_precision, tile_size, image_size, crop, dataset, and the
+            network's options.
         paths: the checkpoints.
 
     Returns:
         A file for each checkpoint. None if MindSpore shall run the checkpoints: ``backend`` is mindspore; or it is auto
-        and the device is no CPU, or the checkpoints cannot be exported.
+        and the device is no CPU, the numbers are not float32, or the checkpoints cannot be exported.
 
     Raises:
-        UNetError: ``backend`` is onnx, and the checkpoints cannot be exported.
+        UNetError: ``backend`` is onnx or openvino, and the checkpoints cannot be exported, or other users can write the
+            cache.
     """
-    if config.backend == "mindspore":
+    if config.backend == "mindspore" or config.backend == "auto" and config.cpu_precision != "float32":
         return None
-    spec, side = NetworkSpec.from_config(config), window_side(config.tile_size, config.image_size)
-    files = _all_cached(spec, side, paths)
-    is_settled = (config.backend == "onnx" or config.device_target == "CPU" or
-                  config.device_target == "auto" and not _has_card())
-    if is_settled and files:
+    spec, size = NetworkSpec.from_config(config), size_of_windows(config)
+    try:
+        files = _all_cached(spec, size, paths)
+    except UNetError as error:
+        _refuse(config, error)
+        return None
+    if (config.backend != "auto" or is_for_cpu(config)) and files:
         return files
     status, message = _export_in_process(config, paths)
-    if status == REFUSED and config.backend == "onnx":
-        raise UNetError(message)
     if status == REFUSED:   # a damaged checkpoint is refused again when MindSpore loads it
-        logger.info("MindSpore runs the checkpoint, as no ONNX file could be made of it: %s", message)
-    return _all_cached(spec, side, paths) if status == DONE else None
+        _refuse(config, UNetError(message))
+    return _all_cached(spec, size, paths) if status == DONE else None
 
 
-def window_side(tile_size: int, image_size: Sequence[int]) -> int:
-    """Return the side of the windows that the options ask for, for networks whose windows have one size."""
-    return tile_size or max(image_size)
+def _refuse(config: Config, error: UNetError) -> None:
+    """Raise ``error`` if the user has asked for ONNX files, else say that MindSpore runs the checkpoint."""
+    if config.backend != "auto":
+        raise error
+    is_untrusted = isinstance(error, Untrusted)
+    logger.log(logging.WARNING if is_untrusted else logging.INFO,
+               "%sMindSpore runs the checkpoint, as no ONNX file could be made of it: %s",
+               "WARNING: " if is_untrusted else "", error)
 
 
-def _has_card() -> bool:
-    return any(card for pattern in CARDS for card in Path("/dev").glob(pattern))
+def is_for_cpu(config: Config) -> bool:
+    """Return whether the network certainly runs on the CPU, without asking MindSpore."""
+    has_card = any(card for pattern in CARDS for card in Path("/dev").glob(pattern))
+    return config.device_target == "CPU" or config.device_target == "auto" and not has_card
 
 
-def _files(spec: NetworkSpec, side: int, path: Path) -> tuple[Path, Path]:
-    """Return the places of a checkpoint's ONNX file in the cache: one for windows of any size, one for this size."""
+def _stems(spec: NetworkSpec, size: tuple[int, int], path: Path) -> tuple[str, str]:
+    """Return how the names of a checkpoint's ONNX files begin: for windows of any size, and for those of this size."""
     # Neither deep supervision nor the first weights change the exported file.
     spec = replace(spec, use_ds=False, weight_init="default")
     about = {**asdict(spec), "mindspore": metadata.version("mindspore"), "code": _code_hash()}
     key = hashlib.sha256(path.read_bytes() + json.dumps(about).encode()).hexdigest()[:24]
-    return cache_folder() / "onnx" / f"{key}.onnx", cache_folder() / "onnx" / f"{key}-{side}.onnx"
+    return f"{key}-any", f"{key}-{size[0]}x{size[1]}"
 
 
 @lru_cache(maxsize=1)
 def _code_hash() -> str:
-    """Return a hash of the code that exported files depend on, so that no file outlives a change of it."""
-    modules = sorted(path for room in ("networks", "export") for path in (PROJECT_ROOT / "src" / room).glob("*.py"))
+    """Return a hash of the code that makes exported files, so that no file outlives a change of it."""
+    modules = sorted(path for room in ROOMS for path in (PROJECT_ROOT / "src" / room).glob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in modules)).hexdigest()
 
 
-def _cached(spec: NetworkSpec, side: int, path: Path) -> Path | None:
-    return next((file for file in _files(spec, side, path) if file.is_file()), None)
+def _cached(spec: NetworkSpec, size: tuple[int, int], path: Path) -> Path | None:
+    """Return a checkpoint's ONNX file; None if there is none, or only a broken one."""
+    folder = cache_folder("onnx")
+    found = [file for stem in _stems(spec, size, path) for file in folder.glob(f"{stem}-*.onnx") if trusted_file(file)]
+    file = next((file for file in found if file.stem.endswith(f"-{_digest(file)}")), None)
+    if file:
+        with suppress(OSError):
+            os.utime(file)      # the oldest are removed first
+    return file
 
 
-def _all_cached(spec: NetworkSpec, side: int, paths: list[Path]) -> list[Path] | None:
+def _digest(file: Path) -> str:
+    """Return the digest that the name of a file has; an empty text if it cannot be read."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    except OSError:
+        return ""
+
+
+def _all_cached(spec: NetworkSpec, size: tuple[int, int], paths: list[Path]) -> list[Path] | None:
     """Return the files of all checkpoints; None if one is missing."""
-    files = [file for path in paths if (file := _cached(spec, side, path))]
+    files = [file for path in paths if (file := _cached(spec, size, path))]
     return files if len(files) == len(paths) else None
 
 
 def _export_in_process(config: Config, paths: list[Path]) -> tuple[int, str]:
     """Start the process that exports; return its status and message."""
-    work = {"options": config.as_dict(), "paths": [str(path) for path in paths]}
-    search = os.pathsep.join([str(PROJECT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    result = subprocess.run([sys.executable, "-m", "src.export.onnx_cache"], input=json.dumps(work), text=True,
-                            check=False, capture_output=True, env={**os.environ, "PYTHONPATH": search})
+    options = {**config.as_dict(), "run_distribute": False}     # it is no rank itself
+    work = {"options": options, "paths": [str(path) for path in paths]}
+    result = subprocess.run(python_command(EXPORT), input=json.dumps(work), text=True, check=False,
+                            capture_output=True, env=child_environment())
     if result.returncode in (DONE, NOT_NEEDED):
         return result.returncode, ""
     lines = result.stderr.strip().splitlines()
     return REFUSED, lines[-1] if lines else f"the export ended with status {result.returncode}"
 
 
+def child_environment() -> dict[str, str]:
+    """Return the environment of a Python process that imports this project."""
+    search = os.pathsep.join([str(PROJECT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, "PYTHONPATH": search}
+
+
 def _export(options: dict, paths: list[str]) -> int:
     """Export the checkpoints that the cache lacks, unless MindSpore runs them faster on the device."""
     from src.export.export import ExportJob, write_onnx
     from src.model_utils.runtime import quiet_mindspore, start_runtime
-    from src.training.checkpoint import CheckpointContents
+    from src.training.checkpoint_contents import CheckpointContents
 
     quiet_mindspore()
     config = Config(options)
     if start_runtime(config.replace(context_mode="graph")).device != "CPU" and config.backend == "auto":
         return NOT_NEEDED
-    spec, side = NetworkSpec.from_config(config), window_side(config.tile_size, config.image_size)
-    size = window_size(spec, side)
-    height, width = size or (smallest_size(spec.model_name),) * 2
+    spec, size = NetworkSpec.from_config(config), size_of_windows(config)
+    is_dynamic = window_size(spec, size) is None
+    height, width = (smallest_size(spec.model_name),) * 2 if is_dynamic else size
     shape = (1, spec.num_channels, height, width)
-    for path in map(Path, paths):
-        any_size, one_size = _files(spec, side, path)       # reads and hashes the checkpoint
-        if not any_size.is_file() and not one_size.is_file():
-            job = ExportJob(spec, CheckpointContents(path), one_size if size else any_size, shape, probabilities(spec),
-                            is_dynamic=size is None)
-            write_onnx(job)
+    folder, used = cache_folder("onnx"), []
+    with one_at_a_time(folder / ".lock"):
+        remove_leftovers(folder)
+        for path in map(Path, paths):
+            file = _cached(spec, size, path)
+            if file is None:
+                stem = _stems(spec, size, path)[0 if is_dynamic else 1]
+                with _new_file(folder, stem) as fresh:
+                    write_onnx(ExportJob(spec, CheckpointContents(path), fresh, shape, probabilities(spec), is_dynamic))
+                    if stem not in _stems(spec, size, path):
+                        raise UNetError(f"{path} was changed while it was read; try again")
+                file = _cached(spec, size, path)
+            used += [file] if file else []
+        _remove_oldest(folder, used, config.cache_gb)
     return DONE
 
 
-def _main():
+@contextmanager
+def _new_file(folder: Path, stem: str) -> Iterator[Path]:
+    """Yield a temporary path; the file written there replaces those in the cache whose names begin so."""
+    hidden = temporary_path(folder / stem)
+    hidden.mkdir(mode=0o700)
+    try:
+        fresh = hidden / "network.onnx"
+        yield fresh
+        fresh.chmod(0o600)       # whatever the umask: a file that others can write is not used
+        for broken in folder.glob(f"{stem}-*.onnx"):
+            remove(broken)
+        fresh.replace(folder / f"{stem}-{_digest(fresh)}.onnx")
+    finally:
+        remove(hidden)
+
+
+def _remove_oldest(folder: Path, used: list[Path], most_gb: float) -> None:
+    """Remove the files that were not used for the longest time, until ``most_gb`` remain; those of this run stay."""
+    files = sorted((path for path in folder.glob("*.onnx") if path not in used),
+                   key=lambda path: path.stat().st_mtime, reverse=True)
+    left = most_gb * 1e9 - sum(path.stat().st_size for path in used)
+    for path in files:
+        left -= path.stat().st_size
+        if left < 0:
+            remove(path)
+
+
+def main() -> int:
+    """Export what standard input says; return the exit status."""
     try:
         return _export(**json.load(sys.stdin))
-    except UNetError as error:
+    except (UNetError, OSError) as error:
         print(error, file=sys.stderr)
         return REFUSED
-
-
-if __name__ == "__main__":
-    sys.exit(_main())

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper, numpy_helper, version_converter
+
+# MindSpore writes opset 11, which quantisers and several runtimes refuse. This one is of IR version 8 (ONNX 1.12).
+OPSET, IR_VERSION = 17, 8
 
 # The attributes of ONNX' Resize for upsampling by 2 with aligned pixel centres.
 RESIZE = {"bilinear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
@@ -19,11 +22,12 @@ def fix_graph(path: str | Path, upsampling: str, is_dynamic: bool = False,
       kernel 2, stride 2 and no padding define the shape.
     - Each Resize stands for upsampling by 2 (see ``src.export.export.ExportLayers``). It becomes bilinear or nearest
       upsampling of images of any size.
+    - The opset becomes ``OPSET``, and initializers that no node uses are removed.
 
     Args:
         path: the file.
         upsampling: bilinear or nearest; other values are for networks without Resize.
-        is_dynamic: make batch, height and width of input and output free.
+        is_dynamic: make batch, height and width of input and output free, under these names.
         metadata: to store in the file.
 
     Raises:
@@ -38,6 +42,9 @@ def fix_graph(path: str | Path, upsampling: str, is_dynamic: bool = False,
     _name_ends(model.graph)
     if is_dynamic:
         _free_sizes(model.graph)
+    _drop_unused(model.graph)
+    model = version_converter.convert_version(model, OPSET)
+    model.ir_version = IR_VERSION
     helper.set_model_props(model, dict(metadata or {}))
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(path))
@@ -83,3 +90,11 @@ def _free_sizes(graph):
         for axis, name in zip(axes, ("batch", "height", "width")):
             value.type.tensor_type.shape.dim[axis].dim_param = name
     del graph.value_info[:]
+
+
+def _drop_unused(graph):
+    """Remove initializers that no node uses; runtimes warn of them."""
+    used = {name for node in graph.node for name in node.input}
+    kept = [initializer for initializer in graph.initializer if initializer.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)

@@ -3,36 +3,40 @@
 The file names are the model zoo's: the input NAME.bin or NAME.png belongs to the result NAME_0.bin, the network's first
 output.
 """
-import io
+import json
 import logging
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
-from src.data import transforms
 from src.data.layouts import LAYOUTS
-from src.data.samples import ValidationSamples
+from src.data.normalization import AUTO, RANGE, Normalization
+from src.data.sample_transforms import Geometry
+from src.data.samples import ValidationSamples, create_validation_samples
+from src.evaluation.evaluate import LabelledImages, Predictor
+from src.export.stored_labels import find_labels
+from src.model_utils.config import Config
 from src.model_utils.errors import UNetError, first_few
-from src.model_utils.files import remove_leftovers, write_atomically
+from src.model_utils.files import remove, remove_leftovers, write_atomically
 from src.report.drawing import png_bytes
 
 logger = logging.getLogger("unet")
 
-LABELS = "label.npy"
 RESULT_ENDING = "_0.bin"
+# In the folder of inputs: the names of the files that preprocess.py has written there, and may remove.
+WRITTEN = ".preprocess.json"
 
 # Largest error of the sum of a pixel's probabilities. Half precision stays far below it; logits, and results in another
 # order of axes or of another type, do not.
 SUM_TOLERANCE = 0.01
 
 
-def stems(samples: ValidationSamples, input_stem: str = "") -> list[str]:
+def stems(samples: LabelledImages, input_stem: str = "") -> list[str]:
     """Return the files' names without their endings, one for each sample, in the order of the samples.
 
     Args:
-        samples (ValidationSamples): the images.
+        samples (LabelledImages): the images.
         input_stem (str): what the names begin with, before the sample's number; "" takes the samples' own names (see
             ``src.data.layouts.Layout``).
     """
@@ -43,14 +47,15 @@ def stems(samples: ValidationSamples, input_stem: str = "") -> list[str]:
 
 
 def write_inputs(folder: str | Path, samples: ValidationSamples, input_stem: str = "", as_images: bool = True) -> None:
-    """Write the inputs of the runtime, and remove those that an earlier call has left in the folder.
+    """Write the inputs of the runtime, and remove those that an earlier call has written into the folder.
 
     With ``input_stem``: ``STEM0.bin``, ``STEM1.bin``, ..., each the network's input, (1, C, H, W) float32 little-endian
-    in the input range; and ``label.npy``: all labels one-hot, (samples, num_classes, h, w) float32.
+    in the input range.
 
     Without it: ``NAME.png``, the resized image of 8 bits, (H, W) gray or colour. Scaled to the input range, with the
-    channels in the order blue, green, red, it is the network's input. With a ``crop`` the padding of the input has
-    values that 8 bits cannot hold; then, and without ``as_images``, the input is written as ``NAME.bin``.
+    channels in the order blue, green, red, it is the network's input. Where 8 bits cannot hold the input, and without
+    ``as_images``, it is written as ``NAME.bin``: images of more than 8 bits, normalize other than range, channels other
+    than one or three, and with a ``crop`` the padding.
 
     Args:
         folder (str): folder of the inputs.
@@ -59,74 +64,117 @@ def write_inputs(folder: str | Path, samples: ValidationSamples, input_stem: str
         as_images (bool): write NAME.png where it can hold the input.
 
     Raises:
-        UNetError: there is no validation image, an image cannot be read, or the folder cannot be written or belongs to
-            the data set.
+        UNetError: there is no validation image, an image cannot be read, the folder cannot be written or belongs to the
+            data set, or it holds files of these names that no earlier call has written.
     """
     if len(samples) == 0:
         raise UNetError("no validation image to write; lower split, or put images into val/")
     folder, names = Path(folder), stems(samples, input_stem)
-    geometry = samples.transform.geometry
-    as_images = as_images and not input_stem and geometry.input == geometry.content
-    reader = samples.reader
+    geometry = _geometry(samples)
+    reader, normalization = samples.reader, samples.transform.normalization
+    as_images = (as_images and not input_stem and geometry.input == geometry.content
+                 and normalization.mode in (AUTO, RANGE) and all(reader.is_8_bit(index) for index in samples.indices))
     if not input_stem and folder.resolve() in {own.resolve() for own in reader.folders()}:
         raise UNetError(f"{folder} holds images of the data set itself; give another --result_path")
-    # An earlier call with another split has written other samples of the data set.
-    _remove_inputs(folder, set() if input_stem else {reader.name(index) for index in range(len(reader))})
-    labels = []
+    earlier, written = _make_room(folder, names), []
     for number, name in enumerate(names):
-        image, classes = samples[number]
+        image, _ = samples[number]
+        as_images = as_images and len(image) in (1, 3)
         if as_images:
-            write_atomically(folder / f"{name}.png", png_bytes(_to_pixels(image, samples.transform.input_min)))
+            write_atomically(folder / f"{name}.png", png_bytes(_to_pixels(image, normalization)))
         else:
             write_atomically(folder / f"{name}.bin", image[None].astype("<f4").tobytes())
-        if input_stem:
-            labels.append(transforms.one_hot(classes, samples.num_classes))
+        written.append(f"{name}.{'png' if as_images else 'bin'}")
+        earlier.discard(folder / written[-1])
+    for path in earlier:
+        remove(path)
+    _list_written(folder, written)
     kind = f"images NAME.png, {image.shape[2]}x{image.shape[1]}" if as_images else \
         f"inputs NAME.bin, each {(1, *image.shape)} float32"
     logger.info("%d %s: %s", len(names), kind, folder)
-    if input_stem:
-        write_atomically(folder / LABELS, _npy_bytes(np.stack(labels)))
-        logger.info("labels, %s float32: %s", (len(labels), *labels[0].shape), folder / LABELS)
 
 
-def _to_pixels(image: np.ndarray, input_min: int) -> np.ndarray:
-    """Turn (C, H, W) float32 from ``input_min`` to 1, blue first, into (H, W) or (H, W, 3) uint8, red first."""
-    pixels = transforms.from_unit_range(image, input_min)
+def _geometry(samples: ValidationSamples) -> Geometry:
+    if samples.transform.geometry is None:
+        raise UNetError("image_size is native, and the files for other runtimes have one size; give it with "
+                        "--image_size")
+    return samples.transform.geometry
+
+
+def _to_pixels(image: np.ndarray, normalization: Normalization) -> np.ndarray:
+    """Turn (C, H, W) float32 in the input range, blue first, into (H, W) or (H, W, 3) uint8, red first."""
+    pixels = normalization.to_bytes(image)
     return pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels[::-1].transpose(1, 2, 0))
 
 
-def _npy_bytes(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
+def _make_room(folder: Path, names: list[str]) -> set[Path]:
+    """Add the inputs that come to the list ``WRITTEN``, and return those of earlier calls; warn of other files.
 
-
-def _remove_inputs(folder: Path, names: set[str]) -> None:
-    """Remove only the inputs of earlier calls, and warn of other files in the folder."""
-    own_stems = "|".join(re.escape(layout.input_stem) for layout in LAYOUTS.values() if layout.input_stem)
-    own = re.compile(rf"({own_stems})\d+\.bin|{re.escape(LABELS)}")
+    Raises:
+        UNetError: the folder cannot be written, or another file has the name of an input.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
-        files = sorted(path for path in folder.iterdir() if path.is_file())
-        foreign = []
-        for path in files:
-            if own.fullmatch(path.name) or (path.suffix in {".png", ".bin"} and path.stem in names):
-                path.unlink()
-            else:
-                foreign.append(path.name)
+        earlier = {folder / name for name in _written(folder)}
+        foreign = sorted(path.name for path in set(folder.iterdir()) - earlier
+                         if path.is_file() and path.name != WRITTEN)
     except OSError as error:
         raise UNetError(f"cannot write into {folder}: {error.strerror}; give another --result_path") from None
+    coming = [f"{name}{ending}" for name in names for ending in (".png", ".bin")]
+    if taken := sorted(set(foreign) & set(coming)):
+        raise UNetError(f"{folder} holds {len(taken)} files with the names of inputs that preprocess.py did not write "
+                        f"({first_few(taken)}); remove them, or give another --result_path")
+    _list_written(folder, {*coming, *(path.name for path in earlier)})
     if foreign:
         logger.warning("WARNING: %s holds other files (%s); a runtime that takes all files of the folder takes them "
                        "too", folder, first_few(foreign))
+    return earlier
+
+
+def _list_written(folder: Path, names: Iterable[str]) -> None:
+    write_atomically(folder / WRITTEN, json.dumps(sorted(names)).encode())
+
+
+def _written(folder: Path) -> list[str]:
+    """Return the names of the files that earlier calls have written into the folder."""
+    try:
+        names = json.loads((folder / WRITTEN).read_text(encoding="utf-8"))
+        return [name for name in names if name == Path(name).name]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, TypeError):
+        raise UNetError(f"{folder / WRITTEN}, the list of what preprocess.py wrote, cannot be read; remove it and "
+                        f"the inputs of earlier calls") from None
 
 
 # ---- results
 
 
-def result_predictor(folder: str | Path, samples: ValidationSamples, activate: str,
-                     input_stem: str = "") -> Callable[[np.ndarray], np.ndarray]:
+def results_and_labels(config: Config) -> tuple[Predictor, LabelledImages]:
+    """Return the predictor of the results in rst_path, and the labels to score it by.
+
+    The labels are those of the data set. Without it they are those of label.npy, for the layouts that have one.
+
+    Raises:
+        UNetError: neither is there or can be read, or see ``result_predictor``.
+    """
+    stem = LAYOUTS[config.dataset].input_stem
+    stored = find_labels(config.result_path, config.num_classes) if stem else None
+    if stored and not Path(config.data_path).is_dir() and not (config.report or config.isbi_metrics
+                                                                  or config.object_metrics):
+        logger.info("labels: %s, as there is no data set at %s", stored.path, config.data_path)
+        return result_predictor(config.rst_path, stored, stored.size, config.eval_activate, stem), stored
+    samples = create_validation_samples(config)
+    predict = result_predictor(config.rst_path, samples, _geometry(samples).content, config.eval_activate, stem,
+                               config.has_rim)
+    if stored:
+        stored.warn_if_other(samples)
+    return predict, samples
+
+
+def result_predictor(folder: str | Path, samples: LabelledImages, size: tuple[int, ...], activate: str,
+                     input_stem: str = "", has_rim: bool = False) -> Callable[[np.ndarray], np.ndarray]:
     """Make a predictor for ``src.evaluation.evaluate`` that returns the runtime's results in the order of the samples.
 
     It checks that all files are there before it reads the first.
@@ -135,9 +183,11 @@ def result_predictor(folder: str | Path, samples: ValidationSamples, activate: s
         folder (str): holds NAME_0.bin: (1, h, w, num_classes) float32 probabilities (Softmax), (1, h, w, 1)
             float32 probabilities of class 1 (Sigmoid) or (1, h, w) int32 class numbers (Argmax), little-endian, of
             the size of the network's output.
-        samples (ValidationSamples): the images that the results belong to.
+        samples (LabelledImages): the images that the results belong to.
+        size (tuple): (h, w) of the results.
         activate (str): Softmax, Sigmoid or Argmax.
         input_stem (str): see ``stems``.
+        has_rim (bool): the results have one class more than the labels, see ``ScoreOptions``.
 
     Returns:
         Callable: the k-th call returns the k-th result; its argument, the image, is not used.
@@ -146,13 +196,14 @@ def result_predictor(folder: str | Path, samples: ValidationSamples, activate: s
         UNetError: results are missing, have another size, or belong to no sample; or (when called) are not what
             ``activate`` says.
     """
-    shape: tuple[int, ...] = (1, *samples.transform.geometry.content)
+    shape: tuple[int, ...] = (1, *size)
     dtype: np.dtype = np.dtype("<i4")
+    num_classes = samples.num_classes + has_rim
     if activate != "Argmax":
-        shape, dtype = (*shape, 1 if activate == "Sigmoid" else samples.num_classes), np.dtype("<f4")
+        shape, dtype = (*shape, 1 if activate == "Sigmoid" else num_classes), np.dtype("<f4")
     paths = [Path(folder) / f"{name}{RESULT_ENDING}" for name in stems(samples, input_stem)]
     _check_files(Path(folder), paths, shape, dtype)
-    results = (_read_result(path, shape, dtype, samples.num_classes) for path in paths)
+    results = (_read_result(path, shape, dtype, num_classes) for path in paths)
     return lambda _: next(results)
 
 

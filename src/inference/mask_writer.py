@@ -1,24 +1,27 @@
 """The files that prediction writes: masks and, if asked for, probabilities, overlays and a submission."""
-import zlib
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields
-from itertools import chain, islice
 from pathlib import Path
+from typing import NamedTuple
 
-import cv2
 import numpy as np
-import tifffile
+from PIL import Image
 
-from src.data.image_reader import ImageFile
+from src.data.file_structure import FileStructure
+from src.data.image_files import ImageFile
+from src.evaluation.evaluate import check_finite
+from src.inference.object_bands import ObjectBands
+from src.inference.result_files import STRIP, PngFile, Submission, TiffFile, result_path
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
-from src.model_utils.files import replacing, write_atomically
 from src.report.drawing import palette
+from src.report.object_pictures import outlines
+
+logger = logging.getLogger("unet")
 
 OPACITY = 0.4           # of the mask over the image
-TIFF_LIMIT = 4e9        # bytes; a larger TIFF has to be a BigTIFF, which fewer programs read
-STRIP = 64              # rows of a strip of a TIFF, and rows of an overlay that are mixed at a time
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,9 @@ class MaskWriter:
     Args:
         options: what to write, and where.
 
+    Attributes:
+        folders: those that files are written into.
+
     Raises:
         UNetError: a submission of other than two classes.
     """
@@ -61,54 +67,96 @@ class MaskWriter:
             raise UNetError(f"isbi_submission writes the probability of cells against membranes, but num_classes is "
                             f"{options.num_classes}; expected 2")
         self.overlay_folder = output / "overlays" if options.overlay else None
+        folders = (self.folder, self.probability_folder, self.submission_folder, self.overlay_folder)
+        self.folders = [folder for folder in folders if folder]
         self.num_classes = options.num_classes
         self.palette = palette(options.color, options.num_classes)
 
     @contextmanager
-    def open(self, image_file: ImageFile, pages: int) -> Iterator["PageWriter"]:
+    def open(self, image_file: ImageFile, structure: FileStructure) -> Iterator["PageWriter"]:
         """Yield the writer for the pages of an image file; TIFF files appear when all pages have been added.
 
         Raises:
             UNetError: a result would overwrite the image, or cannot be written.
         """
         with ExitStack() as stack:
-            def file(folder, as_tiff=image_file.is_tiff, kind=_Tiff):
+            def file(folder, as_tiff=structure.is_tiff, kind=TiffFile):
                 if folder is None:
                     return None
-                path = folder / f"{image_file.name}{'.tif' if as_tiff else '.png'}"
-                if path.resolve() == image_file.path.resolve():
-                    raise UNetError(f"{image_file.path}: the result would overwrite the image; choose another "
-                                    f"output_path")
-                return kind(path, pages, stack) if as_tiff else _Png(path)
-            yield PageWriter(self, file(self.folder), file(self.probability_folder, as_tiff=True),
-                             file(self.submission_folder, as_tiff=True, kind=_Slices), file(self.overlay_folder))
+                path = result_path(folder, image_file, ".tif" if as_tiff else ".png")
+                return kind(path, structure, stack) if as_tiff else PngFile(path, structure)
+            writer = PageWriter(self, file(self.folder), file(self.probability_folder, as_tiff=True),
+                                file(self.submission_folder, as_tiff=True, kind=Submission), file(self.overlay_folder))
+            yield writer
+        writer.warn_of_one_class(image_file.path)
+
+
+class AddedPage(NamedTuple):
+    """A page that was written: the number of pixels of each class, and (H, W, 3) uint8 of its overlay, or None."""
+    pixels: np.ndarray
+    overlay: np.ndarray | None
 
 
 class PageWriter:
-    """Writes the pages of one image file; see MaskWriter."""
+    """Writes the pages of one image file; see MaskWriter.
+
+    Attributes:
+        paths: of the files that are written.
+    """
 
     def __init__(self, writer, mask_file, probability_file, submission_file, overlay_file):
+        self.paths = [file.path for file in (mask_file, probability_file, submission_file, overlay_file) if file]
         self.num_classes, self.palette = writer.num_classes, writer.palette
         self.mask_file, self.overlay_file = mask_file, overlay_file
         self.probability_file, self.submission_file = probability_file, submission_file
+        self.pixels = np.zeros(self.num_classes, np.int64)              # of each class
+        self.probability = np.zeros(self.num_classes, np.float64)       # of each class, summed over all pixels
 
-    def add(self, pixels: np.ndarray, probability_rows: Iterable[np.ndarray]) -> None:
+    def add(self, size: tuple[int, int], probability_rows: Iterable[np.ndarray],
+            pictures: Callable[[], Iterator[np.ndarray]], objects: ObjectBands | None = None,
+            wants_overlay: bool = False) -> AddedPage:
         """Add a page.
 
         Args:
-            pixels: (H, W, C) uint8, gray or blue, green, red; overwritten if C is 3.
+            size: (H, W) of the page.
             probability_rows: the page's probabilities from top to bottom, (rows, W, classes) float32.
+            pictures: yields the page itself from top to bottom, (rows, W, 3) uint8 red, green, blue.
+            objects: has seen the probabilities; the overlay shows the outlines of the objects. None shows none.
+            wants_overlay: return an overlay, even if none is written.
         """
-        mask = np.empty(pixels.shape[:2], np.uint8)
+        mask = np.empty(size, np.uint8)
         cells = np.empty(mask.shape, np.float32) if self.submission_file else None
-        self._write_probability(_filling(mask, cells, probability_rows), mask.shape)
+        self._write_probability(_filling(mask, cells, self._counted(probability_rows)), mask.shape)
+        # NumPy would count in eight times the memory of the mask.
+        pixels = np.array(Image.fromarray(mask).histogram())[:self.num_classes]
+        self.pixels += pixels
         if cells is not None:
             self.submission_file.write(np.clip(cells, 0, 1, out=cells))     # a rounded mean may lie outside
+        overlay = None
+        if self.overlay_file or wants_overlay:
+            overlay = self._overlay(pictures(), mask, objects.objects if objects else None)
         if self.overlay_file:
-            self.overlay_file.write(self._overlay(pixels, mask))
+            self.overlay_file.write(overlay)
         if self.num_classes == 2:
             mask *= np.uint8(255)
         self.mask_file.write(mask)
+        return AddedPage(pixels, overlay)
+
+    def _counted(self, probability_rows):
+        for rows in probability_rows:
+            # By products, since NumPy sums over few classes slowly.
+            self.probability += (np.ones(rows.shape[1], np.float32) @ rows).sum(axis=0, dtype=np.float64)
+            check_finite(self.probability)
+            yield rows
+
+    def warn_of_one_class(self, path: Path) -> None:
+        """Log a warning if all pixels of all pages of the file ``path`` are of one class."""
+        count, predicted = self.pixels.sum(), int(self.pixels.argmax())
+        if self.pixels[predicted] == count and self.num_classes > 1:
+            others = np.where(np.arange(self.num_classes) == predicted, -1, self.probability)
+            logger.warning("WARNING: %s: all pixels are predicted as class %d; the most likely other class is %d, with "
+                           "a mean probability of %.2g %%", path, predicted, others.argmax(),
+                           100 * others.max() / count)
 
     def _write_probability(self, probability_rows, size):
         if not self.probability_file:
@@ -117,102 +165,39 @@ class PageWriter:
         elif self.num_classes == 2:     # strip by strip, so that the page is never in memory as a whole
             self.probability_file.write_strips((rows[..., 1] for rows in probability_rows), size)
         else:
-            whole, top = np.empty((self.num_classes, *size), np.float32), 0
-            for rows in probability_rows:
-                whole[:, top:top + len(rows)] = rows.transpose(2, 0, 1)
-                top += len(rows)
-            self.probability_file.write(whole)
+            self.probability_file.write_classes(probability_rows, size, self.num_classes)
 
-    def _overlay(self, pixels, classes):
-        """Return the image with its classes, (H, W, 3) uint8; a colour image is overwritten."""
-        overlay = pixels if pixels.shape[2] == 3 else np.repeat(pixels, 3, axis=2)
-        colors = np.float32(OPACITY) * self.palette[:, ::-1]
-        for top in range(0, len(overlay), STRIP):
-            part, numbers = overlay[top:top + STRIP], classes[top:top + STRIP]
-            mixed = np.float32(1 - OPACITY) * part + colors[numbers]
-            np.copyto(part, mixed.astype(np.uint8), where=numbers[..., None] > 0)
+    def _overlay(self, pictures, classes, objects):
+        """Return the image with its classes and the outlines of its objects, (H, W, 3) uint8."""
+        overlay, top = np.empty((*classes.shape, 3), np.uint8), 0
+        colors = np.float32(OPACITY) * self.palette
+        for picture in pictures:
+            for start in range(0, len(picture), STRIP):
+                rows = slice(top + start, top + min(start + STRIP, len(picture)))
+                part, numbers = picture[start:start + STRIP], classes[rows]
+                mixed = np.float32(1 - OPACITY) * part + colors[numbers]
+                overlay[rows] = np.where(numbers[..., None] > 0, mixed.astype(np.uint8), part)
+                if objects:
+                    self._draw_outlines(overlay[rows], objects, rows)
+            top += len(picture)
         return overlay
+
+    def _draw_outlines(self, overlay, objects, rows):
+        """Draw the outlines of objects into rows of an overlay, in the colours of their classes."""
+        top, bottom = max(0, rows.start - 1), min(objects.size[0], rows.stop + 1)
+        labels = objects.labels(top, bottom)
+        edge = outlines(labels)[rows.start - top:][:len(overlay)]
+        classes = np.concatenate([[0], objects.classes])[labels[rows.start - top:][:len(overlay)]]
+        overlay[edge] = self.palette[classes[edge]]
 
 
 def _filling(mask, cells, probability_rows):
     """Yield the rows as they are. Fill ``mask`` with their classes, and ``cells`` with the probabilities of class 1."""
     top = 0
     for rows in probability_rows:
-        mask[top:top + len(rows)] = rows.argmax(axis=-1)
+        # NumPy finds the larger of two numbers slowly by argmax.
+        mask[top:top + len(rows)] = (rows[..., 1] > rows[..., 0] if rows.shape[-1] == 2 else rows.argmax(axis=-1))
         if cells is not None:
             cells[top:top + len(rows)] = rows[..., 1]
         top += len(rows)
         yield rows
-
-
-class _Png:
-    """An image file of one page."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def write(self, array):
-        """Write (H, W) gray or (H, W, 3) blue, green, red, uint8."""
-        # OpenCV encodes the array in place; Pillow would need a copy in its own order of colours.
-        write_atomically(self.path, cv2.imencode(".png", array)[1].data)
-
-
-class _Tiff:
-    """A file of many pages, which appears when ``stack`` closes it."""
-
-    def __init__(self, path, pages, stack):
-        self.path, self.pages, self.stack = path, pages, stack
-        self.file = None
-
-    def write(self, array):
-        """Write (H, W) gray; (classes, H, W) float32, a page for each class; or (H, W, 3) blue, green, red, uint8."""
-        is_colour = array.dtype == np.uint8 and array.ndim == 3
-        self._add(array[..., ::-1] if is_colour else array, array.nbytes, photometric="rgb" if is_colour else None)
-
-    def write_strips(self, parts, size):
-        """Write a page of ``size`` that arrives as (rows, W) float32 from top to bottom."""
-        self._add(_strips(parts), 4 * size[0] * size[1], shape=size, dtype=np.float32, rowsperstrip=STRIP)
-
-    def _add(self, data, nbytes, photometric=None, **options):
-        if self.file is None:
-            temporary = self.stack.enter_context(replacing(self.path))
-            self.file = self.stack.enter_context(
-                tifffile.TiffWriter(temporary, bigtiff=self.pages * nbytes > TIFF_LIMIT))
-        # With tifffile's metadata, readers would see a stack for each page.
-        self.file.write(data, photometric=photometric or "minisblack", compression="zlib", contiguous=False,
-                        metadata=None, **options)
-
-
-class _Slices:
-    """A stack of ImageJ: contiguous uncompressed slices, which every version of ImageJ reads.
-
-    Args:
-        path (Path): the file.
-        pages (int): number of slices.
-        stack (ExitStack): closes the file, which then appears.
-    """
-
-    def __init__(self, path, pages, stack):
-        self.path, self.pages, self.stack = path, pages, stack
-        self.file = self.size = None
-
-    def write(self, array):
-        """Write (H, W) float32, the next slice."""
-        if self.file is None:
-            if self.pages * array.nbytes > TIFF_LIMIT:
-                raise UNetError(f"{self.path}: {self.pages} slices of {array.shape[1]}x{array.shape[0]} are more than "
-                                f"a TIFF of ImageJ holds, 4 GB; leave out isbi_submission")
-            self.file = self.stack.enter_context(
-                tifffile.TiffWriter(self.stack.enter_context(replacing(self.path)), imagej=True))
-            self.size = array.shape
-        if array.shape != self.size:
-            raise UNetError(f"{self.path}: a slice is {array.shape[1]}x{array.shape[0]}, the first one is "
-                            f"{self.size[1]}x{self.size[0]}; a stack has one size")
-        self.file.write(array[None], photometric="minisblack", contiguous=True, metadata={"slices": self.pages})
-
-
-def _strips(parts):
-    """Yield rows that arrive in parts of any height as compressed strips of STRIP rows; the last may have fewer."""
-    rows = chain.from_iterable(parts)
-    while strip := list(islice(rows, STRIP)):
-        yield zlib.compress(np.stack(strip).tobytes())     # tifffile takes only whole pages as arrays

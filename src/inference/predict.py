@@ -2,107 +2,129 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+import zlib
+from collections.abc import Iterator, Sequence
 
-import numpy as np
 from tqdm import tqdm
 
-from src.data.image_reader import ImageFile, count_pages, list_image_files, read_pages
-from src.inference.mask_writer import MaskOptions, MaskWriter
-from src.inference.resizing import ResizedImage, RowResizer
-from src.inference.tiling import choose_window, count_windows, predict_rows
-from src.inference.tta import with_flips
-from src.inference.window_predictor import WindowPredictor, load_predictor
+from src.data.image_files import ImageFile, list_image_files
+from src.evaluation.object_fit import with_fitted
+from src.inference.file_predictor import FilePredictor
+from src.inference.loading import names_onnx
+from src.inference.summary import write_summary
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
+from src.model_utils.files import remove_leftovers
+from src.model_utils.ranks import Ranks
+from src.report import prediction
 
 logger = logging.getLogger("unet")
 
-# Side of the largest window if no option sets it. Beyond it the memory grows faster than the speed.
-LARGEST_WINDOW = 768
+SECONDS = 10        # between the lines that say how far several ranks are
 
 
 def predict(config: Config) -> int:
     """Write the masks of all images at data_path.
 
-    A bad file among several is reported, and the others are predicted.
+    A bad file among several is reported, and the others are predicted. With run_distribute the ranks share the files,
+    and rank 0 writes the table of objects and the report.
 
     Args:
-        config (Config): data_path, output_path, what ``load_predictor`` and ``MaskOptions`` use, tile_size and tta.
+        config (Config): data_path, output_path, skip_existing, run_distribute, what ``load_network``,
+            ``PagePredictor`` and ``MaskOptions`` use.
 
     Returns:
-        int: number of files that could not be predicted.
+        int: number of files that could not be predicted, by all ranks.
 
     Raises:
-        UNetError: there is no image, the only one cannot be read, or the network cannot be loaded.
+        UNetError: there is no image, the only one cannot be read, the network cannot be loaded, or another rank failed.
     """
-    files = list_image_files(config.data_path)
-    writer = MaskWriter(MaskOptions.from_config(config))     # before the network, since it fails sooner
-    probability_rows = partial(_probability_rows, load_predictor(config), config.tile_size or LARGEST_WINDOW,
-                               config.tta)
-    failed, pages, started = 0, 0, time.perf_counter()
-    with tqdm(total=len(files), unit="file", disable=None, file=sys.stderr) as progress:
-        for file in files:
-            try:
-                pages += _predict_file(file, config.num_channels, writer, probability_rows)
-            except UNetError as error:
-                if len(files) == 1:
-                    raise
-                failed += 1
-                tqdm.write(f"error: {error}", file=sys.stderr)
-            progress.update()
+    ranks = _join(config)
+    network = config.file_name if names_onnx(config) else config.checkpoint_file_path
+    with ranks.reporting_failure():
+        files = list_image_files(config.data_path)
+        if config.objects:
+            config = with_fitted(config, network)
+        predictor = FilePredictor(config)
+        left = predictor.records.left(files) if config.skip_existing else files
+    _check_same(left, ranks)        # no rank changes anything before all have looked
+    started = time.perf_counter()
+    with ranks.reporting_failure():
+        found = _predict_share(files, left, predictor, ranks)
+    pages, failed = (int(ranks.values(value).sum()) for value in found)
     seconds = time.perf_counter() - started
-    logger.info("%d images of %d files in %.1f s, %.3g images/s", pages, len(files) - failed, seconds,
-                pages / seconds)
-    logger.info("masks: %s", writer.folder)
-    if writer.submission_folder:
-        logger.info("submission, 0 for membrane to 1 for cell: %s", writer.submission_folder)
+    with ranks.reporting_failure():
+        if ranks.rank == 0:
+            write_summary(config, files, predictor, network)
+            logger.info("%d images of %d files in %.1f s, %.3g images/s", pages, len(left) - failed, seconds,
+                        pages / seconds)
+            predictor.say_where()
+    ranks.synchronize()
     if failed:
         logger.info("%d of %d files could not be predicted", failed, len(files))
     return failed
 
 
-def _predict_file(file: ImageFile, num_channels: int, writer: MaskWriter,
-                  probability_rows: Callable[[np.ndarray, str], Iterator[np.ndarray]]) -> int:
-    """Predict all pages of a file; return their number."""
-    pages = 0
-    count = count_pages(file)
-    with writer.open(file, count) as output:
-        for pixels in read_pages(file, num_channels):
-            pages += 1
-            title = f"{file.path.name}, page {pages} of {count}" if count > 1 else file.path.name
-            output.add(pixels, probability_rows(pixels, title))
-    return pages
+def _join(config: Config) -> Ranks:
+    """Join the other ranks, if there are some."""
+    if not config.run_distribute:
+        return Ranks()
+    from src.model_utils.runtime import start_runtime
+
+    runtime = start_runtime(config)
+    return Ranks(runtime.rank, runtime.group_size)
 
 
-def _probability_rows(predictor: WindowPredictor, largest_window: int, tta: bool, pixels: np.ndarray,
-                      title: str) -> Iterator[np.ndarray]:
-    """Yield the rows of the (H, W, classes) probabilities from top to bottom, a band at a time.
+def _check_same(left: Sequence[ImageFile], ranks: Ranks) -> None:
+    """Wait for all ranks. Raise UNetError unless they have found the same files to predict."""
+    names = zlib.crc32("\0".join(file.name for file in left).encode(errors="surrogateescape")) >> 8
+    if len(set(ranks.values(names))) > 1:       # 24 bits fit a float
+        raise UNetError("the ranks find different files to predict; data_path and output_path must be on a disk that "
+                        "all of them share, and nothing else may write there")
 
-    Args:
-        predictor: the network.
-        largest_window: side of the largest window.
-        tta: average over flips and quarter turns.
-        pixels: (H, W, C) uint8.
-        title: of the progress bar.
 
-    Raises:
-        UNetError: ``tta``, and the network takes only windows that are not square.
-    """
-    height, width = pixels.shape[:2]
-    scaled = max(1, round(height * predictor.scale)), max(1, round(width * predictor.scale))
-    is_scaled = scaled != (height, width)
-    # Test-time augmentation turns the windows, so they have to be square.
-    window = choose_window(predictor.field, (max(scaled),) * 2 if tta else scaled, largest_window,
-                           predictor.fixed_size)
-    if tta and window.input[0] != window.input[1]:
-        raise UNetError(f"tta turns the windows, which must be square; the ONNX file takes {window.input[1]}x"
-                        f"{window.input[0]}")
-    predict_window = with_flips(predictor.predict_window) if tta else predictor.predict_window
-    resizer = RowResizer(scaled, (height, width)) if is_scaled else None
-    with tqdm(total=count_windows(scaled, window), desc=title, unit="window", leave=False, disable=None,
-              file=sys.stderr) as progress:
-        for rows in predict_rows(ResizedImage(pixels, scaled) if is_scaled else pixels, window, predict_window,
-                                 progress.update):
-            yield rows if resizer is None else resizer.feed(rows)
+def _predict_share(files: Sequence[ImageFile], left: Sequence[ImageFile], predictor: FilePredictor,
+                   ranks: Ranks) -> tuple[int, int]:
+    """Predict the files of this rank; return the number of pages, and of the files that could not be predicted."""
+    own = _share(left, ranks)
+    places = {file: place for place, file in enumerate(files)}
+    predictor.records.forget(own)
+    for folder in predictor.folders:
+        remove_leftovers(folder)
+    pages = failed = 0
+    for file in _with_progress(own, left, predictor, ranks):
+        has_pictures = predictor.config.report and places[file] < prediction.MOST_PICTURES
+        try:
+            pages += predictor.predict(file, prediction.MOST_PICTURES if has_pictures else 0)
+        except UNetError as error:
+            if len(files) == 1:
+                raise
+            failed += 1
+            predictor.records.add_failed(file, str(error))
+            tqdm.write(f"error: {error}", file=sys.stderr)
+    return pages, failed
+
+
+def _share(left: Sequence[ImageFile], ranks: Ranks) -> list[ImageFile]:
+    """Return the files of this rank, in their order: about as many bytes as those of the others."""
+    if ranks.size == 1:
+        return list(left)
+    by_size = sorted(range(len(left)), key=lambda place: (-left[place].path.stat().st_size, place))
+    return [left[place] for place in sorted(by_size[ranks.rank::ranks.size])]
+
+
+def _with_progress(own: Sequence[ImageFile], left: Sequence[ImageFile], predictor: FilePredictor,
+                   ranks: Ranks) -> Iterator[ImageFile]:
+    """Yield the files of this rank. Of several ranks, the first one logs how far all are."""
+    if ranks.size == 1:
+        yield from tqdm(own, unit="file", disable=None, file=sys.stderr)
+        return
+    logger.info("rank %d of %d: %d of %d files", ranks.rank, ranks.size, len(own), len(left))
+    started = said = time.monotonic()
+    for file in own:
+        yield file
+        now = time.monotonic()
+        if ranks.rank == 0 and now - said > SECONDS:
+            said, done = now, predictor.records.count(left)
+            logger.info("predicted %d of %d files by %d ranks in %.0f s, about %.0f s are left", done, len(left),
+                        ranks.size, now - started, (now - started) * (len(left) - done) / max(1, done))

@@ -1,4 +1,6 @@
 """Bilinear resizing piece by piece: images as far as they are read, results row by row. Without MindSpore."""
+from typing import Any
+
 import numpy as np
 
 
@@ -6,15 +8,15 @@ class ResizedImage:
     """An image in another size. Only the pixels that are read are computed.
 
     ``resized[rows, columns]``, with two index arrays that broadcast against each other, equals the same index of
-    ``cv2.resize(image, ...)`` with bilinear interpolation, as in training: (..., C) uint8. About one pixel of a hundred
-    differs by one gray level.
+    ``cv2.resize(image, ...)`` with bilinear interpolation, as in training: (..., C). Of uint8, about one pixel of a
+    hundred differs by one gray level.
 
     Args:
-        image: (H, W, C) uint8.
+        image: (H, W, C) uint8 or float32; an array, or what can be indexed like it.
         size: (height, width).
     """
 
-    def __init__(self, image: np.ndarray, size: tuple[int, int]):
+    def __init__(self, image: Any, size: tuple[int, int]):
         self.image, self.shape = image, (*size, image.shape[2])
         self.rows, self.columns = (_neighbours(own, target) for own, target in zip(image.shape, size))
 
@@ -22,12 +24,20 @@ class ResizedImage:
         (top, bottom, down), (left, right, across) = (
             [values[numbers] for values in neighbours]
             for neighbours, numbers in zip((self.rows, self.columns), index))
+        if self.image.dtype != np.uint8:
+            upper, lower = (_between(self.image[number, left], self.image[number, right], across[..., None])
+                            for number in (top, bottom))
+            return _between(upper, lower, down[..., None])
         across, rest = _fixed_point(across[..., None])
 
         def row(number):
             return self.image[number, left] * rest + self.image[number, right] * across >> 4
         down, up = _fixed_point(down[..., None])
         return ((row(top) * up >> 16) + (row(bottom) * down >> 16) + 2 >> 2).astype(np.uint8)
+
+
+def _between(first: np.ndarray, second: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    return first * (1 - weight) + second * weight
 
 
 def _fixed_point(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

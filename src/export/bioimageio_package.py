@@ -1,0 +1,215 @@
+"""Models as packages for ilastik, deepImageJ, QuPath and other programs of bioimage.io. Without MindSpore.
+
+The format is that of https://bioimage.io/docs, which the package bioimageio.spec knows and checks.
+"""
+import io
+import json
+import logging
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from src import __version__
+from src.data.channels import StoredImage, as_rgb
+from src.data.data_options import channels_of, class_names, normalization_of
+from src.data.image_files import list_image_files
+from src.data.image_reader import read_image
+from src.data.normalization import MINMAX, PERCENTILE, ZSCORE, Normalization
+from src.data.synthetic import make_stacks
+from src.data.transforms import to_unit_range
+from src.export.onnx_graph import OPSET
+from src.export.onnx_model import OnnxNetwork
+from src.model_utils.config import Config
+from src.model_utils.errors import UNetError
+from src.model_utils.files import replacing
+from src.networks.receptive_field import ReceptiveField
+from src.report.drawing import palette
+
+logger = logging.getLogger("unet")
+
+UNET = ("O. Ronneberger, P. Fischer, T. Brox: U-Net: Convolutional Networks for Biomedical Image Segmentation. "
+        "MICCAI 2015", "10.1007/978-3-319-24574-4_28")
+NAMES_OF_CHANNELS = {1: ["gray"], 3: ["blue", "green", "red"]}
+
+
+def check_options(config: Config) -> None:
+    """Raise UNetError unless the package can be made: bioimageio.spec is there, and the options name what it needs."""
+    try:
+        import bioimageio.spec  # noqa: F401
+    except ImportError:
+        raise UNetError("file_format BIOIMAGEIO needs bioimageio.spec; pip install bioimageio.core") from None
+    for name, example in (("license", "CC-BY-4.0"), ("authors", '"[Ada Lovelace]"')):
+        if not getattr(config, name):
+            raise UNetError(f"file_format BIOIMAGEIO: a model that others use must say its {name}; give "
+                            f"--{name}={example}")
+    if config.citation and not re.search(r"10\.\d{4,}/|https?://", config.citation):
+        raise UNetError(f"citation {config.citation!r}: expected a text with a DOI or an address in it")
+
+
+def write_package(path: Path, onnx_path: Path, config: Config, field: ReceptiveField) -> None:
+    """Write the package, a zip file: rdf.yaml, the weights, a test image with its result, a cover, and a README.
+
+    Args:
+        path: the file.
+        onnx_path: the weights.
+        config: the options of the training; license, authors, citation, class_values, color; data_path of the command
+            line for the test image.
+        field: the receptive field.
+
+    Raises:
+        UNetError: the options do not make a valid package, or the test image cannot be read.
+    """
+    from bioimageio.spec import save_bioimageio_package
+    from pydantic import ValidationError
+
+    network = OnnxNetwork(onnx_path)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        image = _test_image(config, network.fixed_size, field)
+        normalization = normalization_of(config)
+        pixels = to_unit_range(normalization.apply(image), normalization.input_min)
+        result = network(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32))
+        np.save(folder / "image.npy", image.pixels.transpose(2, 0, 1)[None].astype(np.float32))
+        np.save(folder / "mask.npy", result)
+        (folder / "cover.png").write_bytes(_cover(image, result[0], config))
+        (folder / "README.md").write_text(_readme(config, network), encoding="utf-8")
+        try:
+            model = _describe(folder, onnx_path, config, network, field, image)
+            with replacing(path) as temporary:
+                save_bioimageio_package(model, output_path=temporary)
+        except (ValidationError, ValueError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise UNetError(f"{path}: no valid package of bioimage.io: {reason}") from None
+
+
+def _test_image(config: Config, fixed_size: tuple[int, int] | None, field: ReceptiveField) -> StoredImage:
+    """Return an image of the file's size: the first at data_path, if the command line gives it, or a drawn one."""
+    height, width = fixed_size or (_smallest(field),) * 2
+    if "data_path" in config.on_command_line:
+        image = read_image(list_image_files(config.data_path)[0].path, channels_of(config))
+    else:
+        pixels = make_stacks(1, max(height, width))[0][0]
+        image = StoredImage(np.repeat(pixels[..., None], config.num_channels, axis=-1), (0, 255))
+    pixels = image.pixels[:height, :width]
+    margins = [(0, height - pixels.shape[0]), (0, width - pixels.shape[1]), (0, 0)]
+    return StoredImage(np.ascontiguousarray(np.pad(pixels, margins, mode="symmetric")), image.limits)
+
+
+def _smallest(field: ReceptiveField) -> int:
+    """Return the smallest side whose middle is not changed by what lies outside."""
+    return 2 * field.context + 4 * field.stride
+
+
+def _describe(folder: Path, onnx_path: Path, config: Config, network: OnnxNetwork, field: ReceptiveField,
+              image: StoredImage) -> Any:
+    from bioimageio.spec.model import v0_5
+
+    spec: Any = v0_5        # its own types are narrower than what it takes
+    channels = NAMES_OF_CHANNELS.get(config.num_channels, [f"channel{index}" for index in range(config.num_channels)])
+    sizes = network.fixed_size or [spec.ParameterizedSize(min=_smallest(field), step=field.stride)] * 2
+    inputs = spec.InputTensorDescr(
+        id=spec.TensorId("image"), axes=[
+            spec.BatchAxis(size=network.input_shape[0]),
+            spec.ChannelAxis(channel_names=[spec.Identifier(name) for name in channels]),
+            *(spec.SpaceInputAxis(id=spec.AxisId(axis), size=size) for axis, size in zip("yx", sizes))],
+        data=spec.IntervalOrRatioDataDescr(type="float32"),      # the programs convert the numbers of image files
+        preprocessing=_preprocessing(spec, normalization_of(config), image), test_tensor=_file(folder / "image.npy"))
+    axes: list[Any] = [spec.BatchAxis(size=network.input_shape[0])]
+    for axis in "yx":
+        size = spec.SizeReference(tensor_id=spec.TensorId("image"), axis_id=spec.AxisId(axis),
+                                  offset=-2 * field.margin_lost)
+        axes.append(spec.SpaceOutputAxis(id=spec.AxisId(axis), size=size) if field.margin_lost else
+                    spec.SpaceOutputAxisWithHalo(id=spec.AxisId(axis), size=size, halo=field.context))
+    if network.activate != "Argmax":
+        names = [_identifier(name) for name in _names(config, network)]
+        names = names[1:] if network.activate == "Sigmoid" else names
+        axes.append(spec.ChannelAxis(channel_names=[spec.Identifier(name) for name in names]))
+    outputs = spec.OutputTensorDescr(
+        id=spec.TensorId("mask"), axes=axes, test_tensor=_file(folder / "mask.npy"),
+        data=spec.IntervalOrRatioDataDescr(type="int32" if network.activate == "Argmax" else "float32"))
+    return spec.ModelDescr(
+        name=f"{config.model_name} {config.dataset} {config.num_classes} classes".replace("_", " "),
+        description=f"Segmentation of 2D images into {', '.join(_names(config, network))}", version="1.0.0",
+        authors=[spec.Author(name=name) for name in config.authors], license=config.license,
+        cite=[spec.CiteEntry(text=UNET[0], doi=spec.Doi(UNET[1])), *_citation(spec, config.citation)],
+        covers=[_file(folder / "cover.png")], documentation=_file(folder / "README.md"),
+        tags=["segmentation", "unet", "2d", "mindspore"],
+        inputs=[inputs], outputs=[outputs],
+        weights=spec.WeightsDescr(onnx=spec.OnnxWeightsDescr(source=onnx_path, opset_version=OPSET)))
+
+
+def _file(path: Path) -> Any:
+    from bioimageio.spec.common import FileDescr
+
+    return FileDescr(source=path)
+
+
+def _preprocessing(spec: Any, normalization: Normalization, image: StoredImage) -> list[Any]:
+    """Return what ``Normalization`` does, in the words of the format."""
+    low, mode = normalization.input_min, normalization.mode_for(image.pixels.dtype)
+    each_channel = [spec.AxisId("y"), spec.AxisId("x")]
+    if mode == ZSCORE:
+        return [spec.ZeroMeanUnitVarianceDescr(kwargs=spec.ZeroMeanUnitVarianceKwargs(axes=each_channel))]
+    if mode in (PERCENTILE, MINMAX):
+        lowest, highest = normalization.percentiles if mode == PERCENTILE else (0, 100)
+        scale = spec.ScaleRangeDescr(kwargs=spec.ScaleRangeKwargs(axes=each_channel, min_percentile=lowest,
+                                                                  max_percentile=highest))
+        return [scale, _linear(spec, 1 - low, low)] if low else [scale]
+    smallest, largest = image.limits
+    gain = (1 - low) / (largest - smallest)
+    return [_linear(spec, gain, low - smallest * gain)]
+
+
+def _linear(spec: Any, gain: float, offset: float) -> Any:
+    return spec.ScaleLinearDescr(kwargs=spec.ScaleLinearKwargs(gain=gain, offset=offset))
+
+
+def _citation(spec: Any, text: str) -> list[Any]:
+    """Return what the option citation names, which has a DOI or an address in it."""
+    if doi := re.search(r"10\.\d{4,}/\S+", text):
+        return [spec.CiteEntry(text=text, doi=spec.Doi(doi[0]))]
+    if url := re.search(r"https?://\S+", text):
+        return [spec.CiteEntry(text=text, url=url[0])]
+    return []
+
+
+def _names(config: Config, network: OnnxNetwork) -> list[str]:
+    stored = network.metadata.get("class_names")
+    return json.loads(stored) if stored else class_names(config)
+
+
+def _identifier(name: str) -> str:
+    """Return a name as the format takes it: lower case letters, numbers and underscores, no number first."""
+    text = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in name.lower())
+    return text if text[:1].isalpha() else f"class_{text}"
+
+
+def _cover(image: StoredImage, result: np.ndarray, config: Config) -> bytes:
+    """Return a PNG file: the image, and beside it the colours of the predicted classes."""
+    classes = result if result.ndim == 2 else (result[..., 0] > 0.5).astype(int) if result.shape[2] == 1 \
+        else result.argmax(axis=-1)
+    pixels = image.pixels[..., :3] if image.pixels.shape[2] in (1, 3) else image.pixels[..., :1]
+    gray = Normalization(MINMAX, (0, 100), 0).apply(StoredImage(pixels, image.limits))
+    left = as_rgb((255 * gray).astype(np.uint8))
+    top, side = ((have - want) // 2 for have, want in zip(left.shape, classes.shape))
+    left = left[top:top + classes.shape[0], side:side + classes.shape[1]]
+    right = palette(config.color, config.num_classes)[classes]
+    picture = cv2.resize(np.hstack([left, right]), (1024, 512), interpolation=cv2.INTER_AREA)
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _readme(config: Config, network: OnnxNetwork) -> str:
+    channels = ", ".join(NAMES_OF_CHANNELS.get(config.num_channels, [f"{config.num_channels} bands"]))
+    fingerprint = network.metadata.get("data_fingerprint", "not known")
+    return (f"# {config.model_name}\n\nA U-Net for two-dimensional images, of UNet for MindSpore {__version__}.\n\n"
+            f"- Channels, in this order: {channels}.\n- Classes: {', '.join(_names(config, network))}.\n"
+            f"- Normalization: {normalization_of(config)}.\n- Fingerprint of the training samples: {fingerprint}.\n\n"
+            "## Validation\n\nCompare the masks of some images with masks drawn by hand before you use this model on "
+            "images of another kind. Scores on images that it was trained on say little.\n")

@@ -1,0 +1,95 @@
+"""What an exported file says about its network: in the metadata of an ONNX file, else in a JSON file beside it.
+
+Without MindSpore.
+"""
+import json
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from src import __version__
+from src.data.input_options import COLOR, EVAL_ACTIVATE, GEOMETRY, NAMES, NETWORK, check, input_options
+from src.data.trained_geometry import TrainedGeometry
+from src.export.onnx_model import OnnxNetwork
+from src.model_utils.config import Config
+from src.model_utils.errors import UNetError
+from src.model_utils.files import write_atomically
+from src.model_utils.inputs import read_input
+from src.networks.registry import NetworkSpec, receptive_field
+from src.report.drawing import palette
+from src.tiling.predictor import side_in_memory
+
+SIDECAR_ENDINGS = (".mindir", ".air")
+
+
+def describe(spec: NetworkSpec, state: Mapping[str, Any] | None, activate: str, fixed_size: tuple[int, int] | None,
+             colors: list[list[int]]) -> dict[str, Any]:
+    """Return what others must know about a network to predict with it, and what it was made of.
+
+    Args:
+        spec: the network.
+        state: of the checkpoint; None of a file without one.
+        activate: Softmax, Argmax or Sigmoid.
+        fixed_size: (height, width) of the images that the file takes; None if they are free.
+        colors: red, green and blue of the classes.
+
+    Returns:
+        dict: the options that prediction follows (``src.data.input_options``), and:
+        context, grid: the receptive field's, for prediction in windows (the grid is its stride); window: side of the
+        largest of them;
+        scale: factor by which training resized images; class_names; data_fingerprint of the training samples;
+        input_axes, output_axes; versions of the programs that wrote the file.
+        What the checkpoint does not say is left out.
+    """
+    field, state = receptive_field(spec), state or {}
+    options = {name: getattr(spec, name) for name in NETWORK} | input_options(state or None)
+    sizes = TrainedGeometry.of_dict(options[GEOMETRY]).sizes if GEOMETRY in options else None
+    if sizes and fixed_size and sizes.input != fixed_size:
+        del options[GEOMETRY]       # the file does not take images as training resized them
+    found = {name: state[name] for name in ("scale", "class_names", "data_fingerprint") if name in state}
+    return {**options, EVAL_ACTIVATE: activate, COLOR: palette(colors, spec.num_classes)[:spec.num_classes].tolist(),
+            "context": field.context, "grid": field.stride, "window": side_in_memory(spec), **found,
+            "input_axes": "batch, channel, height, width",
+            "output_axes": "batch, height, width" + ("" if activate == "Argmax" else ", class"),
+            "versions": {"unet_mindspore": __version__, "mindspore": metadata.version("mindspore")}}
+
+
+def sidecar(path: Path) -> Path:
+    """Return the JSON file beside an exported file."""
+    return path.with_name(f"{path.name}.json")
+
+
+def write_sidecar(path: Path, about: dict[str, Any]) -> None:
+    """Write what ``describe`` says beside an exported file."""
+    write_atomically(sidecar(path), json.dumps(about, indent=1).encode())
+
+
+def copy_description(onnx_path: Path, path: Path) -> None:
+    """Write the metadata of an ONNX file beside the file of another format that was made of it."""
+    network = OnnxNetwork(onnx_path)
+    if network.metadata:
+        write_sidecar(path, {**network.metadata, **network.options})
+
+
+def options_of(config: Config) -> dict[str, Any]:
+    """Return the options (see ``src.data.input_options``) of the exported file that the option file_name names.
+
+    They are empty if file_name has not the ending of an exported file, or the file does not say.
+
+    Raises:
+        UNetError: there is no such file, or what it says cannot be read.
+    """
+    path = Path(config.file_name)
+    if path.suffix.lower() == ".onnx":
+        return OnnxNetwork(path).options
+    if path.suffix.lower() not in SIDECAR_ENDINGS or not sidecar(path).is_file():
+        return {}
+    try:
+        about = json.loads(read_input(sidecar(path)))
+        options = {name: about[name] for name in NAMES if name in about}
+        check(options)
+        return options
+    except (OSError, ValueError, TypeError) as error:
+        raise UNetError(f"{sidecar(path)}: cannot be read ({type(error).__name__}: {str(error)[:100]}); export the "
+                        f"network again, or leave out file_name") from None
