@@ -5,25 +5,18 @@ from src.model_utils.script import run_script
 
 
 def main(config):
-    """Score the checkpoint on the validation images."""
-    # MindSpore loads here, after the options are dealt with.
-    from src.data.samples import create_samples
-    from src.inference.assemble import assemble_network
-    from src.inference.tta import with_tta
-    from src.model_utils.runtime import start_runtime
-    from src.networks.inference_network import predictor
+    """Score the checkpoint, or the mean of several, on the validation images."""
+    from src.data.input_options import validation_samples
+    from src.inference.loading import load_checkpoints
     from src.networks.registry import check_sizes
     from src.report.evaluation import evaluate_and_report
 
-    runtime = start_runtime(config)
-    _, samples = create_samples(config)
+    network = load_checkpoints(config)
+    samples = validation_samples(network.config, network.stored)
     geometry = samples.transform.geometry
-    check_sizes(config.model_name, geometry.input, geometry.content, config.image_size)
-    network = assemble_network(config, runtime.device, config.checkpoint_file_path)
-    predict = predictor(network, config.eval_activate)
-    if config.tta:
-        predict = with_tta(predict, config.eval_activate)
-    evaluate_and_report(predict, samples, config, config.checkpoint_file_path, "eval.py", runtime.device)
+    if geometry:
+        check_sizes(network.config.model_name, geometry.input, geometry.content, network.config.image_size)
+    evaluate_and_report(network.for_evaluation(), samples, network.config, network.path, "eval.py", network.device)
 
 
 if __name__ == "__main__":

@@ -11,17 +11,14 @@ POSITIONS = ("config_path", "file_name", "data_path", "device_target")
 
 def main(config):
     """Score the ONNX file on the validation images."""
-    from src.data.samples import create_samples
-    from src.export.onnx_model import OnnxNetwork
-    from src.inference.tta import with_tta
-    from src.model_utils.files import with_ending
+    from src.data.input_options import validation_samples
+    from src.inference.loading import load_onnx_file
     from src.report.evaluation import evaluate_and_report
 
-    model = OnnxNetwork(with_ending(config.file_name, ".onnx"), config.device_target)
-    model.check(config.num_channels, config.num_classes)
-    predict = with_tta(model, model.activate) if config.tta else model
-    config = config.replace(eval_activate=model.activate)
-    evaluate_and_report(predict, create_samples(config)[1], config, model.path, "infer_unet_onnx.py", model.provider)
+    network = load_onnx_file(config)
+    samples = validation_samples(network.config, network.stored)
+    evaluate_and_report(network.for_evaluation(), samples, network.config, network.path, "infer_unet_onnx.py",
+                        network.device)
 
 
 def by_name(argv: list[str]) -> list[str]:

@@ -23,8 +23,8 @@ def score(labels_path: str, probabilities_path: str, membrane: bool = False) -> 
 
     labels, probabilities = read_classes(labels_path), read_probabilities(probabilities_path)
     if labels.shape != probabilities.shape:
-        raise UNetError(f"{labels_path} holds {describe(labels)}, {probabilities_path} holds "
-                        f"{describe(probabilities)}; the two must agree")
+        raise UNetError(f"{labels_path} holds {describe(labels.shape)}, {probabilities_path} holds "
+                        f"{describe(probabilities.shape)}; the two must agree")
     if labels.min() == labels.max():
         raise UNetError(f"{labels_path}: all pixels are {'cells' if labels.max() else 'membrane'}; expected labels "
                         f"with 0 (membrane) and 255 (cell)")

@@ -10,6 +10,8 @@ import re
 import sys
 from pathlib import Path
 
+from src.model_utils.files import write_atomically
+
 PROJECT = Path(__file__).resolve().parent
 LAUNCHER = PROJECT / "scripts" / "run_distribute_train.sh"
 
@@ -65,9 +67,9 @@ def main(argv):
     missing = [device for device in options.devices if device not in addresses]
     if missing:
         return fail(f"{options.hccn_conf} has no address of card {missing[0]}; choose others with --visible_devices")
-    path = Path(f"rank_table_{len(options.devices)}p.json").resolve()
-    path.write_text(json.dumps(rank_table(options.devices, addresses, options.server_id), indent=2) + "\n",
-                    encoding="utf-8")
+    path = Path(f"rank_table_{len(options.devices)}p.json").absolute()
+    table = rank_table(options.devices, addresses, options.server_id)
+    write_atomically(path, f"{json.dumps(table, indent=2)}\n".encode())
     print(f"rank table: {path}", flush=True)
     os.environ["SERVER_ID"] = options.server_id
     os.environ.setdefault("PYTHON", sys.executable)

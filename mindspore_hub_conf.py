@@ -1,4 +1,5 @@
 """Entry point of MindSpore Hub: networks by name."""
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,20 @@ def create_network(name: str, *args: Any, checkpoint_file_path: str | Path = "",
 
     Returns:
         nn.Cell: (N, num_channels, H, W) float32 -> logits (N, num_classes, h, w) float32; (N, 1, h, w) for networks
-            of one output channel.
+            of one output channel. Its function ``prepare`` makes such an input from an image file or array, normalized
+            and resized as the checkpoint was trained (see ``src.data.input_options.network_input``).
 
     Raises:
         UNetError: unknown name, unknown or wrong option, or a checkpoint that is missing, damaged or of another
             network.
     """
     # MindSpore is loaded here, not when this file is imported.
+    from src.data.input_options import follow, geometry_of, input_options, network_input
     from src.model_utils.config import parse_options
     from src.model_utils.errors import UNetError
     from src.model_utils.runtime import cap_cpu_instruction_set
     from src.networks.registry import NetworkSpec, build_network, names
-    from src.training.checkpoint import load_weights
+    from src.training.checkpoint import CheckpointContents
 
     model_name = ALIASES.get(name, name)
     if model_name not in names():
@@ -44,8 +47,13 @@ def create_network(name: str, *args: Any, checkpoint_file_path: str | Path = "",
     config = parse_options([], "").replace(model_name=model_name)
     config = config.replace(**_options(name, model_name, args, kwargs))
     network = build_network(NetworkSpec.from_config(config))
+    stored = {}
     if checkpoint_file_path:
-        load_weights(network, checkpoint_file_path)
+        contents = CheckpointContents(checkpoint_file_path)
+        contents.load_into(network)
+        stored = input_options(contents.state)
+        config = follow(config, stored, checkpoint_file_path)
+    network.prepare = partial(network_input, config=config, geometry=geometry_of(config, stored))
     return network
 
 

@@ -6,13 +6,13 @@ from src.model_utils.script import run_script
 
 def main(config):
     """Score the results in rst_path on the validation images, as eval.py scores a checkpoint."""
-    from src.data.layouts import LAYOUTS
-    from src.data.samples import create_samples
-    from src.export.runtime_files import result_predictor
+    from src.data.input_options import follow
+    from src.export.network_file import options_of
+    from src.export.runtime_files import results_and_labels
     from src.report.evaluation import evaluate_and_report
 
-    _, samples = create_samples(config)
-    predict = result_predictor(config.rst_path, samples, config.eval_activate, LAYOUTS[config.dataset].input_stem)
+    config = follow(config, options_of(config), config.file_name)
+    predict, samples = results_and_labels(config)
     evaluate_and_report(predict, samples, config, config.rst_path, "postprocess.py", "another runtime")
 
 

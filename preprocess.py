@@ -6,14 +6,20 @@ from src.model_utils.script import run_script
 
 
 def main(config):
-    """Write the inputs into result_path."""
+    """Write the inputs into result_path, and for some layouts the labels into the current folder."""
+    from src.data.input_options import follow, validation_samples
     from src.data.layouts import LAYOUTS
-    from src.data.samples import create_samples
+    from src.export.network_file import options_of
     from src.export.runtime_files import write_inputs
+    from src.export.stored_labels import LABELS, write_labels
 
-    _, samples = create_samples(config)
-    write_inputs(persistent_path(config, config.result_path), samples, LAYOUTS[config.dataset].input_stem,
-                 as_images=config.result_format == "auto")
+    stored = options_of(config)
+    config = follow(config, stored, config.file_name)
+    samples = validation_samples(config, stored)
+    stem = LAYOUTS[config.dataset].input_stem
+    write_inputs(persistent_path(config, config.result_path), samples, stem, as_images=config.result_format == "auto")
+    if stem:
+        write_labels(persistent_path(config, LABELS), samples)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Kill training runs at random moments, resume them, and compare them with a run that was never stopped.
 
-``python benchmarks/kill_test.py --moments=20`` trains a small U-Net without a stop. Then, for each moment, it trains
-again, kills the run with SIGKILL after a random time, and resumes it with ``--resume_ckpt=auto``. All parameters,
-including those of Adam, must be the same bit for bit. ``--ranks=2`` does the same with two processes under msrun.
+``python benchmarks/kill_test.py --moments=20`` trains each network without a stop. Then, for each moment, it trains one
+of them again, kills the run with SIGKILL after a random time, and resumes it with ``--resume_ckpt=auto``. All
+parameters, including those of Adam, must be the same bit for bit. ``--ranks=2`` does the same with two processes under
+msrun.
 """
 import argparse
 import os
@@ -17,14 +18,20 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
 # name -> options of the run. Each run has augmentation and several checkpoints.
+STACKS = ["--image_size=[96,96]", "--train_crop=32", "--repeat=10", "--epochs=10", "--lr_schedule=cosine",
+          "--augment_elastic=True", "--augment_rot90=True", "--run_eval=True", "--eval_steps=15"]
+FOLDERS = ["--dataset=folders", "--num_channels=3", "--image_size=[48,32]", "--repeat=2", "--epochs=10"]
 RUNS = {
-    "stacks, cosine rate, one long epoch": [
-        "--image_size=[96,96]", "--train_crop=32", "--batch_size=2", "--repeat=10", "--epochs=10",
-        "--lr_schedule=cosine", "--augment_elastic=True", "--augment_rot90=True", "--run_eval=True", "--eval_steps=15"],
-    "folders, constant rate, five epochs": [
-        "--dataset=folders", "--num_channels=3", "--image_size=[48,32]", "--batch_size=2", "--repeat=2", "--epochs=10"],
+    "unet_simple, stacks, cosine rate, one long epoch": ["--model_name=unet_simple", *STACKS],
+    "unet_keras, stacks, dropout": ["--model_name=unet_keras", *STACKS, "--eval_activate=Sigmoid"],
+    "unet_nested, folders, constant rate, five epochs, mixed precision": [
+        "--model_name=unet_nested", *FOLDERS, "--amp_level=O2"],
+    "unet_bilinear, folders, MindSpore's kernels": [
+        "--model_name=unet_bilinear", *FOLDERS, "--cpu_ops=off", "--augmentation=case_study"],
+    "unet_medical, stacks": ["--model_name=unet_medical", "--image_size=[188,188]", "--crop=[4,4]", "--repeat=2",
+                             "--epochs=4"],
 }
-COMMON = ["--model_name=unet_simple", "--weight_init=he_normal", "--lr=0.001", "--save_checkpoint_steps=3",
+COMMON = ["--batch_size=2", "--weight_init=he_normal", "--lr=0.001", "--save_checkpoint_steps=3",
           "--keep_checkpoint_max=3", "--device_target=CPU"]
 
 

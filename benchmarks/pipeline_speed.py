@@ -18,15 +18,15 @@ def main():
 
     config = parse_options(sys.argv[1:], "Measure images per second of the data pipeline without training.")
     quiet_mindspore()
-    from src.data.pipeline import training_pipeline
+    from src.data.pipeline import training_batches
     from src.data.samples import create_samples
     from src.data.schedule import Schedule
 
     samples, _ = create_samples(config)
     schedule = Schedule(len(samples), 1, 2, config.batch_size)
-    batches = training_pipeline(samples, schedule, num_parallel_workers=config.num_parallel_workers)
+    batches = training_batches(samples, schedule, num_parallel_workers=config.num_parallel_workers)
     started, images = time.perf_counter(), config.batch_size * schedule.steps_per_epoch
-    for step, _ in enumerate(batches.create_tuple_iterator(num_epochs=1, output_numpy=True), 1):
+    for step, _ in enumerate(batches, 1):
         if step % schedule.steps_per_epoch == 0:
             seconds = time.perf_counter() - started
             print(f"pass {step // schedule.steps_per_epoch}: {images} images in {seconds:.2f} s, "

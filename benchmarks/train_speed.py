@@ -2,13 +2,16 @@
 
 ``python benchmarks/train_speed.py --rounds=7`` prints a Markdown table. Each path is a process of its own. They take
 turns step by step, so that other load on the machine affects all of them alike. ``--torch`` names the
-interpreter that has PyTorch (``benchmarks/requirements.txt``; default: this one). Without PyTorch its rows are left
-out, and so is bfloat16 on processors without units for it.
+interpreter that has PyTorch (``benchmarks/requirements.txt``; default: this one). PyTorch runs with contiguous and with
+channels-last tensors; the latter also compiled by ``torch.compile``, which needs a C++ compiler, and with the
+convolutions in bfloat16 by ``torch.autocast``. A path that does not run here, such as bfloat16 on processors without
+units for it, is left out, and a line below the table says why.
 """
 import argparse
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -21,7 +24,18 @@ CASES = {
     "unet_nested 96x96, batch 16": (["--model_name=unet_nested", "--num_channels=3", "--use_bn=False",
                                      "--use_ds=False"], 16, (3, 96, 96), 96),
 }
-PATHS = ("compiled operators", "compiled, bfloat16", "MindSpore's kernels", "PyTorch", "PyTorch channels-last")
+# path -> what its step is made by: an option of the project, or the switches of ``torch_step`` that are on
+PATHS = {
+    "compiled operators": "--cpu_ops=on",
+    "compiled, bfloat16": "--cpu_precision=bfloat16",
+    "MindSpore's kernels": "--cpu_ops=off",
+    "PyTorch": set(),
+    "PyTorch channels-last": {"channels_last"},
+    "PyTorch channels-last, torch.compile": {"channels_last", "compiled"},
+    "PyTorch channels-last, bfloat16": {"channels_last", "bfloat16"},
+    "PyTorch channels-last, torch.compile, bfloat16": {"channels_last", "compiled", "bfloat16"},
+}
+OWN = "compiled operators"
 WARM_UP = 2
 
 
@@ -42,6 +56,7 @@ def mindspore_step(argv, batch, image, side, option):
     from src.cpu_ops import choose_backend
     from src.model_utils.config import parse_options
     from src.model_utils.runtime import quiet_mindspore, start_runtime
+    from src.networks.dropout import DropoutKeys
     from src.networks.registry import NetworkSpec, build_network
     from src.training.losses import LossOptions, build_loss
     from src.training.run import build_train_network
@@ -52,14 +67,14 @@ def mindspore_step(argv, batch, image, side, option):
     start_runtime(config)
     network = build_network(NetworkSpec.from_config(config), choose_backend(config, "CPU"))
     loss = build_loss(LossOptions.from_config(config))
-    train_network = build_train_network(config, network, loss, config.lr, amp_level="O0")
+    train_network = build_train_network(config, network, loss, config.lr, "O0", DropoutKeys(network, config.seed))
     images, labels = map(Tensor, random_batch(batch, image, side))
     compile_step(train_network, images, labels)
     return lambda: float(train_network(images, labels).asnumpy())
 
 
-def torch_step(argv, batch, image, side, channels_last):
-    """Return a function that makes the same step in PyTorch."""
+def torch_step(argv, batch, image, side, switches):
+    """Return a function that makes the same step in PyTorch; ``switches``: channels_last, compiled, bfloat16."""
     import torch
     from torch_networks import NestedUNet, UNet
 
@@ -67,14 +82,17 @@ def torch_step(argv, batch, image, side, channels_last):
     name = argv[0].partition("=")[2]
     network = NestedUNet(image[0], 2) if name == "unet_nested" else UNet(image[0], 2, name == "unet_medical")
     images, labels = map(torch.from_numpy, random_batch(batch, image, side))
-    if channels_last:
+    if "channels_last" in switches:
         network = network.to(memory_format=torch.channels_last)
         images = images.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), 1e-4)
+    run = torch.compile(network) if "compiled" in switches else network
 
     def step():
         optimizer.zero_grad()
-        loss = torch.nn.functional.cross_entropy(network(images), labels)
+        with torch.autocast("cpu", torch.bfloat16, enabled="bfloat16" in switches):
+            logits = run(images)
+        loss = torch.nn.functional.cross_entropy(logits.float(), labels)
         loss.backward()
         optimizer.step()
         return float(loss)
@@ -86,14 +104,10 @@ def work(path, case):
     from src.model_utils.errors import UNetError
     from src.model_utils.memory import peak_memory_gb
 
-    make, option = {"compiled operators": (mindspore_step, "--cpu_ops=on"),
-                    "compiled, bfloat16": (mindspore_step, "--cpu_precision=bfloat16"),
-                    "MindSpore's kernels": (mindspore_step, "--cpu_ops=off"),
-                    "PyTorch": (torch_step, False), "PyTorch channels-last": (torch_step, True)}[path]
     try:
-        step = make(*CASES[case], option)
+        step = (torch_step if "PyTorch" in path else mindspore_step)(*CASES[case], PATHS[path])
     except UNetError as error:
-        sys.exit(f"{path}: {error}")
+        sys.exit(str(error))
     for _ in range(WARM_UP):
         step()
     print("ready", flush=True)
@@ -108,11 +122,19 @@ class Worker:
     """A process that makes steps on request."""
 
     def __init__(self, python, path, case):
+        self.errors = tempfile.TemporaryFile("w+")      # noqa: SIM115    closed with this worker
         self.process = subprocess.Popen([python, __file__, "--work", path, case], text=True, bufsize=1,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL if "PyTorch" in path else None)
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors)
         self.seconds = []
         self.works = any(line == "ready\n" for line in self.process.stdout)
+
+    @property
+    def reason(self):
+        """The last line that the process wrote about its failure."""
+        self.process.wait()
+        self.errors.seek(0)
+        lines = [line for line in self.errors.read().splitlines() if line.strip()]
+        return lines[-1] if lines else f"exit status {self.process.returncode}"
 
     def step(self):
         self.process.stdin.write("\n")
@@ -134,22 +156,26 @@ def main():
     if options.work:
         work(*options.work)
         return
+    left_out = {}
     print("| case | path | median s | images/s | compiled operators are faster by | peak memory GB |")
     print("|---|---|---|---|---|---|")
     for case in options.cases:
         workers = {path: Worker(options.torch if "PyTorch" in path else sys.executable, path, case) for path in PATHS}
-        if not workers[PATHS[0]].works:
-            sys.exit(f"{case}: no {PATHS[0]} to compare with")
+        left_out.update({path: worker.reason for path, worker in workers.items() if not worker.works})
+        if OWN in left_out:
+            sys.exit(f"{case}: no {OWN} to compare with: {left_out[OWN]}")
         workers = {path: worker for path, worker in workers.items() if worker.works}
         for _ in range(options.rounds):
             for worker in workers.values():
                 worker.step()
-        own = workers[PATHS[0]].seconds
+        own = workers[OWN].seconds
         for path, worker in workers.items():
             median = statistics.median(worker.seconds)
             ratio = statistics.median(other / mine for other, mine in zip(worker.seconds, own))
             print(f"| {case} | {path} | {median:.2f} | {CASES[case][1] / median:.2f} | {ratio:.2f} | "
                   f"{worker.end():.2f} |", flush=True)
+    for path, reason in left_out.items():
+        print(f"\nLeft out: {path}: {reason}")
 
 
 if __name__ == "__main__":

@@ -13,22 +13,22 @@ def main(config):
     """Predict the first validation image and draw it."""
     import numpy as np
 
-    from src.data.samples import create_samples
-    from src.evaluation.evaluate import to_volume
-    from src.inference.assemble import assemble_network
-    from src.model_utils.runtime import start_runtime
-    from src.networks.inference_network import predictor
+    from src.data.input_options import validation_samples
+    from src.evaluation.evaluate import ScoreOptions, evaluate
+    from src.inference.loading import load_checkpoints
     from src.report.gallery import overlay
 
-    _, samples = create_samples(config)
-    image, classes = samples[0]
-    network = assemble_network(config, start_runtime(config).device, config.checkpoint_file_path)
-    output = predictor(network, config.eval_activate)(image[None])[0]
-    predicted = to_volume(output, classes.shape, config.num_classes, config.eval_activate).argmax(axis=-1)
+    network = load_checkpoints(config)
+    samples = validation_samples(network.config, network.stored)
+    samples.indices = samples.indices[:1]
+    scored = []
+    evaluate(network.for_evaluation(), samples, ScoreOptions.from_config(network.config), scored.append)
+    classes, predicted = scored[0].classes, scored[0].predicted
     pixels = samples.pixels(0, classes.shape)
     gray = [np.repeat(255 // (config.num_classes - 1) * values.astype(np.uint8)[..., None], 3, axis=2)
             for values in (classes, predicted)]
-    draw({"image": pixels, "label": gray[0], "prediction": gray[1], "errors": overlay(pixels, predicted, classes)},
+    errors = overlay(pixels, predicted, classes, scored[0].counted)
+    draw({"image": pixels, "label": gray[0], "prediction": gray[1], "errors": errors},
          Path(config.output_path) / "sample.png")
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from src.data import notices
+from src.model_utils.errors import UNetError
 from src.model_utils.runtime import cap_cpu_instruction_set
-from tests.support import scripts
+from tests.support import narrow, scripts
 from tests.support.data import write_pairs
 
 # Before MindSpore loads; its warnings would hide the tests' own output.
@@ -23,13 +25,30 @@ settings.register_profile("unet", deadline=None, max_examples=50)
 settings.load_profile("unet")
 
 
+def folder_beside_the_project(name, variable, content):
+    """The folder that an environment variable names, or the one beside the project; without it, tests are left out."""
+    folder = Path(os.environ.get(variable, scripts.PROJECT.parent / "shared" / name))
+    if not folder.is_dir():
+        pytest.skip(f"{content} are not at {folder}; set {variable} to their folder")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def nothing_said_before(monkeypatch):
+    """What is logged once in a process is logged once in each test."""
+    monkeypatch.setattr(notices, "_said", set())
+
+
 @pytest.fixture(scope="session")
 def real_data():
-    """Folder of the real data sets; tests that need it are left out without it."""
-    folder = Path(os.environ.get("UNET_DATA_DIR", scripts.PROJECT.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(f"the real data sets are not at {folder}; set UNET_DATA_DIR to their folder")
-    return folder
+    """Folder of the real data sets."""
+    return folder_beside_the_project("data", "UNET_DATA_DIR", "the real data sets")
+
+
+@pytest.fixture(scope="session")
+def compat():
+    """Folder of facts about the model zoo: python_names.json has its names and signatures."""
+    return folder_beside_the_project("compat", "UNET_COMPAT_DIR", "the facts about the model zoo")
 
 
 @pytest.fixture(scope="session")
@@ -55,14 +74,25 @@ def nuclei(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def small_one_channel_networks():
-    """unet_bilinear and unet_keras of a quarter of their channels, in this process, while a module's tests run."""
-    from src.networks import unet_bilinear as bilinear
-    from src.networks import unet_keras as keras
+def narrow_networks():
+    """All networks have a quarter of their channels while a module's tests run, in the processes of scripts too."""
+    with narrow.narrow_networks():
+        yield
+
+
+@pytest.fixture(scope="module")
+def exports_here():
+    """The cache of ONNX files is filled in this process, not in one of its own, while a module's tests run."""
+    from src.export import onnx_cache
+
+    def export(config, paths):
+        try:
+            return onnx_cache._export(config.as_dict(), list(map(str, paths))), ""
+        except (UNetError, OSError) as error:
+            return onnx_cache.REFUSED, str(error)
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (bilinear, keras):
-            patch.setattr(module, "CHANNELS", tuple(channels // 4 for channels in module.CHANNELS))
+        patch.setattr(onnx_cache, "_export_in_process", export)
         yield
 
 

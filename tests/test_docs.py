@@ -76,5 +76,6 @@ def test_both_readmes_tell_the_same():
     english, chinese = ((PROJECT / name).read_text() for name in ("README.md", "README_CN.md"))
     assert max(len(text.splitlines()) for text in (english, chinese)) <= 250
     assert list(commands(english)) == list(commands(chinese))
+    chinese = chinese.replace("migrating_CN.md", "migrating.md")       # the page that is there in Chinese too
     for pattern in (r"\]\((docs/[^)#\s]+)", r"\d+\.\d+"):
         assert sorted(set(re.findall(pattern, english))) == sorted(set(re.findall(pattern, chinese))), pattern

@@ -8,8 +8,8 @@ import pytest
 from tests.support.scripts import PROJECT, run_code
 
 # A room imports rooms of lower floors only, none of its own floor.
-FLOORS = [["src"], ["model_utils"], ["data", "networks", "evaluation"], ["report", "cpu_ops"], ["training"], ["export"],
-          ["inference"]]
+FLOORS = [["src"], ["model_utils"], ["data", "networks", "evaluation"], ["report", "cpu_ops", "tiling"], ["planning"],
+          ["training"], ["export"], ["inference"]]
 # The model zoo's names for what stands in the rooms; no room uses them.
 SHIMS = ["data_loader", "loss", "eval_callback", "utils", "unet_medical", "unet_nested"]
 
@@ -17,15 +17,16 @@ SHIMS = ["data_loader", "loss", "eval_callback", "utils", "unet_medical", "unet_
 MINDSPORE_ROOMS = ["networks", "cpu_ops", "training", "export"]
 MINDSPORE_MODULES = ["src.data.pipeline", "src.data.datasets", "src.inference.assemble"]
 # Those that may import it inside a function, since most of their users do without it.
-MINDSPORE_IN_FUNCTIONS = ["src.model_utils.memory", "src.model_utils.ranks", "src.model_utils.runtime"]
+MINDSPORE_IN_FUNCTIONS = ["src.model_utils.devices", "src.model_utils.memory", "src.model_utils.ranks",
+                          "src.model_utils.runtime"]
 # What never loads it, in rooms that do.
 WITHOUT_MINDSPORE = ["src.networks.receptive_field", "src.networks.registry", "src.export.onnx_cache",
                      "src.export.onnx_model", "src.export.runtime_files", "src.training.cross_validation"]
 
-# What the arithmetic on images may use; albumentations serves one optional augmentation.
-IMAGE_PACKAGES = {"numpy", "cv2", "scipy", "skimage", "tifffile", "PIL"}
-PACKAGES = {"src.evaluation": IMAGE_PACKAGES, "src.inference.tiling": IMAGE_PACKAGES,
-            "src.networks.receptive_field": set(), "src.data": IMAGE_PACKAGES | {"albumentations"}}
+# What the arithmetic on images may use.
+IMAGE_PACKAGES = {"numpy", "cv2", "scipy", "skimage", "tifffile", "imagecodecs", "PIL"}
+PACKAGES = {"src.evaluation": IMAGE_PACKAGES, "src.tiling": IMAGE_PACKAGES,
+            "src.networks.receptive_field": set(), "src.data": IMAGE_PACKAGES}
 
 SCRIPTS = sorted(path.name for path in PROJECT.glob("*.py"))
 # These three have no room behind them: a score of two files, a launcher, and the entry point of MindSpore Hub.
@@ -96,7 +97,7 @@ def test_mindspore_is_imported_only_where_it_is_needed():
     def allowed(module, at_import):
         if module in WITHOUT_MINDSPORE:
             return False
-        return (room(module) in MINDSPORE_ROOMS or module in MINDSPORE_MODULES
+        return (room(module) in [*MINDSPORE_ROOMS, *SHIMS] or module in MINDSPORE_MODULES
                 or not at_import and module in MINDSPORE_IN_FUNCTIONS)
 
     assert [module for module, found in IMPORTS.items() for other, at_import in found
@@ -106,7 +107,8 @@ def test_mindspore_is_imported_only_where_it_is_needed():
 def test_what_does_without_mindspore_loads_without_it():
     """Whatever it imports: readers, evaluation, report and prediction, and every script up to its main()."""
     modules = [module for module in PATHS if room(module) in (
-        "src", "model_utils", "data", "evaluation", "report", "inference") or module in WITHOUT_MINDSPORE]
+        "src", "model_utils", "data", "evaluation", "report", "tiling", "planning", "inference")
+        or module in WITHOUT_MINDSPORE]
     modules = [module for module in modules if module not in MINDSPORE_MODULES]
     modules += [script.removesuffix(".py") for script in SCRIPTS]
     code = "import importlib, sys\nfor name in sys.argv[1:]:\n    importlib.import_module(name)\n" \
@@ -120,6 +122,14 @@ def test_arithmetic_on_images_uses_few_packages(start):
             if f"{module}.".startswith(f"{start}.") and module not in MINDSPORE_MODULES
             and not module.startswith("src.data.preparation")}
     assert {name for name in used if name not in sys.stdlib_module_names and name not in PATHS} <= PACKAGES[start]
+
+
+def test_packages_with_switches_are_imported_in_one_place():
+    """albumentations and ONNX Runtime, only after what switches off their calls to the internet."""
+    places = [path for folder in ("src", "tests", "benchmarks", "scripts") for path in (PROJECT / folder).rglob("*.py")]
+    found = {name_of(path) for path in [*places, *PROJECT.glob("*.py")]
+             for other, _ in imports(path) if other in ("albumentations", "onnxruntime")}
+    assert found == {"src.model_utils.packages"}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -3,7 +3,9 @@
 It runs in CPython 3.7, the newest that the wheel is built for, with the wheel's folder on PYTHONPATH.
 """
 import os
+import shutil
 import sys
+import tempfile
 import types
 
 try:
@@ -17,8 +19,9 @@ import mindspore_lite
 
 def convert(source, target):
     """Write ``target`` (.mindir), whole or not at all. Raises RuntimeError if the converter refuses ``source``."""
-    folder, name = os.path.split(os.path.abspath(target))
-    stem = os.path.join(folder, f".{os.path.splitext(name)[0]}.{os.getpid()}")   # the converter appends .mindir
+    # A folder that only this user can enter: in a shared one others could plant a link in the file's place.
+    folder = tempfile.mkdtemp(prefix=".onnx_to_mindir.", dir=os.path.dirname(os.path.abspath(target)))
+    stem = os.path.join(folder, "network")      # the converter appends .mindir
     try:
         converter = mindspore_lite.Converter()
         converter.save_type = mindspore_lite.ModelType.MINDIR
@@ -26,8 +29,7 @@ def convert(source, target):
         os.chmod(stem + ".mindir", 0o644)
         os.replace(stem + ".mindir", target)
     finally:
-        if os.path.exists(stem + ".mindir"):
-            os.remove(stem + ".mindir")
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

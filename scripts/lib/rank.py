@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 SHOWN = ("ASCEND", "CUDA", "DEVICE", "GLOG", "HCCL", "LD_", "MASTER", "MINDSPORE", "MS_", "NCCL", "OMP", "ONEDNN",
-         "PATH", "PYTHON", "RANK", "SERVER")
+         "PATH", "PYTHON", "RANK", "SERVER", "UNET")
 
 
 def log_path(log):
@@ -33,7 +33,7 @@ def main(log, command):
     if "OMPI_COMM_WORLD_LOCAL_RANK" in environment:
         environment["DEVICE_ID"] = environment["OMPI_COMM_WORLD_LOCAL_RANK"]
     lines = [f"{name}={value}\n" for name, value in sorted(environment.items()) if name.startswith(SHOWN)]
-    (log.parent / "env.log").write_text("".join(lines), encoding="utf-8")
+    (log.parent / "env.log").write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
     # Signals wait until there is a process to forward them to.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     with open(log, "ab") as file:

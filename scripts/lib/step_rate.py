@@ -22,7 +22,9 @@ def passes(steps, options):
 
 
 def rate(folder):
-    """Return two lines on the speed of a run: medians over the steps after WARM_UP, from its history.csv.
+    """Return two lines on the speed of a run: means over the steps after WARM_UP, from its history.csv.
+
+    Not medians: after a long wait for data the batches of the next steps are there already.
 
     Raises:
         UNetError: history.csv has too few steps, or cannot be read.
@@ -36,12 +38,12 @@ def rate(folder):
     if len(steps) <= WARM_UP:
         raise UNetError(f"{path}: {len(steps)} steps found, expected more than {WARM_UP}; train longer")
     counted = steps[WARM_UP:]
-    speed = statistics.median(row.images_per_second for row in counted)
-    seconds = statistics.median(row.seconds for row in counted)
+    seconds = statistics.mean(row.seconds for row in counted)
+    waiting = statistics.mean(row.seconds * row.waiting for row in counted)
     images = round(steps[0].images_per_second * steps[0].seconds)
-    return (f"images per second: {speed:.4g}\n"
-            f"step time: {1000 * seconds:.4g} ms (batch {images}, median of {len(counted)} steps after the first "
-            f"{WARM_UP}; both include the wait for data)")
+    return (f"images per second: {images / seconds:.4g}\n"
+            f"step time: {1000 * seconds:.4g} ms, {waiting / seconds:.0%} of it waiting for data (batch {images}, mean "
+            f"of {len(counted)} steps after the first {WARM_UP})")
 
 
 def main():

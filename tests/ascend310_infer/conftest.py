@@ -47,9 +47,9 @@ def expected():
 @pytest.fixture
 def infer(program, tmp_path):
     """Calls the program in an empty folder that holds the inputs of the narrow unet_simple as in/N.bin."""
-    def infer(*more, model=MODELS / "simple.mindir", inputs="in"):
+    def infer(*more, model=MODELS / "simple.mindir", inputs="in", **environment):
         return call(program, f"--mindir_path={model}", f"--dataset_path={inputs}", "--result_path", "out", *more,
-                    cwd=tmp_path)
+                    cwd=tmp_path, **environment)
 
     write_images(tmp_path / "in", np.load(MODELS / "expected.npz")["simple_images"], ["0.bin", "1.bin"])
     return infer

@@ -71,7 +71,7 @@ def test_checkpoint(tmp_path):
     (["unet_nested"], {"lr": 0.1}, ["'lr'", "use_deconv, use_bn, use_ds, weight_init"]),
     (["unet_medical"], {"use_bn": False}, ["'use_bn'"]),
     (["unet_keras", 1, 2], {}, ["'num_classes'", "num_channels, weight_init"]),
-    (["unet2d"], {"num_channels": 2}, ["num_channels", "1, 3"]),
+    (["unet2d"], {"num_channels": 0}, ["num_channels", "at least 1"]),
     (["unet2d"], {"n_classes": 1}, ["num_classes", "at least 2"]),
     (["unet2d"], {"n_classes": "two"}, ["num_classes", "a whole number"]),
     (["unet2d"], {"n_classes": 2, "num_classes": 3}, ["num_classes is given twice"]),

@@ -6,6 +6,7 @@ from src.model_utils.errors import UNetError
 from src.networks.layers import MINDSPORE, Layers
 from tests.support.networks import backend_of
 from tests.support.operators import agree
+from tests.support.scripts import run_code
 
 
 @pytest.mark.parametrize("option, device, mode, level, reason", [
@@ -52,8 +53,22 @@ def test_headers_that_are_missing(monkeypatch):
 def test_cache_that_cannot_be_written(monkeypatch, tmp_path, fast):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(build.CannotBuild, match="cannot be written"):
+    with pytest.raises(UNetError, match="cannot write into the cache"):
         build.build_library()
+
+
+def test_a_library_that_others_can_write(fast, monkeypatch, tmp_path, caplog):
+    """auto passes over it with a warning, and on refuses it; it is never loaded."""
+    monkeypatch.setattr("src.cpu_ops.cap_cpu_instruction_set", lambda: None)
+    monkeypatch.setattr(build, "PORTABLE_FLAGS", set())
+    monkeypatch.setenv("UNET_CPU_OPS", str(tmp_path))
+    planted = tmp_path / build._name_ahead()
+    planted.write_bytes(b"code of another user")
+    planted.chmod(0o666)
+    assert backend_of() is MINDSPORE
+    assert "WARNING: " in caplog.text and "other users can write it (mode 666)" in caplog.text
+    with pytest.raises(UNetError, match="cpu_ops is on, but .* other users can write it"):
+        backend_of("--cpu_ops=on")
 
 
 @pytest.mark.slow
@@ -86,3 +101,25 @@ def test_operators_compiled_ahead(monkeypatch, tmp_path, fast):
 def test_layer_sets_have_the_same_factories(fast):
     own = {name for name in dir(Layers) if not name.startswith("_")}
     assert own <= set(dir(fast))
+
+
+# Runs one operator of a library without MindSpore, and prints how many threads that has started.
+ONE_OPERATOR = """
+import ctypes, os, sys
+import numpy as np
+library, count = ctypes.CDLL(sys.argv[1]), int(sys.argv[2])
+arrays = [np.ones((1, 64, 64, 4), np.float32) for _ in range(3)]
+shape = (ctypes.c_int64 * 4)(*arrays[0].shape)
+before = len(os.listdir("/proc/self/task"))
+library.unet_set_threads(count)
+status = library.unet_relu_backward(
+    3, (ctypes.c_void_p * 3)(*[array.ctypes.data for array in arrays]), (ctypes.c_int * 3)(4, 4, 4),
+    (ctypes.POINTER(ctypes.c_int64) * 3)(shape, shape, shape), (ctypes.c_char_p * 3)(*[b"float32"] * 3), None, None)
+print(status, len(os.listdir("/proc/self/task")) - before)
+"""
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_operators_start_as_many_threads_as_they_may_use(fast, count):
+    """The calling thread is one of them."""
+    assert run_code(ONE_OPERATOR, fast.operators.library, str(count)) == f"0 {count - 1}\n"

@@ -5,14 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.data import augment
+from src.data.normalization import Normalization
+from src.data.transforms import resize_classes
 
 STEPS = {
     "flip": augment.flip,
-    "crop_and_resize": augment.crop_and_resize,
+    "crop_and_resize": lambda image, classes, rng: augment.crop_and_resize(image, classes, rng, resize_classes),
     "brightness": augment.brightness,
     "gray_values": augment.gray_values,
-    "scale_and_crop": lambda image, classes, rng: augment.scale_and_crop(image, classes, classes.shape, rng),
-    "patch": lambda image, classes, rng: augment.patch(image, classes, min(classes.shape), rng),
+    "scale_and_crop": lambda image, classes, rng: augment.scale_and_crop(image, classes, classes.shape, rng,
+                                                                          resize_classes),
+    "patch": lambda image, classes, rng: augment.patch(image, classes, (min(classes.shape),) * 2, rng),
     "quarter_turns": augment.quarter_turns,
     "elastic": augment.elastic,
 }
@@ -80,7 +83,8 @@ def test_brightness_adds_one_number_of_the_range():
 
 def test_gray_values_are_stretched_about_the_middle():
     image = np.array([[0.25, 0.5, 0.75]], np.float32)
-    seen = [augment.gray_values(image, image, np.random.default_rng(seed), input_min=0)[0][0] for seed in range(300)]
+    normalization = Normalization(input_min=0)
+    seen = [augment.gray_values(image, image, np.random.default_rng(seed), normalization)[0][0] for seed in range(300)]
     np.testing.assert_allclose([result[2] - result[1] for result in seen], [result[1] - result[0] for result in seen],
                                atol=1e-6)
     steps, middles = [result[1] - result[0] for result in seen], [result[1] for result in seen]
@@ -91,7 +95,8 @@ def test_gray_values_are_stretched_about_the_middle():
 def test_crop_takes_at_most_30_percent_of_a_side():
     """A ramp, resized back to its length: its ends tell what was cut off."""
     ramp = np.tile(np.linspace(0, 1, 100, dtype=np.float32), (100, 1))
-    ends = [augment.crop_and_resize(ramp, np.zeros((100, 100), np.uint8), np.random.default_rng(seed))[0][0, [0, -1]]
+    ends = [augment.crop_and_resize(ramp, np.zeros((100, 100), np.uint8), np.random.default_rng(seed),
+                                    resize_classes)[0][0, [0, -1]]
             for seed in range(300)]
     left, right = np.transpose(ends)
     assert left.min() < 0.02 and 0.27 < left.max() <= 0.31
@@ -103,7 +108,8 @@ def test_scale_is_at_most_one_and_a_half():
     ramp = np.tile(np.arange(60, dtype=np.float32), (60, 1))
     slopes = []
     for seed in range(200):
-        image, _ = augment.scale_and_crop(ramp, np.zeros((60, 60), np.uint8), (60, 60), np.random.default_rng(seed))
+        image, _ = augment.scale_and_crop(ramp, np.zeros((60, 60), np.uint8), (60, 60), np.random.default_rng(seed),
+                                          resize_classes)
         slopes.append((image[30, 50] - image[30, 10]) / 40)
     assert 1 / 1.52 < min(slopes) < 1 / 1.45 and 0.95 < max(slopes) <= 1.001
 

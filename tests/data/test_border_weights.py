@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.data.border_weights import border_map, pack_weights, pixel_weights, split_weights
+from src.data.class_values import IGNORED
 from src.data.samples import create_samples
 from src.model_utils.config import parse_options
 
@@ -91,8 +92,15 @@ def test_samples_with_weights(sample, argv):
         assert more[2].min() == 1 and 2 < more[2].max() <= 11
         assert (more[2] * label[0]).sum() / label[0].sum() > 1.2 > (more[2] * label[1]).sum() / label[1].sum()
     assert valid[0][1].dtype == np.uint8
-    np.testing.assert_array_equal(weighted.class_counts(), plain.class_counts())
-    assert plain.class_counts().sum() == 8 * 96 * 96
+
+
+def test_maps_count_into_the_memory_for_samples(nuclei):
+    """Images of 40x48 with 3 bytes a pixel, classes and maps with 1 each: 9600 bytes a sample."""
+    argv = [f"--data_path={nuclei}", "--dataset=folders", "--num_channels=3", "--border_weight=True"]
+    samples, _ = create_samples(parse_options(argv, ""))
+    samples.reader._free = 3 * 9600
+    kept = [samples.reader[index][1] is samples.reader[index][1] for index in samples.indices]
+    assert kept == [True] * 3 + [False] * 5 and samples.reader._free == 0
 
 
 def test_folders_with_weights(nuclei):
@@ -101,3 +109,15 @@ def test_folders_with_weights(nuclei):
     weighted, _ = create_samples(parse_options([*argv, "--border_weight=True"], ""))
     for position in range(8):
         np.testing.assert_array_equal(plain[position][1], weighted[position][1][:2])
+
+
+def test_ignored_pixels_and_numbers_of_objects():
+    """Ignored pixels are no objects and have no weight; touching objects are told apart by their numbers."""
+    classes = two_squares(3)
+    expected = border_map(classes)
+    classes[0], expected[0] = IGNORED, 0
+    np.testing.assert_array_equal(border_map(classes), expected)
+    touching, numbers = two_squares(0), np.zeros((40, 40), np.int32)
+    numbers[10:20, 5:15], numbers[10:20, 15:25] = 300, 7
+    assert border_map(touching).max() == 0
+    assert border_map(touching, numbers)[9, 14] == pytest.approx(math.exp(-(1 + math.sqrt(2)) ** 2 / 50), rel=1e-5)

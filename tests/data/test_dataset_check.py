@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from src.data.data_options import class_names
 from src.data.dataset_check import _spread, check_dataset, table
 from src.data.samples import create_samples
 from src.model_utils.config import parse_options
@@ -20,10 +21,10 @@ def check(tmp_path, caplog):
     """Checks ``data`` and gives what is in the JSON file and in the log."""
     def check(data, *argv, quick=False):
         caplog.clear()
-        train, valid = create_samples(parse_options([
-            "--dataset=folders", "--num_channels=3", "--image_size=[32,32]", f"--data_path={data}", *argv], ""))
+        config = parse_options(["--dataset=folders", "--num_channels=3", "--image_size=[32,32]", f"--data_path={data}",
+                                *argv], "")
         try:
-            check_dataset(train, valid, tmp_path / "dataset.json", quick)
+            check_dataset(*create_samples(config), tmp_path / "dataset.json", class_names(config), quick)
         finally:
             found = json.loads((tmp_path / "dataset.json").read_text())
         return found, caplog.text
@@ -50,26 +51,23 @@ def test_counts(check, data):
 
 
 def test_what_should_be_known(check, data):
-    """Warnings: masks of one class, soft edges, the same picture twice and in both parts."""
+    """Warnings: masks of one class, the same picture twice and in both parts."""
     def mask(name, values):
         Image.fromarray(values).save(data / name / "mask.png")
 
     empty, full = np.zeros((40, 48), np.uint8), np.full((40, 48), 255, np.uint8)
     mask("00", empty)
     mask("01", full)
-    soft = empty.copy()
-    soft[:20], soft[20] = 255, 100
-    mask("02", soft)
     for name in ("04", "09"):
         shutil.copy(data / "03" / "image.png", data / name / "image.png")
     found, log = check(data)
     train = found["training"]
     assert train["masks_without_foreground"] == ["00"] and train["masks_of_one_class"] == ["01"]
-    assert train["masks_of_many_values"] == ["02"] and train["same_images"] == [["03", "04"]]
+    assert train["same_images"] == [["03", "04"]] and train["masks_hold"] == "0 and 1, or 0 and 255"
     assert found["same_images_in_both"] == [["03", "04", "09"]]
     assert "WARNING: training: 1 of 8 masks have only background: 00" in log
     assert "WARNING: 1 images both train and validate, which makes the score too good: 03 = 04 = 09" in log
-    assert len(found["warnings"]) == 5 and found["faults"] == []
+    assert len(found["warnings"]) == 4 and found["faults"] == []
 
 
 def test_what_spoils_a_training(check, data):
@@ -78,8 +76,7 @@ def test_what_spoils_a_training(check, data):
     with pytest.raises(UNetError, match="05/image.png: cannot be read as an image"):
         check(data)
     Image.new("L", (9, 9)).save(data / "06" / "mask.png")
-    Image.open(data / "09" / "mask.png").save(data / "09" / "mask.jpg")
-    (data / "09" / "mask.jpg").rename(data / "09" / "mask.png")
+    Image.new("L", (48, 40), 77).save(data / "09" / "mask.png")
     with pytest.raises(UNetError, match=r"05/image.png: .* \(3 faults in all, listed above\)"):
         check(data)
 
@@ -95,6 +92,16 @@ def test_faults_are_saved_and_logged(check, data, tmp_path, caplog):
     assert "08/mask.png" in found["validation"]["faults"][0]
 
 
+def test_ten_faults_are_logged_and_the_others_counted(check, data, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("src.data.dataset_check.MOST_FAULTS", 3)
+    for name in NAMES[:5]:
+        (data / name / "image.png").write_bytes(b"none")
+    with pytest.raises(UNetError, match="5 faults in all"):
+        check(data)
+    assert caplog.text.count("cannot be read as an image") == 3 and "ERROR: and 2 more; " in caplog.text
+    assert len(json.loads((tmp_path / "dataset.json").read_text())["faults"]) == 5
+
+
 def test_nothing_to_learn(check, data):
     for name in NAMES:
         Image.new("L", (48, 40)).save(data / name / "mask.png")
@@ -106,9 +113,24 @@ def test_many_classes(check, tmp_path):
     data = write_pairs(tmp_path / "many", NAMES, classes=12)
     found, log = check(data, "--num_classes=13")
     assert len(found["training"]["pixels_per_class"]) == 13 and "classes with pixels  12 of 13" in log
-    assert "WARNING: training: no pixel of 1 classes: 12" in log
-    with pytest.raises(UNetError, match=r"mask values \[.*11\] found, but num_classes is 11 *.*faults in all"):
+    assert "WARNING: training: no pixel of 1 classes: class 12" in log
+    with pytest.raises(UNetError, match="mask values .*11 .*found; num_classes is 11, .*faults in all"):
         check(data, "--num_classes=11")
+
+
+def test_names_and_ignored_pixels(check, tmp_path):
+    """Names go into the table; ignored pixels are in no share of a class."""
+    data = write_pairs(tmp_path / "three", NAMES, classes=3)
+    mask = np.zeros((40, 48), np.uint8)
+    mask[:10], mask[10:20] = 7, 2
+    for name in NAMES:
+        Image.fromarray(mask).save(data / name / "mask.png")
+    found, log = check(data, "--num_classes=3", "--ignore_index=7", "--class_values={ground: 0, wall: 1, hole: [2, 3]}")
+    train = found["training"]
+    assert train["pixels_per_class"] == [8 * 960, 0, 8 * 480] and train["ignored_pixels"] == 8 * 480
+    assert train["classes"] == ["ground", "wall", "hole"] and train["foreground_fraction"] == pytest.approx(1 / 3)
+    assert [line.split() for line in log.splitlines() if line.split()[-3:-2] in (["hole"], ["ignored"])]
+    assert "WARNING: training: no pixel of 1 classes: wall" in log
 
 
 def test_classes_that_a_short_look_has_not_met(check, tmp_path, monkeypatch):
@@ -137,7 +159,7 @@ def test_spread(count):
 
 def test_stacks(sample, tmp_path):
     train, valid = create_samples(parse_options([f"--data_path={sample}", "--border_weight=True"], ""))
-    check_dataset(train, valid, tmp_path / "dataset.json")
+    check_dataset(train, valid, tmp_path / "dataset.json", ["membrane", "cell"])
     found = json.loads((tmp_path / "dataset.json").read_text())
     assert found["training"]["kinds"] == {"gray": 8} and 0.2 < found["training"]["foreground_fraction"] < 0.95
 
@@ -146,5 +168,5 @@ def test_table_columns_are_straight(check, data):
     from src.data.dataset_check import inspect
 
     train, valid = create_samples(parse_options(["--dataset=folders", "--num_channels=3", f"--data_path={data}"], ""))
-    lines = table({"training": inspect(train, None), "validation": inspect(valid, None)}, [])
+    lines = table({"training": inspect(train, ["a", "b"], None), "validation": inspect(valid, ["a", "b"], None)}, [])
     assert lines[0].index("training") == lines[1].index("8") and lines[0].index("validation") == lines[1].index("2")

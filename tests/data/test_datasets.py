@@ -6,7 +6,7 @@ import pytest
 
 from src.data.augment import Augmentation
 from src.data.layouts import Source
-from src.data.pipeline import training_pipeline
+from src.data.pipeline import training_batches, training_pipeline
 from src.data.sample_transforms import Geometry, StackTransform
 from src.data.samples import TrainingOptions, open_samples
 from src.data.schedule import Schedule
@@ -92,18 +92,69 @@ def test_ranks_of_the_folder_data_set_are_disjoint(nuclei):
     assert len(seen[0]) == len(seen[1]) == 4 and not seen[0] & seen[1]
 
 
+def images(dataset, epochs=1):
+    """The bytes of the batches of each epoch of a new iterator."""
+    iterator = dataset.create_dict_iterator(num_epochs=epochs, output_numpy=True)
+    return [[batch["image"].tobytes() for batch in iterator] for _ in range(epochs)]
+
+
+def test_each_iterator_and_each_epoch_is_a_new_pass(sample):
+    """Other order, other augmentation; and the same in the next program, whatever it asks in between."""
+    def passes(dataset):
+        return [*images(dataset), *images(dataset, 2), *images(dataset)]
+
+    def make():
+        return create_dataset(str(sample), 1, 4, True, 1, False, "None", [96, 96])[0]
+    first, again = make(), make()
+    found = passes(first)
+    assert len({batch for batches in found for batch in batches}) == 4 * 2
+    again.get_dataset_size()
+    assert passes(again) == found
+    plain = create_dataset(str(sample), 1, 8, False, 1, False, "None", [96, 96])[0]
+    assert images(plain) != images(plain)       # without augmentation the order is another
+
+
+def test_an_iterator_that_is_left_early_changes_no_later_pass(sample):
+    def second(read):
+        dataset = create_dataset(str(sample), 1, 2, True, 1, False, "None", [96, 96])[0]
+        iterator = dataset.create_dict_iterator(output_numpy=True)      # endless: MindSpore reads ahead
+        for _ in range(read):
+            next(iterator)
+        return images(dataset)
+    assert second(1) == second(4)
+
+
+def test_validation_is_the_same_each_time(sample):
+    valid = create_dataset(str(sample), 1, 1, False, 1, False, "None", [96, 96])[1]
+    assert images(valid) == images(valid)
+
+
+def test_create_dataset_as_in_the_first_release(sample):
+    """Without sizes: those of its only network."""
+    train, valid = create_dataset(str(sample), 1, 1, False, 1, False)
+    for dataset in (train, valid):
+        batch = next(dataset.create_dict_iterator(num_epochs=1, output_numpy=True))
+        assert batch["image"].shape == (1, 1, 572, 572) and batch["mask"].shape == (1, 2, 388, 388)
+    train, _ = create_dataset(str(sample), 1, 1, do_crop="None")
+    assert train.output_shapes() == [[1, 1, 572, 572], [1, 2, 572, 572]]
+
+
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_run_can_be_taken_up_anywhere(sample, workers):
-    """The batches from step 5 on are those of a run that began there, in a thread and in processes."""
+def test_a_run_can_be_taken_up_anywhere(sample, workers, monkeypatch):
+    """The batches from step 5 on are those of a run that began there, in a thread and in processes.
+
+    The eleven batches come in three passes of 4 steps, the last of which is not used up.
+    """
+    monkeypatch.setattr("src.data.pipeline.MOST_STEPS_OF_A_PASS", 5)
     samples, _ = open_samples(Source("ISBI", sample), StackTransform(Geometry((96, 96), (96, 96))),
                               TrainingOptions(Augmentation(crop=32, rot90=True, elastic=True)))
     schedule = Schedule(len(samples), 3, 2, 3)
-    (whole,) = batches(training_pipeline(samples, schedule))
-    (rest,) = batches(training_pipeline(samples, schedule, first_step=5, num_parallel_workers=workers))
+    (whole,) = batches(training_pipeline(samples, schedule, steps=16))
+    rest = list(training_batches(samples, schedule, first_step=5, num_parallel_workers=workers))
     assert (len(whole), len(rest)) == (16, 11)
-    for one, other in zip(whole[5:], rest):
-        np.testing.assert_array_equal(one["image"], other["image"])
-        np.testing.assert_array_equal(one["mask"], other["mask"])
+    for one, (image, mask) in zip(whole[5:], rest):
+        np.testing.assert_array_equal(one["image"], image.asnumpy())
+        np.testing.assert_array_equal(one["mask"], mask.asnumpy())
 
 
 def test_batch_larger_than_the_data(sample, nuclei):

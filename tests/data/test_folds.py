@@ -1,6 +1,7 @@
 """Folds: disjoint, together the whole set, and the same whenever they are made."""
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,10 +77,27 @@ def test_fewer_samples_than_five(tmp_path):
         fold.validation for fold in folds_of(tmp_path, *FOLDERS)]
 
 
+def test_pages_of_a_file_stay_together(tmp_path):
+    for folder in ("image", "mask"):
+        (tmp_path / folder).mkdir()
+        for name in "abc":
+            tifffile.imwrite(tmp_path / folder / f"{name}.tif", np.zeros((4, 8, 8), np.uint8), photometric="minisblack")
+    folds = folds_of(tmp_path, "--dataset=image_mask")
+    assert sorted(fold.validation for fold in folds) == [[f"image/{name}.tif[{page}]" for page in range(4)]
+                                                         for name in "abc"]
+    assert all(sorted(fold.train + fold.validation) == sorted(sum((fold.validation for fold in folds), []))
+               for fold in folds)
+
+
+def test_two_parts_have_no_folds(tmp_path):
+    (tmp_path / "train").mkdir()
+    with pytest.raises(UNetError, match="with the folders train and val validates on the images of val/"):
+        folds_of(tmp_path, "--dataset=image_mask")
+
+
 @pytest.mark.parametrize("argv, part", [
     (["--folds=1"], "1 folds of 10 samples.*--folds=2 to --folds=10"), (["--folds=11"], "11 folds of 10 samples"),
     (["--split=1.0"], "split 1.0 validates on the images of val/, so folds do not apply"),
-    (["--dataset=image_mask"], "dataset image_mask validates on the images of val/"),
     (["--splits=mine.json"], "splits is mine.json, but folds make their own splits")])
 def test_refusals(nuclei, argv, part):
     with pytest.raises(UNetError, match=part):

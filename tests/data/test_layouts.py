@@ -1,18 +1,18 @@
 """Layouts: a further one is one entry, and everything else follows it."""
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from src.data.folders import side_by_side
+from src.data.channels import StoredImage
 from src.data.folds import create_folds
-from src.data.layouts import LAYOUTS, Layout, Source, paired_files
+from src.data.layouts import LAYOUTS, Layout, Source, in_two_folders
 from src.data.sample_transforms import StackTransform
 from src.data.samples import create_samples, entries
 from src.export.runtime_files import write_inputs
-from src.model_utils.config import load_schema, parse_options
+from src.model_utils.config import parse_options
+from src.model_utils.schema import load_schema
 from tests.support.data import write_pairs
 
 
@@ -28,7 +28,13 @@ class ArrayReader:
         return len(self.images)
 
     def __getitem__(self, index):
-        return self.images[index], self.classes[index]
+        return self.image(index), self.classes[index]
+
+    def image(self, index):
+        return StoredImage(self.images[index][..., None], (0, 255))
+
+    def is_8_bit(self, index):
+        return True
 
     def size(self, index):
         return self.classes[index].shape
@@ -42,8 +48,11 @@ class ArrayReader:
     def kind(self, index):
         return "array"
 
-    def mask_values(self, index):
-        return np.unique(self.classes[index])
+    def masks_hold(self):
+        return "classes"
+
+    def instances(self, index):
+        return None
 
     def folders(self):
         return {self.path.parent}
@@ -83,7 +92,7 @@ def test_another_reader_is_one_entry(arrays, tmp_path):
     assert sorted(name for fold in folds for name in fold.validation) == [f"cell{number}" for number in range(10)]
     assert not any(fold.options for fold in folds)
     write_inputs(tmp_path / "inputs", valid, LAYOUTS["arrays"].input_stem)
-    assert sorted(path.name for path in (tmp_path / "inputs").iterdir()) == ["cell7.png", "cell8.png", "cell9.png"]
+    assert sorted(path.name for path in (tmp_path / "inputs").glob("[!.]*")) == ["cell7.png", "cell8.png", "cell9.png"]
 
 
 def test_sizes_and_names_follow_the_entry(arrays, tmp_path, monkeypatch):
@@ -94,8 +103,8 @@ def test_sizes_and_names_follow_the_entry(arrays, tmp_path, monkeypatch):
     assert (len(train), len(valid), train.image_shape) == (8, 2, (1, 32, 24))
     assert [fold.options for fold in create_folds(arrays)] == [{"cross_valid_ind": number} for number in range(1, 6)]
     write_inputs(tmp_path / "inputs", valid, LAYOUTS["arrays"].input_stem)
-    names = ["cells_0.bin", "cells_1.bin", "label.npy"]
-    assert sorted(path.name for path in (tmp_path / "inputs").iterdir()) == names
+    names = ["cells_0.bin", "cells_1.bin"]
+    assert sorted(path.name for path in (tmp_path / "inputs").glob("[!.]*")) == names
 
 
 def test_another_layout_of_paired_files_is_one_entry(tmp_path, monkeypatch):
@@ -104,7 +113,7 @@ def test_another_layout_of_paired_files_is_one_entry(tmp_path, monkeypatch):
         (tmp_path / "train" / folder).mkdir(parents=True)
         for name in ("1", "2", "10"):
             (tmp_path / "made" / name / f"{kind}.png").rename(tmp_path / "train" / folder / f"{name}.png")
-    add_layout(monkeypatch, "truth", paired_files(partial(side_by_side, masks="truth"), in_train=True))
+    add_layout(monkeypatch, "truth", in_two_folders("truth", in_train=True))
     train, valid = create_samples(parse_options([f"--data_path={tmp_path}", "--dataset=truth", "--num_channels=3",
                                                  "--image_size=[48,40]"], ""))
     assert [entries(part, tmp_path) for part in (train, valid)] == [["train/image/1.png", "train/image/2.png"],

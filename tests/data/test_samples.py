@@ -1,10 +1,14 @@
 """Samples as the network takes them: protocol values, positions, sizes."""
+import pickle
+
 import cv2
 import numpy as np
 import pytest
 
 from src.data.augment import Augmentation
 from src.data.layouts import Source
+from src.data.mask_pixels import MaskOptions
+from src.data.normalization import Normalization
 from src.data.sample_transforms import FolderTransform, Geometry, StackTransform
 from src.data.samples import TrainingOptions, TrainingSamples, ValidationSamples, create_samples, open_samples
 from src.data.transforms import to_unit_range
@@ -29,12 +33,13 @@ def numbered_samples(count=6, seed=1, shuffle=True, **augmentation):
 
 
 def stack_samples(data, geometry, augmentation=None, seed=1, input_min=-1):
-    return open_samples(Source("ISBI", data), StackTransform(geometry, input_min),
+    return open_samples(Source("ISBI", data), StackTransform(geometry, Normalization(input_min=input_min)),
                         TrainingOptions(augmentation or Augmentation(), seed))
 
 
 def folder_samples(data, geometry, keep_label_size=False, augmentation=None, **source):
-    return open_samples(Source("folders", data, num_channels=3, **source), FolderTransform(geometry),
+    transform = FolderTransform(geometry, num_classes=source.get("masks", MaskOptions()).num_classes)
+    return open_samples(Source("folders", data, num_channels=3, **source), transform,
                         TrainingOptions(augmentation or Augmentation()), keep_label_size)
 
 
@@ -205,10 +210,25 @@ def test_padding_takes_part_in_no_class_of_its_own(sample):
     _, valid = stack_samples(sample, Geometry((300, 300), (96, 96)))
     image, classes = valid[0]
     np.testing.assert_array_equal(classes, valid.reader[valid.indices[0]][1])
-    np.testing.assert_allclose(image[0, 102:198, 102:198], to_unit_range(valid.reader[valid.indices[0]][0]), atol=1e-6)
+    np.testing.assert_allclose(image[0, 102:198, 102:198], to_unit_range(valid.reader[valid.indices[0]][0][..., 0]),
+                               atol=1e-6)
 
 
 # ---- from the options
+
+
+@pytest.mark.parametrize("argv", [["--border_weight=True"], ["--augmentation=membrane"], []])
+def test_samples_can_be_sent_to_processes(nuclei, argv):
+    """Without what the cache holds."""
+    config = parse_options([f"--data_path={nuclei}", "--dataset=folders", "--num_channels=3", "--image_size=[96,96]",
+                            *argv], "")
+    parts = create_samples(config)
+    first = [part[1] for part in parts]
+    sent = pickle.dumps(parts)
+    assert len(sent) < 5000
+    for part, expected in zip(pickle.loads(sent), first):
+        for one, other in zip(part[1], expected):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_create_samples(sample, nuclei):
@@ -222,14 +242,16 @@ def test_create_samples(sample, nuclei):
     assert isinstance(train.transform, FolderTransform)
 
 
-def test_stacks_are_gray(sample):
-    with pytest.raises(UNetError, match="num_channels"):
-        create_samples(parse_options([f"--data_path={sample}", "--num_channels=3"], ""))
+def test_stacks_for_three_channels(sample):
+    train, _ = create_samples(parse_options([f"--data_path={sample}", "--num_channels=3", "--image_size=[96,96]",
+                                            "--train_augment=False"], ""))
+    image, _ = train[0]
+    assert image.shape == (3, 96, 96) and (image == image[:1]).all()
 
 
 def test_many_classes(tmp_path):
     write_pairs(tmp_path, ["a", "b"], classes=9)
-    train, valid = folder_samples(tmp_path, Geometry((40, 48), (40, 48)), split=0.5, num_classes=9,
+    train, valid = folder_samples(tmp_path, Geometry((40, 48), (40, 48)), split=0.5, masks=MaskOptions(9),
                                   augmentation=Augmentation(on=False))
     assert train[0][1].shape == (9, 40, 48)
     np.testing.assert_array_equal(train[0][1].argmax(axis=0), train.reader[0][1])

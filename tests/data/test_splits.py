@@ -1,5 +1,6 @@
 """splits.json: what trains and what validates, written and given back in."""
 import json
+import time
 
 import pytest
 
@@ -19,6 +20,12 @@ def test_written_and_read(tmp_path):
     assert choose(["a", "b", "c", "d"], tmp_path / "splits.json") == ([1, 0], [2])
 
 
+def test_a_byte_order_mark(tmp_path):
+    """Which Windows programs write."""
+    (tmp_path / "splits.json").write_text('{"train": ["a"], "validation": ["b"]}', encoding="utf-8-sig")
+    assert read_splits(tmp_path / "splits.json") == [["a"], ["b"]]
+
+
 @pytest.mark.parametrize("argv", [
     ["--cross_valid_ind=3"], ["--dataset=folders", "--num_channels=3", "--image_size=[48,40]", "--split=0.7"]])
 def test_a_run_again_on_its_own_split(sample, nuclei, tmp_path, argv):
@@ -32,6 +39,19 @@ def test_a_run_again_on_its_own_split(sample, nuclei, tmp_path, argv):
     again, valid_again = samples_of(*argv, f"--splits={tmp_path / 'splits.json'}", "--cross_valid_ind=1", "--split=0.5")
     assert (entries(again, data), entries(valid_again, data)) == names
     assert [(again[index][0] == train[index][0]).all() for index in range(3)] == [True] * 3
+
+
+def test_many_names_are_checked_in_linear_time(tmp_path):
+    """100,000 names, one of them twice; each name's own search through the list would take minutes."""
+    names = [f"{number}/image.png" for number in range(100_000)]
+    write_splits(tmp_path / "splits.json", names[:80_000], names[80_000:])
+    train, validation = choose(names, tmp_path / "splits.json")
+    assert (train, validation) == (list(range(80_000)), list(range(80_000, 100_000)))
+    write_splits(tmp_path / "splits.json", names, names[5:6])
+    started = time.process_time()
+    with pytest.raises(UNetError, match=r"1 names are in it twice \(5/image.png\)"):
+        read_splits(tmp_path / "splits.json")
+    assert time.process_time() - started < 5
 
 
 def test_names_tell_train_from_val(nuclei, tmp_path):

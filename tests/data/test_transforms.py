@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.data import border_weights, transforms
+from src.data.class_values import IGNORED
+from src.data.transforms import label_resize, one_hot
 
 
 def test_unit_range():
@@ -23,6 +25,13 @@ def test_two_classes_are_cut_at_one_half():
     classes = np.array([[0, 1]], np.uint8)
     # Bilinear: 0, 0.25, 0.75, 1.
     assert transforms.resize_two_classes(classes, (1, 4)).tolist() == [[0, 0, 1, 1]]
+
+
+def test_the_number_of_classes_decides_how_labels_are_resized():
+    """Two classes are read at the centres 1 and 4, as images are; more take the largest share."""
+    thin = np.array([[0, 1, 0, 1, 1, 0]], np.uint8)     # the shares of 1 are 1/3 and 2/3
+    assert transforms.label_resize(2)(thin, (1, 2)).tolist() == [[1, 1]]
+    assert transforms.label_resize(3)(thin, (1, 2)).tolist() == [[0, 1]]
 
 
 def test_a_smaller_mask_takes_the_class_that_covers_most():
@@ -93,3 +102,21 @@ def test_labels_lie_where_their_images_do(size):
     for axis in (0, 1):
         along = np.arange(size[axis]).reshape((-1, 1) if axis == 0 else (1, -1))
         assert (resized * along).sum() / resized.sum() == pytest.approx((image * along).sum() / image.sum(), abs=0.15)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([2, 3]), st.integers(0, 2**32 - 1))
+def test_ignored_pixels_are_resized_to_ignored_pixels(height, width, num_classes, seed):
+    """They appear where they are nearest, and change nothing that is far from them."""
+    rng = np.random.default_rng(seed)
+    classes = rng.integers(0, num_classes, (16, 16)).astype(np.uint8)
+    resize = label_resize(num_classes)
+    plain = resize(classes, (height, width))
+    classes[:8] = IGNORED
+    resized = resize(classes, (height, width))
+    assert set(np.unique(resized)) <= {*range(num_classes), IGNORED}
+    centre = (np.arange(height) + 0.5) * 16 / height        # of each row, in the rows of the original
+    if num_classes == 2:
+        assert (resized[centre < 7.9] == IGNORED).all() and (resized[centre > 8.1] != IGNORED).all()
+    below = slice(-(-height * 10 // 16), None)
+    np.testing.assert_array_equal(resized[below], plain[below])
+    assert (one_hot(resized, num_classes).sum(axis=0) == (resized != IGNORED)).all()

@@ -14,14 +14,14 @@ from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.training.run import train
 from tests.support.data import write_pairs
-from tests.support.scripts import PROJECT, assert_one_line_error, run
+from tests.support.scripts import PROJECT, assert_one_line_error, run, run_here
 
 SMALL = ["--model_name=unet_simple", "--image_size=[96,96]", "--train_crop=32", "--batch_size=2", "--repeat=2",
          "--epochs=4", "--weight_init=he_uniform", "--lr=0.002"]
 
 
 @pytest.fixture(scope="module")
-def trained(sample, tmp_path_factory):
+def trained(sample, tmp_path_factory, narrow_networks):
     """A run on the small sample: (process, output folder). 2 epochs of 8 steps."""
     folder = tmp_path_factory.mktemp("run") / "with space"
     result = run("train.py", *SMALL, f"--data_path={sample}", f"--output_path={folder}", "--run_eval=True",
@@ -40,7 +40,8 @@ def test_log_of_a_run(trained):
     start, end = (lines.index(f"============== {word} Training ==============") for word in ("Starting", "End"))
     assert any(line.startswith("training graph compiled in ") for line in lines[:start])
     assert any(line.startswith("convolutions: ") for line in lines[:start])
-    steps = [line for line in lines[start:end] if re.fullmatch(r"step: \d+, loss is [\d.]+, fps is [\d.]+", line)]
+    steps = [line for line in lines[start:end] if re.fullmatch(
+        r"step: \d+, loss is [\d.]+, fps is [\d.]+", line)]
     assert [int(line.split(",")[0][6:]) for line in steps] == [*range(1, 9), *range(1, 9)]
     epochs = [line for line in lines[start:end] if re.match(
         r"epoch: {3}\d, avg loss:\d\.\d{4}, total cost: \d+\.\d{3} s, per step fps:\d+\.\d{3}$", line)]
@@ -52,8 +53,8 @@ def test_log_of_a_run(trained):
 @pytest.mark.slow
 def test_files_of_a_run(trained):
     _, folder = trained
-    assert sorted(os.listdir(folder)) == ["checkpoint", "config.yaml", "dataset.json", "history.csv", "progress.png",
-                                          "report.html", "splits.json", "tensorboard"]
+    assert sorted(os.listdir(folder)) == ["checkpoint", "config.yaml", "dataset.jpg", "dataset.json", "history.csv",
+                                          "progress.png", "report.html", "run.json", "splits.json", "tensorboard"]
     # Steps 3, 6, 9, 12, 15 and the end, the newest three of them, and the best.
     assert sorted(os.listdir(folder / "checkpoint" / "ckpt_0")) == [
         "best.ckpt", *(f"ckpt_unet_simple_adam-2_{step}.ckpt" for step in (4, 7, 8))]
@@ -65,7 +66,7 @@ def test_files_of_a_run(trained):
 def test_evaluation_agrees_with_the_one_while_training(trained, sample, tmp_path):
     result, folder = trained
     best = max(float(value) for value in re.findall(r"dice_coeff: ([\d.]+)", result.stdout))
-    result = run("eval.py", f"--config_path={folder / 'config.yaml'}", f"--data_path={sample}",
+    result = run_here("eval.py", f"--config_path={folder / 'config.yaml'}", f"--data_path={sample}",
                  f"--output_path={tmp_path / 'out'}", f"--ckpt_path={folder / 'checkpoint' / 'ckpt_0' / 'best.ckpt'}",
                  "--show_eval=True", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
@@ -87,7 +88,7 @@ def test_evaluation_agrees_with_the_one_while_training(trained, sample, tmp_path
 @pytest.mark.slow
 def test_argmax_gives_the_pixel_accuracy(trained, sample, tmp_path):
     _, folder = trained
-    result = run("eval.py", f"--config_path={folder / 'config.yaml'}", f"--output_path={tmp_path}",
+    result = run_here("eval.py", f"--config_path={folder / 'config.yaml'}", f"--output_path={tmp_path}",
                  f"--ckpt_path={folder / 'checkpoint' / 'ckpt_0' / 'best.ckpt'}", "--eval_activate=argmax",
                  cwd=tmp_path)
     assert result.returncode == 0, result.stderr
@@ -108,21 +109,21 @@ def test_argmax_gives_the_pixel_accuracy(trained, sample, tmp_path):
     ["--model_name=unet_simple", "--dataset=folders", "--num_channels=1", "--image_size=[32,32]", "--batch_size=4",
      "--context_mode=pynative", "--log_interval=0"],
 ], ids=["nested-cell", "nested-ds", "medical", "simple-pynative"])
-def test_folders(nuclei, tmp_path, argv):
+def test_folders(narrow_networks, nuclei, tmp_path, argv):
     """Each network on pictures and masks: one epoch of two or four steps, evaluated while training and after."""
     argv = [part.format(p=PROJECT) for part in argv] + [f"--data_path={nuclei}", f"--output_path={tmp_path / 'out'}"]
-    result = run("train.py", *argv, "--epochs=1", "--repeat=1", "--run_eval=True", cwd=tmp_path, timeout=500)
+    result = run_here("train.py", *argv, "--epochs=1", "--repeat=1", "--run_eval=True", cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     at_the_end, = re.findall(r"^epoch: 1, dice_coeff: ([\d.]+)$", result.stdout, re.MULTILINE)
     best = tmp_path / "out" / "checkpoint" / "ckpt_0" / "best.ckpt"
-    result = run("eval.py", *argv, f"--checkpoint_file_path={best}", cwd=tmp_path, timeout=500)
+    result = run_here("eval.py", *argv, f"--checkpoint_file_path={best}", cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     dice, = re.findall(r"Cross valid dice coeff is: ([\d.]+)", result.stdout)
     assert float(dice) == pytest.approx(float(at_the_end), abs=1e-4)
 
 
 @pytest.mark.slow
-def test_case_study(tmp_path, small_one_channel_networks, caplog):
+def test_case_study(tmp_path, narrow_networks, caplog):
     """One output channel: the metrics of the case study, while training and after it; in this process."""
     caplog.set_level("INFO", "unet")
     data = tmp_path / "data"
@@ -154,15 +155,15 @@ def test_case_study(tmp_path, small_one_channel_networks, caplog):
 
 
 @pytest.mark.slow
-def test_many_classes(tmp_path):
+def test_many_classes(narrow_networks, tmp_path):
     data = write_pairs(tmp_path / "data" / "train", [str(k) for k in range(4)], classes=12).parent
     write_pairs(data / "val", ["x", "y"], classes=12)
     argv = ["--config_path=unet_simple_coco_config.yaml", f"--data_path={data}", "--num_classes=12",
             "--image_size=[48,32]", "--batch_size=2", f"--output_path={tmp_path / 'out'}"]
-    result = run("train.py", *argv, "--epochs=1", cwd=tmp_path)
+    result = run_here("train.py", *argv, "--epochs=1", cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     path = tmp_path / "out" / "checkpoint" / "ckpt_0" / "ckpt_unet_simple_adam-1_2.ckpt"
-    result = run("eval.py", *argv, f"--checkpoint_file_path={path}", cwd=tmp_path)
+    result = run_here("eval.py", *argv, f"--checkpoint_file_path={path}", cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "without the background" in result.stdout
 
@@ -182,6 +183,10 @@ def refusal(main, *argv):
     (["--data_path=/no/such/folder"], ["/no/such/folder", "--data_path"]),
     (["--image_size=[100,100]", "--train_crop=0"], ["100x100", "96x96 and 112x112"]),
     (["--train_crop=100"], ["train_crop 100"]),
+    (["--image_size=native", "--train_crop=0"], ["give their size with train_crop"]),
+    (["--image_size=native", "--train_crop=[96,100]"], ["96x100 (height x width)", "96x96 and 96x112"]),
+    (["--image_size=native", "--train_crop=204", "--model_name=unet_medical"],
+     ["20x20 logits of 204x204 images", "set crop to [20, 20]"]),
     (["--batch_size=99"], ["a batch of 99", "8 training samples"]),
     (["--repeat=9"], ["epochs 4 is less than repeat 9"]),
     (["--device_target=GPU"], ["device_target GPU", "CPU"]),
@@ -212,18 +217,19 @@ def test_wrong_setting_on_the_command_line(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_damaged_picture_in_the_middle_of_a_run(run, tmp_path):
+def test_damaged_picture_in_the_middle_of_a_run(narrow_networks, tmp_path):
     """Folders are read lazily; the error still is one line, and names the file."""
     data = write_pairs(tmp_path / "data", [str(k) for k in range(6)])
     (data / "2" / "image.png").write_bytes((data / "2" / "image.png").read_bytes()[:500])
-    result = run("train.py", "--dataset=folders", "--num_channels=3", "--image_size=[32,32]", f"--data_path={data}",
-                 "--batch_size=2", "--repeat=1", "--epochs=1", f"--output_path={tmp_path / 'out'}")
+    result = run_here("train.py", "--dataset=folders", "--num_channels=3", "--image_size=[32,32]",
+                      f"--data_path={data}", "--batch_size=2", "--repeat=1", "--epochs=1",
+                      f"--output_path={tmp_path / 'out'}")
     assert_one_line_error(result, data / "2" / "image.png", "truncated")
 
 
 @pytest.mark.slow
-def test_loss_that_is_not_finite(run, sample, tmp_path):
-    result = run("train.py", *SMALL, f"--data_path={sample}", f"--output_path={tmp_path / 'out'}", "--lr=1e30",
+def test_loss_that_is_not_finite(narrow_networks, sample, tmp_path):
+    result = run_here("train.py", *SMALL, f"--data_path={sample}", f"--output_path={tmp_path / 'out'}", "--lr=1e30",
                  "--save_checkpoint_steps=1")
     # It depends on the operators whether the loss or a weight is the first that is not finite.
     assert_one_line_error(result, "lower lr, or check the data", "checkpoint")
@@ -234,7 +240,8 @@ def test_loss_that_is_not_finite(run, sample, tmp_path):
 @pytest.mark.parametrize("argv, parts", [
     (["--ckpt_path=/none.ckpt"], ["/none.ckpt"]),
     (["--ckpt_path={data}/train-volume.tif"], ["not a whole MindSpore checkpoint"]),
-    (["--ckpt_path={best}", "--model_name=unet_nested"], ["another network", "conv00.convs.0.0.weight"]),
+    (["--ckpt_path={best}", "--model_name=unet_nested"],
+     ["model_name is unet_nested, but", "was trained with model_name"]),
     ([], ["checkpoint"]),
 ])
 def test_wrong_checkpoints(trained, sample, tmp_path, argv, parts):
@@ -245,7 +252,7 @@ def test_wrong_checkpoints(trained, sample, tmp_path, argv, parts):
     assert not (tmp_path / "out").exists()
 
 
-def test_debug_shows_the_traceback(run):
-    result = run("train.py", "--data_path=/none", "--debug")
+def test_debug_shows_the_traceback():
+    result = run_here("train.py", "--data_path=/none", "--debug")
     assert result.returncode == 2 and "Traceback" in result.stderr
     assert result.stderr.splitlines()[-1].startswith("error: no such data folder: /none")

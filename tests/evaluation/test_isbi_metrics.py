@@ -10,8 +10,9 @@ from scipy import ndimage
 from skimage.metrics import variation_of_information
 
 import isbi_score
-from src.data.tiff import read_stack
+from src.data.stacks import read_stack
 from src.evaluation.isbi_metrics import THRESHOLDS, BoardMetrics, segments, v_rand_info
+from src.evaluation.objects import COMPONENTS, ObjectOptions, find_objects
 from tests.support.scripts import assert_one_line_error
 
 LN2, LN6 = np.log(2), np.log(6)
@@ -99,6 +100,21 @@ def test_the_mean_over_slices_comes_before_the_best():
     assert score([1, 1, 0, 1, 1], low)["V_rand"].value == score([1, 1, 0, 1, 1], high)["V_rand"].value == 1
     assert metrics.best()["V_rand"].value == pytest.approx((1 + 2 / 3) / 2)
     assert metrics.best()["V_info"].value == pytest.approx(1 / 2)
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7])
+def test_a_label_image_of_cells_scores_as_the_board_does(threshold):
+    """Objects of class 1, cells between membranes, as connected components, against the board's own way."""
+    rng = np.random.default_rng(3)
+    distance = ndimage.distance_transform_edt(rng.random((80, 80)) > 0.004)
+    cells = ndimage.label(distance < 4.5)[0]        # discs around random points, some of which touch
+    probability = np.clip(1 / (1 + np.exp(distance - 5)) + rng.normal(0, 0.1, cells.shape), 0, 1).astype(np.float32)
+    options = ObjectOptions(threshold, COMPONENTS, 5, 0.5, fill_holes=False, min_size=0)
+    labels = find_objects(np.stack([1 - probability, probability], axis=-1), options).labels
+    metrics = BoardMetrics()
+    metrics.add(cells, probability)
+    number = int(np.argmin(np.abs(np.array(THRESHOLDS) - threshold)))
+    assert labels.max() == ndimage.label(probability > threshold)[1] > 5
+    assert v_rand_info(cells, segments(labels > 0)) == (metrics.rand[0][number], metrics.info[0][number])
 
 
 # ---- where there is little to compare
@@ -267,13 +283,14 @@ def test_stacks_that_do_not_fit_are_errors(monkeypatch, capsys, stacks, name, ch
 
 def test_missing_and_broken_files_are_errors(run, monkeypatch, capsys, stacks):
     assert_one_line_error(run("isbi_score.py", stacks / "labels.tif", stacks / "none.tif"), "no such stack",
-                          "none.tif", "32-bit float")
+                          "none.tif", "TIFF file of many pages")
     for name in ("labels.tif", "cells.tif"):
         data = (stacks / name).read_bytes()
         for broken in (data[:len(data) // 2], b"", b"not a picture"):
             (stacks / name).write_bytes(broken)
             assert call(monkeypatch, stacks / "labels.tif", stacks / "cells.tif") == 2
-            assert f"{name}: not a readable TIFF" in capsys.readouterr().err
+            error = capsys.readouterr().err
+            assert error.startswith(f"error: {stacks / name}: ") and error.count("\n") == 1
         (stacks / name).write_bytes(data)
     with pytest.raises(SystemExit, match="2"):
         call(monkeypatch, stacks / "labels.tif")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.evaluation.metrics import HARD_METRICS, METRIC_NAMES, ClassCounts, foreground_metrics, soft_dice_iou
-from src.model_utils.config import load_schema
+from src.model_utils.schema import load_schema
 
 
 def one_hot(classes, count):

@@ -69,7 +69,7 @@ def test_damaged_results_of_one_channel(sample, tmp_path, change, parts):
     for number, (image, _) in enumerate(exchange.samples[k] for k in range(2)):
         change(exchange.predict(image[None])).tofile(exchange.results / f"ISBI_test_bs_1_{number}_0.bin")
     with pytest.raises(UNetError, match=parts):
-        result_predictor(exchange.results, exchange.samples, "Sigmoid", "ISBI_test_bs_1_")(None)
+        result_predictor(exchange.results, exchange.samples, (32, 48), "Sigmoid", "ISBI_test_bs_1_")(None)
 
 
 def test_class_numbers_beyond_the_classes(sample, tmp_path):

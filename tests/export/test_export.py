@@ -5,11 +5,11 @@ from functools import lru_cache
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 
-from src.export.export import export, largest_difference
-from src.export.onnx_model import OnnxNetwork, choose_providers
+from src.export.export import export, input_size, largest_difference
+from src.export.onnx_model import OnnxNetwork
+from src.export.onnx_sessions import choose_providers, onnxruntime
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.training import checkpoint
@@ -31,7 +31,7 @@ CONTEXTS = {"simple": "96", "nested": "96", "nested-bilinear": "128", "medical":
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory, small_one_channel_networks):
+def saved(tmp_path_factory, narrow_networks):
     """Gives a network's checkpoint by name: as training writes it, with weights that keep the logits small."""
     folder = tmp_path_factory.mktemp("checkpoints")
 
@@ -60,8 +60,12 @@ def test_onnx(saved, tmp_path, name, activate, batch):
     last = {"Softmax": [classes], "Argmax": [], "Sigmoid": [1]}[activate]
     assert network.output_shape == (batch, *RESULT_SIZES[name], *last)
     assert (network.activate, network.num_classes) == (activate, classes)
-    assert network.metadata == {"model_name": NETWORKS[name][0].split("=")[1], "num_classes": str(classes),
-                                "scale": "0.5", "context": CONTEXTS[name], "grid": "16"}
+    about = {"model_name": NETWORKS[name][0].split("=")[1], "num_classes": str(classes), "scale": "0.5",
+             "context": CONTEXTS[name], "grid": "16", "normalize": "range", "eval_activate": activate,
+             "input_axes": "batch, channel, height, width"}
+    assert about.items() <= network.metadata.items()
+    assert set(json.loads(network.metadata["versions"])) == {"unet_mindspore", "mindspore"}
+    assert len(json.loads(network.metadata["color"])) == classes
     # A number of images that is no multiple of the file's batch.
     images = np.random.default_rng(1).uniform(-1, 1, (batch + 1, *network.input_shape[1:])).astype(np.float32)
     result = network(images)
@@ -95,7 +99,7 @@ def test_mindir(saved, tmp_path, name, activate):
     path = tmp_path / "a folder" / "net"
     export(options(saved(name), name, f"--file_name={path}", f"--eval_activate={activate}", "--batch_size=2"))
     path = path.with_suffix(".mindir")
-    assert os.listdir(path.parent) == ["net.mindir"]
+    assert sorted(os.listdir(path.parent)) == ["net.mindir", "net.mindir.json"]
     assert path.stat().st_mode & 0o777 == 0o644
 
 
@@ -124,15 +128,29 @@ def test_refusals(saved, tmp_path, name, argv, parts):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("argv, size", [
+    (["--image_size=[96,40]"], (96, 32)), (["--dataset=folders", "--image_size=[96,40]"], (32, 96)),
+    (["--image_size=[96,40]", "--width=64"], (96, 64)), (["--model_name=unet_medical", "--image_size=[576,240]"],
+                                                         (572, 236)),
+    (["--height=50", "--width=30"], (50, 30))])
+def test_size_that_is_not_given(argv, size, caplog):
+    """The largest within image_size, which is [width, height] for folders; one line says so. A given one is kept."""
+    with caplog.at_level("INFO", logger="unet"):
+        assert input_size(parse_options(["--model_name=unet_simple", *argv], "")) == size
+    assert len(caplog.messages) == ("--height=50" not in argv)
+    with pytest.raises(UNetError, match="cannot take an image of 8x96 .* the nearest sizes it can take are 16x96"):
+        input_size(parse_options(["--model_name=unet_simple", "--image_size=[8,96]"], ""))
+
+
 @pytest.mark.slow
 def test_evaluation_of_a_checkpoint_and_of_its_onnx_file(saved, sample, tmp_path):
     """Two command lines, one score; and the second does without MindSpore."""
     argv = [f"--data_path={sample}", "--image_size=[96,96]", f"--output_path={tmp_path / 'a'}", "--isbi_metrics=True"]
     path = tmp_path / "net.onnx"
-    result = run("eval.py", *argv, f"--ckpt_path={saved('simple')}", cwd=tmp_path)
+    result = run_here("eval.py", *argv, f"--ckpt_path={saved('simple')}", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    result = run("export.py", f"--ckpt_path={saved('simple')}", "--file_format=ONNX", "--width=96",
-                 "--height=96", "--batch_size=2", f"--file_name={path}", cwd=tmp_path)
+    result = run_here("export.py", f"--ckpt_path={saved('simple')}", "--file_format=ONNX", "--image_size=[96,96]",
+                 "--batch_size=2", f"--file_name={path}", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "largest difference to the network: " in result.stdout and f"exported: {path}, " in result.stdout
     assert "input (2, 1, 96, 96) float32, output (2, 96, 96, 2) float32" in result.stdout
@@ -151,7 +169,7 @@ def test_evaluation_of_a_checkpoint_and_of_its_onnx_file(saved, sample, tmp_path
         assert one["isbi_board"][name]["value"] == pytest.approx(other["isbi_board"][name]["value"], abs=0.02)
     assert result.stdout.splitlines()[-3].startswith("============== Cross valid dice coeff is: ")
 
-    result = run("infer_unet_onnx.py", f"--file_name={path}", f"--data_path={sample}", "--image_size=[48,48]",
+    result = run_here("infer_unet_onnx.py", f"--file_name={path}", f"--data_path={sample}", "--image_size=[48,48]",
                  cwd=tmp_path)
     assert_one_line_error(result, path, "takes images of 1x96x96", "these are 1x48x48")
 

@@ -2,6 +2,7 @@
 import json
 import os
 import sys
+import zipfile
 
 import h5py
 import numpy as np
@@ -198,3 +199,31 @@ def test_nothing_is_lost(tmp_path, monkeypatch):
     assert_one_line_error(result, "few.npz: array 1, arr_0, is (3, 3, 1, 2); expected (3, 3, 1, 64)")
     assert sorted(os.listdir(tmp_path)) == ["few.npz", "old.ckpt"] and (tmp_path / "old.ckpt").read_text() == "old"
     assert run_here(SCRIPT, "few.npz").returncode == 2
+
+
+# ---- files that take more than they hold
+
+
+def test_numbers_of_other_files_are_not_read(tmp_path):
+    """They might be published as weights."""
+    (tmp_path / "secret").write_bytes(bytes(range(80)))
+    for name, make in (("external", lambda file: file.create_dataset(
+            "layers/a", (10,), "f8", external=[(str(tmp_path / "secret"), 0, 80)])),
+            ("link", lambda file: file.update({"layers": h5py.ExternalLink("secret.h5", "/")})),
+            ("soft", lambda file: file.update({"layers": h5py.SoftLink("/x")}))):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            make(file)
+        with pytest.raises(UNetError, match=r"h5: not a whole HDF5 file of Keras \(.*(another file|is a link), which"):
+            read_arrays(tmp_path / f"{name}.h5")
+
+
+def test_claims_of_hdf5_and_npz(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("layers/a", (10**6, 10**6), "f8", chunks=(10, 10))
+    with pytest.raises(UNetError, match=r"1 arrays of 8e\+03 GB; at most 10000 of 2 GB are read"):
+        read_arrays(tmp_path / "a.h5")
+    header = b"\x93NUMPY\1\0v\0{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,)}".ljust(127) + b"\n"
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as file:
+        file.writestr("a.npy", header + bytes(8))
+    with pytest.raises(UNetError, match=r"its header claims the shape \(1000000000000,\) of float64, in 8 bytes"):
+        read_arrays(tmp_path / "a.npz")

@@ -5,13 +5,15 @@ import re
 import numpy as np
 import pytest
 
+from src.data.normalization import Normalization
 from src.data.stacks import IMAGE_STACK, LABEL_STACK
 from src.data.tiff import write_stack
-from src.data.transforms import from_unit_range, to_unit_range
-from src.export.runtime_files import write_inputs
+from src.data.transforms import to_unit_range
+from src.export.runtime_files import WRITTEN, write_inputs
 from src.model_utils.errors import UNetError
 from tests.support.data import write_pairs
 from tests.support.exchange import Exchange, scores
+from tests.support.leftovers import leftover
 from tests.support.scripts import PROJECT, assert_one_line_error, run, run_here
 
 
@@ -31,7 +33,7 @@ STACKS = [
     ["--image_size=[32,48]", "--eval_activate=Argmax"],
     ["--model_name=unet_medical", "--image_size=[60,76]", "--crop=[20,36]"],
     ["--model_name=unet_medical", "--image_size=[60,76]", "--crop=[20,36]", "--eval_activate=Argmax",
-     "--num_classes=3", "--include_background=False"],
+     "--num_classes=3", "--class_values=[0,1,255]", "--include_background=False"],
     ["--model_name=unet_keras", "--image_size=[32,48]", "--eval_activate=Sigmoid"],
 ]
 
@@ -42,15 +44,15 @@ def test_stacks(long_stacks, tmp_path, options):
     exchange = Exchange(tmp_path, long_stacks, *options)
     result = exchange.preprocess()
     assert result.returncode == 0 and result.stderr == "", result.stderr
-    assert {path.name for path in exchange.inputs.iterdir()} == {
-        "label.npy", *(f"ISBI_test_bs_1_{number}.bin" for number in range(11))}
-    labels = np.load(exchange.inputs / "label.npy")
+    assert {path.name for path in exchange.inputs.glob("[!.]*")} == {
+        f"ISBI_test_bs_1_{number}.bin" for number in range(11)}
+    labels = np.load(exchange.labels)
     size = tuple(exchange.config.crop or exchange.config.image_size)
-    assert labels.dtype == np.float32 and labels.shape == (11, exchange.config.num_classes, *size)
+    assert labels.dtype == np.float32 and labels.shape == (11, 1, exchange.config.num_classes, *size)
     for number, (image, classes) in enumerate(exchange.samples[k] for k in range(11)):
         np.testing.assert_array_equal(exchange.read(exchange.inputs / f"ISBI_test_bs_1_{number}.bin")[0], image)
-        np.testing.assert_array_equal(labels[number].argmax(axis=0), classes)
-        assert (labels[number].sum(axis=0) == 1).all()
+        np.testing.assert_array_equal(labels[number][0].argmax(axis=0), classes)
+        assert (labels[number].sum(axis=1) == 1).all()
     exchange.infer()
     result = exchange.postprocess()
     expected = exchange.expected()
@@ -82,7 +84,7 @@ def test_folders(nuclei, tmp_path, options, ending):
     exchange = Exchange(tmp_path, nuclei, "--dataset=Cell_nuclei", "--image_size=[32,24]", "--split=0.6", *options)
     result = exchange.preprocess()
     assert result.returncode == 0 and result.stderr == "", result.stderr
-    assert {path.name for path in exchange.inputs.iterdir()} == {f"000{number}.{ending}" for number in range(6, 10)}
+    assert {path.name for path in exchange.inputs.glob("[!.]*")} == {f"000{number}.{ending}" for number in range(6, 10)}
     for number in range(4):
         np.testing.assert_array_equal(exchange.read(exchange.inputs / f"000{number + 6}.{ending}")[0],
                                       exchange.samples[number][0])
@@ -92,7 +94,7 @@ def test_folders(nuclei, tmp_path, options, ending):
 
 
 @pytest.mark.slow
-def test_a_network_scores_as_in_eval(sample, tmp_path):
+def test_a_network_scores_as_in_eval(narrow_networks, sample, tmp_path):
     """A checkpoint through eval.py, and the same network over the files."""
     import mindspore as ms
 
@@ -123,6 +125,57 @@ def test_mindspore_is_not_needed(sample, tmp_path):
     assert run("postprocess.py", *exchange.argv, **without).returncode == 0
 
 
+# ---- label.npy
+
+
+@pytest.fixture
+def scored(sample, tmp_path):
+    """An exchange with its results, and the score by the data set."""
+    exchange = Exchange(tmp_path, sample, "--image_size=[32,48]")
+    exchange.preprocess()
+    exchange.infer()
+    exchange.score = scores(exchange.postprocess())
+    return exchange
+
+
+@pytest.mark.parametrize("form", ["as it is", "of two in a batch", "of earlier releases"])
+def test_labels_are_enough(scored, form):
+    """Without the data set the labels are those of label.npy, as in the model zoo, in each of its forms and places."""
+    labels = np.load(scored.labels)
+    if form == "of two in a batch":
+        np.save(scored.labels, labels.reshape(1, 2, 2, 32, 48))
+    if form == "of earlier releases":
+        scored.labels.unlink()
+        np.save(scored.inputs / "label.npy", labels[:, 0])
+    result = scored.postprocess("--data_path=/none", "--show_eval=True")
+    assert scores(result) == scored.score and "label.npy, as there is no data set at /none" in result.stdout
+    assert (scored.out / "draw_eval" / "mask-2.png").is_file()
+    assert_one_line_error(scored.postprocess("--data_path=/none", "--report=True"), "/none")
+
+
+def test_labels_of_other_images(scored, long_stacks):
+    """The data set's labels count, and there is a warning unless the stored ones only differ in a few pixels."""
+    labels = np.load(scored.labels)
+    labels[:, :, :, :1, :10] = labels[:, :, ::-1, :1, :10]
+    np.save(scored.labels, labels)
+    assert scores(result := scored.postprocess()) == scored.score and "WARNING" not in result.stdout
+    for other in (labels[::-1], labels[:1], labels[..., :32]):
+        np.save(scored.labels, other)
+        result = scored.postprocess()
+        assert scores(result) == scored.score and "label.npy holds other labels than the data set" in result.stdout
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"no labels", np.zeros((2, 1, 2, 32, 48)), np.ones((2, 1, 3, 32, 48)), np.ones(3), np.empty((0, 1, 2, 3, 3)),
+    np.array([{}])], ids=["empty", "text", "zeros", "3 classes", "1 axis", "none", "objects"])
+def test_labels_that_are_none(scored, content):
+    if isinstance(content, bytes):
+        scored.labels.write_bytes(content)
+    else:
+        np.save(scored.labels, content)
+    assert_one_line_error(scored.postprocess(), "label.npy: ", "make it again with preprocess.py, or remove it")
+
+
 # ---- what an earlier run has left
 
 
@@ -131,11 +184,10 @@ def test_inputs_of_an_earlier_longer_run_go(sample, long_stacks, tmp_path):
     longer.preprocess()
     for name in ("notes.txt", "ISBI_test_bs_1_x.bin", "label.npy.bak"):
         (longer.inputs / name).write_text("mine")
-    (longer.inputs / ".ISBI_test_bs_1_4.unet-999999999.bin").write_text("left by a killed process")
+    leftover(longer.inputs / "ISBI_test_bs_1_4.bin")
     result = Exchange(tmp_path, sample, "--image_size=[32,32]").preprocess()
-    assert sorted(path.name for path in longer.inputs.iterdir()) == [
-        "ISBI_test_bs_1_0.bin", "ISBI_test_bs_1_1.bin", "ISBI_test_bs_1_x.bin", "label.npy", "label.npy.bak",
-        "notes.txt"]
+    assert sorted(path.name for path in longer.inputs.glob("[!.]*")) == [
+        "ISBI_test_bs_1_0.bin", "ISBI_test_bs_1_1.bin", "ISBI_test_bs_1_x.bin", "label.npy.bak", "notes.txt"]
     assert "holds other files (ISBI_test_bs_1_x.bin, label.npy.bak, notes.txt)" in result.stdout
 
 
@@ -145,7 +197,23 @@ def test_pictures_of_another_split_go(nuclei, tmp_path):
     exchange = Exchange(tmp_path, nuclei, "--split=0.8", *options)
     (exchange.inputs / "holiday.png").write_text("mine")
     assert "other files (holiday.png)" in exchange.preprocess().stdout
-    assert sorted(path.name for path in exchange.inputs.iterdir()) == ["0008.png", "0009.png", "holiday.png"]
+    assert sorted(path.name for path in exchange.inputs.glob("[!.]*")) == ["0008.png", "0009.png", "holiday.png"]
+
+
+def test_files_of_others_stay(nuclei, tmp_path):
+    """Also under the name of an input; and nothing is removed by a list that names files elsewhere."""
+    options = ["--dataset=folders", "--num_channels=3", "--image_size=[32,24]"]
+    exchange = Exchange(tmp_path, nuclei, "--split=0.8", *options)
+    exchange.inputs.mkdir()
+    (exchange.inputs / "0008.png").write_text("mine")
+    assert_one_line_error(exchange.preprocess(), "holds 1 files with the names of inputs", "0008.png", "--result_path")
+    assert (exchange.inputs / "0008.png").read_text() == "mine"
+    (exchange.inputs / "0008.png").unlink()
+    (tmp_path / "mine.png").write_text("mine")
+    (exchange.inputs / WRITTEN).write_text(json.dumps(["../mine.png"]))
+    assert exchange.preprocess().returncode == 0 and (tmp_path / "mine.png").is_file()
+    (exchange.inputs / WRITTEN).write_text("{")
+    assert_one_line_error(exchange.preprocess(), WRITTEN, "cannot be read")
 
 
 def test_pictures_of_the_data_set_stay(nuclei, tmp_path):
@@ -186,7 +254,7 @@ def test_no_validation_image(tmp_path):
 
 def test_unit_range_and_back():
     values = np.arange(256, dtype=np.uint8)
-    np.testing.assert_array_equal(from_unit_range(to_unit_range(values)), values)
+    np.testing.assert_array_equal(Normalization().to_bytes(to_unit_range(values)), values)
 
 
 def test_shipped_yaml_files_fit_the_scripts(sample, tmp_path):
@@ -194,4 +262,4 @@ def test_shipped_yaml_files_fit_the_scripts(sample, tmp_path):
     exchange = Exchange(tmp_path, sample, f"--config_path={PROJECT / 'unet_medical_config.yaml'}")
     assert exchange.preprocess().returncode == 0
     assert (exchange.inputs / "ISBI_test_bs_1_1.bin").stat().st_size == 572 * 572 * 4
-    assert np.load(exchange.inputs / "label.npy").shape == (2, 2, 388, 388)
+    assert np.load(exchange.labels).shape == (2, 1, 2, 388, 388)

@@ -54,3 +54,12 @@ def test_the_users_choice_for_the_c_library_stays(monkeypatch, variables, expect
 def test_a_c_library_without_the_function():
     """Neither musl nor macOS has mallopt: nothing happens."""
     assert memory._call_c_library("unet_no_such_function", 1) is None
+
+
+@pytest.mark.parametrize("limit, expected", [(None, 4096000), ("max", 4096000), ("1000000", 1000000)])
+def test_available_memory_is_that_of_the_container(tmp_path, limit, expected):
+    (tmp_path / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable: 4000 kB\n")
+    if limit:
+        (tmp_path / "memory.max").write_text(f"{limit}\n")
+    assert memory.available_bytes(tmp_path / "meminfo", str(tmp_path)) == expected
+    assert memory.available_bytes(tmp_path / "nothing") == 0

@@ -10,10 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from src.model_utils import device_adapter
-from src.model_utils.errors import UNetError
-from src.model_utils.lock import ServerLock
-from src.model_utils.moxing_adapter import unzip
 from tests.support.data import FIXTURES
 from tests.support.scripts import PROJECT, SCRIPT_ENVIRONMENT, assert_one_line_error, run
 
@@ -99,6 +95,20 @@ def test_two_processes_copy_once(store):
     # The upload has waited for the later of the two.
     assert sorted(path.name for path in (store / "out").iterdir()) == ["0.txt", "1.txt"]
     assert sum("data_url: obs://data copied to in side/data in " in out for _, out, _ in results) == 1
+    assert sum("train_url: nothing to copy, there is no obs://out yet" in out for _, out, _ in results) == 1
+
+
+def test_output_of_an_earlier_job_is_brought(store):
+    """train_url comes before the run too, so that a job can resume what an earlier one saved."""
+    (store / "out" / "checkpoint").mkdir(parents=True)
+    (store / "out" / "checkpoint" / "a.ckpt").write_text("weights of the earlier job")
+    results = both(store)
+    assert [result[0] for result in results] == [0, 0], results
+    assert calls(store) == [*BROUGHT, "obs://out in side/out", TAKEN]
+    assert (store.parent / "in side" / "out" / "checkpoint" / "a.ckpt").read_text() == "weights of the earlier job"
+    results = both(store, MOXING_FAIL="out")
+    assert [result[0] for result in results] == [2, 2]
+    assert all("train_url: copying obs://out to in side/out failed" in err for _, _, err in results)
 
 
 @pytest.mark.parametrize("result, status, line", [
@@ -200,7 +210,7 @@ def test_an_archive_without_a_name(store):
 
 
 @pytest.mark.slow
-def test_training_and_export(store, sample):
+def test_training_and_export(narrow_networks, store, sample):
     """train.py on an archive, then export.py with the checkpoint that it left in the store."""
     with zipfile.ZipFile(store / "data" / "isbi.zip", "w") as archive:
         for path in sample.iterdir():
@@ -226,75 +236,5 @@ def test_preprocess(store, sample):
     result = run("preprocess.py", *OPTIONS, "--data_url=obs://isbi", "--image_size=[96,96]", cwd=store.parent,
                  **environment(store))
     assert result.returncode == 0, result.stdout + result.stderr
-    assert (store / "out" / "preprocess_Result" / "label.npy").is_file()
-
-
-# ---- the parts, in this process
-
-
-def test_lock_of_a_single_process(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
-    did = []
-    for _ in range(2):      # the second time over the file of the first
-        lock = ServerLock("x", 1)
-        assert lock.is_owner
-        lock.once(lambda: did.append("once"))
-        assert lock.leave(lambda: did.append("last"), False, 5) is None
-    assert did == ["once", "last"] * 2
-
-
-def test_a_run_begun_while_another_takes_its_output_away(tmp_path, monkeypatch):
-    """waits for it, and is then a group of its own."""
-    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
-    earlier = ServerLock("x", 1)
-    code = f"""
-import sys, tempfile
-tempfile.gettempdir = lambda: {str(tmp_path)!r}
-from src.model_utils.lock import ServerLock
-print("begun", flush=True)
-print(ServerLock("x", 60).is_owner)
-"""
-    def take_away():
-        later.stdout.readline()
-        with pytest.raises(subprocess.TimeoutExpired):
-            later.wait(1)
-    with subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.PIPE,
-                          text=True) as later:
-        assert earlier.leave(take_away, False, 5) is None
-        assert later.communicate(timeout=60)[0] == "True\n"
-
-
-def test_archives(tmp_path):
-    archive = tmp_path / "d.zip"
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("a.txt", "a" * 1000)
-        file.writestr("d/b.txt", "b")
-    unzip(archive, tmp_path / "d")
-    assert (tmp_path / "d" / "a.txt").read_text() == "a" * 1000 and (tmp_path / "d" / "d" / "b.txt").is_file()
-    (tmp_path / "d" / "a.txt").unlink()
-    unzip(archive, tmp_path / "d")     # there already
-    assert not (tmp_path / "d" / "a.txt").exists()
-    content = bytearray(archive.read_bytes())
-    content[36:44] = b"\xff" * 8
-    for name, data in (("broken", bytes(content)), ("cut", content[:60]), ("empty", b"")):
-        (tmp_path / f"{name}.zip").write_bytes(data)
-        with pytest.raises(UNetError, match="not a readable zip file"):
-            unzip(tmp_path / f"{name}.zip", tmp_path / name)
-    with pytest.raises(UNetError, match="no such archive: .*none.zip"):
-        unzip(tmp_path / "none.zip", tmp_path / "none")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.zip", "cut.zip", "d", "d.zip", "empty.zip"]
-
-
-def test_ids(monkeypatch):
-    for name in ("DEVICE_ID", "RANK_ID", "RANK_SIZE", "JOB_ID"):
-        monkeypatch.delenv(name, raising=False)
-
-    def ids(*where):
-        return [get(*where) for get in (device_adapter.get_device_id, device_adapter.get_device_num,
-                                        device_adapter.get_rank_id, device_adapter.get_job_id)]
-
-    assert ids() == ids(False) == [0, 1, 0, "Local Job"]
-    assert ids(True) == [0, 1, 0, "default"]
-    for name, value in (("DEVICE_ID", "3"), ("RANK_ID", "11"), ("RANK_SIZE", "16"), ("JOB_ID", "job7")):
-        monkeypatch.setenv(name, value)
-    assert ids() == [3, 16, 11, "Local Job"] and ids(True) == [3, 16, 11, "job7"]
+    assert (store / "out" / "preprocess_Result" / "ISBI_test_bs_1_0.bin").is_file()
+    assert (store / "out" / "label.npy").is_file()

@@ -1,6 +1,6 @@
 """docs/reference/options.md against the schema."""
-from src.model_utils.config import DEFAULT_CONFIG, load_schema
 from src.model_utils.options_page import PAGE, page, sections
+from src.model_utils.schema import DEFAULT_CONFIG, load_schema
 
 
 def test_the_committed_page_is_what_the_command_writes():

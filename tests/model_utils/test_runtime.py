@@ -60,6 +60,16 @@ def test_start_on_the_cpu():
     assert (started.device, started.rank, started.group_size) == ("CPU", 0, 1)
 
 
+@pytest.mark.parametrize("argv, card", [
+    ([], 3), (["--device_id=5"], 5), (["--run_distribute=True"], 3), (["--run_distribute=True", "--device_id=5"], 3)])
+def test_card(monkeypatch, tmp_path, caplog, argv, card):
+    """With several ranks a device_id, such as that of a YAML file, is not for all of them."""
+    monkeypatch.setenv("DEVICE_ID", "3")
+    caplog.set_level("INFO", "unet")
+    assert runtime.card_number(parse_options(argv, "")) == card
+    assert ("device_id 5 is not used" in caplog.text) == (len(argv) == 2)
+
+
 def test_device_id_of_the_launcher(monkeypatch):
     monkeypatch.setenv("DEVICE_ID", "3")
     assert get_device_id() == 3

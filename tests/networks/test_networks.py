@@ -8,6 +8,7 @@ import pytest
 from mindspore import Tensor
 
 from src.model_utils.errors import UNetError
+from src.networks.dropout import DropoutKeys
 from src.networks.layers import MINDSPORE
 from src.networks.registry import names, output_channels, output_size, probabilities, receptive_field
 from src.networks.unet_bilinear import UNetBilinear
@@ -169,11 +170,12 @@ def test_dropout_of_the_keras_network(mode, narrow):
     """It is applied only in training, at the two deepest levels."""
     network = network_of(["--model_name=unet_keras"])
     image = Tensor(np.random.default_rng(0).normal(size=(1, 1, 16, 16)).astype(np.float32))
-    network.set_train(True)
-    assert np.abs(network(image).asnumpy() - network(image).asnumpy()).max() > 0
-    assert [cell.p for _, cell in network.cells_and_names() if type(cell).__name__ == "Dropout"] == [0.5]
-    network.set_train(False)
-    np.testing.assert_array_equal(network(image).asnumpy(), network(image).asnumpy())
+    sizes = []
+    for layer in DropoutKeys(network, seed=1).layers:
+        layer.register_forward_hook(lambda layer, inputs, output: sizes.append(output.shape))
+    evaluated, trained = (network.set_train(mode)(image).asnumpy() for mode in (False, True))
+    assert np.abs(trained - evaluated).max() > 0
+    assert sizes == 2 * [(1, NARROW[3], 2, 2), (1, NARROW[4], 1, 1)]
 
 
 @pytest.mark.parametrize("name", PINS)
@@ -228,14 +230,40 @@ def test_skips_are_cut_out_of_the_centre():
     np.testing.assert_allclose(logits, logits[:, :, ::-1], atol=1e-5 * np.abs(logits).max())
 
 
+def _he(shape):
+    return (2 / np.prod(shape[1:])) ** 0.5
+
+
+def _xavier(shape):
+    return (2 / (np.prod(shape[1:]) + shape[0] * np.prod(shape[2:]))) ** 0.5
+
+
+# Pin -> the standard deviation of each kind of convolution, by a piece of its name; "" stands for all others.
+DEVIATIONS = {
+    "unet_medical": {".up.": 0.01, "": 0.06},
+    "unet_simple": {"": 0.01},
+    "unet_nested_bn_ds": {"": 0.01},
+    "unet_nested_cell": {"": 0.01},
+    "unet_nested_resize": {"": 0.01},
+    "unet_bilinear": {"": _he},
+    "unet_keras": {"final.": _xavier, "": _he},
+}
+
+
 @pytest.mark.slow
-def test_initial_weights_of_the_medical_network():
-    for parameter in network_of(["--model_name=unet_medical"]).trainable_params():
+@pytest.mark.parametrize("name", PINS)
+def test_initial_weights(name, layers):
+    """A layer's deviation is as published, its mean 0, its bias 0; batch norm starts as the identity."""
+    for parameter in network_of(PINS[name].argv, layers).trainable_params():
         values = parameter.asnumpy()
         if parameter.ndim == 4:
-            assert values.std() == pytest.approx(0.06, rel=0.15 if values.size < 2000 else 0.03), parameter.name
+            deviation = next(value for piece, value in DEVIATIONS[name].items() if piece in parameter.name)
+            deviation = deviation(values.shape) if callable(deviation) else deviation
+            error = 6 / values.size ** 0.5      # six standard errors of a mean
+            assert values.mean() == pytest.approx(0, abs=error * deviation), parameter.name
+            assert values.std() == pytest.approx(deviation, rel=max(error, 0.01)), parameter.name
         else:
-            assert not values.any(), parameter.name
+            assert (values == (1 if parameter.name.endswith("gamma") else 0)).all(), parameter.name
 
 
 @pytest.mark.parametrize("init, std", [("default", 0.01), ("he_normal", (2 / 288) ** 0.5),

@@ -18,7 +18,7 @@ class Samples:
 
 def scored(index, dice, side=4):
     zeros = np.zeros((side, 2 * side), np.uint8)
-    return ScoredImage(index, None, zeros, zeros, dice, dice / (2 - dice))
+    return ScoredImage(index, None, zeros, zeros, zeros == 0, dice, dice / (2 - dice))
 
 
 def test_the_first_the_best_and_the_worst_images_are_kept():
@@ -31,6 +31,15 @@ def test_the_first_the_best_and_the_worst_images_are_kept():
     assert gallery.best[0].image[0, 0].tolist() == [4, 4, 4]
 
 
+@pytest.mark.parametrize("count, worst, best", [(2, 2, 0), (3, 2, 1), (4, 2, 2), (9, 2, 2)])
+def test_few_images_are_shown_once(count, worst, best):
+    gallery = Gallery(Samples(), most=2)
+    for index in range(count):
+        gallery.add(scored(index, 0.5))     # alike, so that none is better
+    names = [image.name for image in gallery.worst + gallery.best]
+    assert (len(gallery.worst), len(gallery.best)) == (worst, best) and len(set(names)) == len(names)
+
+
 def test_large_images_are_made_smaller():
     gallery = Gallery(Samples(), most=1)
     gallery.add(scored(0, 0.5, side=600))
@@ -38,12 +47,13 @@ def test_large_images_are_made_smaller():
 
 
 def test_the_overlay_blends_the_colours_into_the_image():
-    """By hand: on black, 0.4 of the colour of agreement and 0.85 of the others; the background does not change."""
-    predicted, classes = np.array([[0, 1, 1, 0, 2]]), np.array([[0, 1, 0, 1, 1]])
-    pixels = overlay(np.zeros((1, 5, 3), np.uint8), predicted, classes)
+    """By hand: on black, 0.4 of the colour of agreement and 0.85 of the others; neither the background changes nor
+    what is ignored."""
+    predicted, classes = np.array([[0, 1, 1, 0, 2, 1, 0]]), np.array([[0, 1, 0, 1, 1, 255, 255]])
+    pixels = overlay(np.zeros((1, 7, 3), np.uint8), predicted, classes, classes < 255)
     shares = {"agreement": 0.4, "false positive": 0.85, "false negative": 0.85, "another class": 0.85}
     expected = [np.rint(share * np.array(COLOURS[name])).tolist() for name, share in shares.items()]
-    assert pixels[0].tolist() == [[0, 0, 0], *expected]
+    assert pixels[0].tolist() == [[0, 0, 0], *expected, [0, 0, 0], [0, 0, 0]]
 
 
 # Linear RGB as dichromats see it: Machado, Oliveira, Fernandes, "A Physiologically-based Model for Simulation of

@@ -1,13 +1,15 @@
 """The Dockerfile as far as it can be checked without Docker; docker_start.sh with stand-ins that record."""
 import os
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
-from tests.support.scripts import PROJECT, SCRIPTS, bash
+from tests.support.scripts import PROJECT, SCRIPT_ENVIRONMENT, SCRIPTS, bash, call
 
 # Each argument on a line of its own.
 RECORDER = '#!/bin/sh\nprintf "%s\\n" "$@" > "$RECORD"\n'
@@ -43,9 +45,19 @@ def test_on_a_machine_without_accelerators(start, tmp_path):
     result, arguments = start("unet:1", "some data", "model")
     assert result.returncode == 0 and result.stderr == "accelerators: none\n"
     assert arguments == [
-        "run", "--rm", "--shm-size=2g", "--user", f"{os.getuid()}:{os.getgid()}", "--env", "HOME=/tmp", "--workdir",
-        f"{tmp_path}/model", "--mount", f"type=bind,source={tmp_path}/some data,target={tmp_path}/some data",
+        "run", "--rm", "--shm-size=2g", "--user", f"{os.getuid()}:{os.getgid()}", "--cap-drop=ALL",
+        "--security-opt=no-new-privileges", "--env", "HOME=/tmp", "--workdir", f"{tmp_path}/model",
+        "--mount", f"type=bind,source={tmp_path}/some data,target={tmp_path}/some data,readonly",
         "--mount", f"type=bind,source={tmp_path}/model,target={tmp_path}/model", "unet:1", "bash"]
+
+
+def test_data_that_may_be_written(start, tmp_path, monkeypatch):
+    """If it is asked for, or if the data are in the folder of the models."""
+    _, arguments = start("unet:1", "model", "model")
+    assert mounts(arguments) == [f"type=bind,source={tmp_path}/model,target={tmp_path}/model"]
+    monkeypatch.setitem(SCRIPT_ENVIRONMENT, "WRITE_DATA", "1")
+    _, arguments = start("unet:1", "some data", "model")
+    assert not any("readonly" in mount for mount in mounts(arguments)) and len(mounts(arguments)) == 2
 
 
 def test_devices_that_exist_and_a_command(start, tmp_path):
@@ -85,17 +97,55 @@ def test_what_is_refused(start, tmp_path, arguments, tools, part):
 # ---- the image
 
 
+LOCKS = [PROJECT / "requirements.lock", PROJECT / "mindspore.lock", SCRIPTS / "lib" / "mindspore_lite.lock"]
+
+
+def pins_of(lock):
+    """(name, version) of each package in a lock, those for other versions of Python first."""
+    found = re.findall(r"^([\w.-]+)==(\S+)(.*)", lock.read_text(), re.MULTILINE)
+    return [pin[:2] for pin in sorted(found, key=lambda pin: ">=" not in pin[2])]
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_files_of_packages_are_known_by_their_hashes(lock):
+    """Whatever an index offers under a name and version, only these files are installed."""
+    entries = re.split(r"\n(?=[a-z])", re.sub(r"^#.*\n", "", lock.read_text(), flags=re.MULTILINE).strip())
+    assert len(entries) == len(pins_of(lock)) > 0
+    for entry in entries:
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}", entry), entry
+
+
+def test_installing_needs_the_hashes():
+    assert (PROJECT / "Dockerfile").read_text().count("--no-deps --require-hashes --requirement") == 2
+    assert "--require-hashes --requirement" in (SCRIPTS / "get_mindspore_lite.sh").read_text()
+
+
+def test_the_python_and_the_mindspore_of_the_image():
+    """The build's first check refuses other versions of Python; what the second imports exists."""
+    text = (PROJECT / "Dockerfile").read_text().replace("\\\n", "")
+    check = re.search(r"RUN python3 -c '(import sys.*?)'\n", text)[1]
+    for versions, status in (('("3.11", "3.12")', 0), ('("3.8", )', 1)):
+        result = call(sys.executable, "-c", check.replace('("3.11", "3.12")', versions))
+        expected = status if sys.version_info[:2] in ((3, 11), (3, 12)) else 1
+        assert result.returncode == expected and result.stderr.startswith("error: python3 of this image is") == expected
+    for module in re.search(r'-c "import (src\.training.*?)"', text)[1].split(", "):
+        assert (PROJECT / module.replace(".", "/")).with_suffix(".py").is_file()
+
+
+def test_the_code_in_the_image_cannot_be_changed():
+    """By the user who runs it: it stands in a folder of root."""
+    lines = (PROJECT / "Dockerfile").read_text().splitlines()
+    assert "COPY . /opt/unet" in lines and not [line for line in lines if "--chown" in line or "chmod" in line]
+    assert [line for line in lines if line.startswith("USER ")][-1] == "USER 10001"
+
+
 def test_requirements_are_pinned_within_their_bounds():
-    pins = dict(line.split("==") for line in (PROJECT / "requirements.lock").read_text().splitlines()
-                if line and not line.startswith("#"))
+    pins = {name: version for lock in LOCKS for name, version in pins_of(lock)}
     for line in (PROJECT / "requirements.txt").read_text().splitlines():
         if line.startswith("#"):
             continue
         requirement = Requirement(line)
         version = pins.get(requirement.name)
-        if requirement.name == "mindspore":
-            version, = (line.split("=")[1] for line in (PROJECT / "Dockerfile").read_text().splitlines()
-                        if line.startswith("ARG MINDSPORE_VERSION="))
         assert version and requirement.specifier.contains(version), line
 
 
@@ -103,7 +153,7 @@ def test_files_that_the_image_gets():
     """All is left out but what .dockerignore names; what it names is there."""
     kept = [line[1:] for line in (PROJECT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
     assert (PROJECT / ".dockerignore").read_text().splitlines()[1] == "*"
-    assert {"src", "scripts", "*.py", "configs", "requirements.lock"} <= set(kept)
+    assert {"src", "scripts", "*.py", "configs", "requirements.lock", "ascend310_infer"} <= set(kept)
     for pattern in kept:
         assert list(PROJECT.glob(pattern)), pattern
 

@@ -2,26 +2,15 @@
 import json
 import os
 import re
+import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.support.scripts import PROJECT
-from tests.support.stand_ins import Launch, runs
-
-
-@pytest.fixture
-def launch(tmp_path):
-    return Launch(tmp_path)
-
-
-def options(config, data, output, *more):
-    return [f"--config_path={config}", f"--data_path={data}", *more, f"--output_path={output}"]
-
+from tests.support.scripts import PROJECT, SCRIPTS, bash
+from tests.support.stand_ins import options, runs, write_table
 
 DEVICE = {"": {"DEVICE_ID": "3"}, "_gpu": {"DEVICE_ID": "0", "CUDA_VISIBLE_DEVICES": "3"}}
 
@@ -40,14 +29,45 @@ def test_one_device(launch, action, kind, run):
     assert sorted(call.pop("argv")) == sorted([
         f"--config_path={launch.folder / 'a.yaml'}", f"--data_path={launch.folder / 'my data'}",
         f"--output_path={folder / 'output'}", "--lr=0.1", "--key=a b",
-        f"--splits={launch.folder / 'old run' / 'splits.json'}",
+        "--splits=old run/splits.json",
         *([f"--checkpoint_file_path={launch.folder / 'best.ckpt'}"] if checkpoint else []),
         *(["--device_target=GPU"] if kind else [])])
     assert call == DEVICE[kind]
     assert (folder / f"{action}.log").read_text().startswith(f"{action}.py says ")
     assert (folder / "status").read_text() == "0\n"
-    assert "DEVICE_ID=" in (folder / "env.log").read_text()
+    variables = (folder / "env.log").read_text()
+    assert "DEVICE_ID=" in variables and f"UNET_CALLED_FROM={launch.folder}\n" in variables
     assert (folder / "npu-smi.log").exists() == (kind == "")
+
+
+@pytest.mark.parametrize("script, arguments", [
+    ("run_standalone_train.sh", ["my data"]), ("run_standalone_train_gpu.sh", ["my data", "", 3]),
+    ("run_standalone_eval.sh", ["my data", "best.ckpt"]), ("run_standalone_eval_gpu.sh", ["my data", "best.ckpt"]),
+    ("run_distribute_train.sh", ["table.json", "my data"]), ("run_distribute_train_gpu.sh", [1, "my data"])])
+def test_without_a_yaml_file(launch, script, arguments):
+    """As in the first release: the U-Net of the paper, whatever file of its name there is in the current folder."""
+    (launch.folder / "unet_medical_config.yaml").write_text("lr: 7")
+    write_table(launch.folder / "table.json", {"10.9.8.7": [(0, 0)]})
+    result = launch(script, *arguments, "--lr=0.1")
+    assert result.returncode == 0, result.stderr
+    call, = launch.recorded("eval.py" if "eval" in script else "train.py")
+    assert f"--config_path={PROJECT / 'unet_medical_config.yaml'}" in call["argv"] and "--lr=0.1" in call["argv"]
+    assert f"--data_path={launch.folder / 'my data'}" in call["argv"]
+
+
+def test_empty_arrays_and_cdpath(launch):
+    """bash 4.2 ends with "unbound variable" at an empty array unless it is expanded as here; CDPATH changes cd."""
+    scripts = {path: path.read_text() for path in [*SCRIPTS.glob("*.sh"), *SCRIPTS.glob("lib/*.sh")]}
+    maybe_empty = set(re.findall(r"(\w+)=\(\)", "".join(scripts.values()))) - {
+        "given", "PIDS",    # filled before they are expanded
+        "found", "groups"}  # docker_start.sh expands them only if there is a device
+    assert {"OPTIONS", "allow"} <= maybe_empty
+    for path, text in scripts.items():
+        for name in maybe_empty:
+            bare = text.replace(f'${{{name}[@]+"${{{name}[@]}}"}}', "")
+            assert f"${{{name}[@]}}" not in bare, f"{path}: {name}"
+    result = launch("run_standalone_train.sh", "my data", CDPATH=f"{SCRIPTS}:{PROJECT.parent}:{launch.folder}")
+    assert result.returncode == 0, result.stderr
 
 
 def test_run_folders_are_numbered(launch):
@@ -96,99 +116,6 @@ def test_onnx(launch):
     assert "infer_unet_onnx.py says" in (folder / "eval.log").read_text()
 
 
-# ---- rank tables
-
-
-def write_table(path, servers):
-    """servers: server_id -> [(rank, device), ...]."""
-    table = {"version": "1.0", "server_count": str(len(servers)), "status": "completed", "server_list": [
-        {"server_id": name, "host_nic_ip": "reserve", "device": [
-            {"device_id": str(device), "device_ip": f"192.1.27.{device}", "rank_id": str(rank)}
-            for rank, device in cards]} for name, cards in servers.items()]}
-    path.write_text(json.dumps(table))
-    return path
-
-
-def check_ranks(launch, folder, cards, size):
-    calls = launch.recorded("train.py")
-    assert calls == [{
-        "cwd": str(folder / f"LOG{rank}"), "RANK_ID": str(rank), "DEVICE_ID": str(device), "RANK_SIZE": str(size),
-        "RANK_TABLE_FILE": str(launch.folder / "table.json"), "HCCL_CONNECT_TIMEOUT": "600",
-        "argv": options(launch.folder / "a.yaml", launch.folder / "my data", folder / "output",
-                        "--run_distribute=True", "--device_target=Ascend")} for rank, device in cards]
-    for rank, _ in cards:
-        assert f"rank {rank} does end" in (folder / f"LOG{rank}" / "log.log").read_text()
-
-
-def test_rank_table_of_one_server(launch):
-    cards = [(0, 2), (1, 3), (2, 5)]
-    write_table(launch.folder / "table.json", {"10.9.8.7": cards})
-    result = launch("run_distribute_train.sh", "table.json", "my data", "a.yaml")
-    assert result.returncode == 0, result.stderr
-    check_ranks(launch, launch.folder / "train_distributed_1", cards, 3)
-    assert launch.recorded("npu-smi")[0]["argv"] == ["info"]
-    assert "npu-smi says" in (launch.folder / "train_distributed_1" / "npu-smi.log").read_text()
-
-
-@pytest.mark.parametrize("own, environment", [("127.0.0.1", {}), ("10.9.8.7", {"SERVER_ID": "10.9.8.7"})])
-def test_rank_table_of_two_servers(launch, own, environment):
-    """This server's ranks are started, and only those: it is found by its address, or by SERVER_ID."""
-    cards = [(2, 0), (3, 1)]
-    write_table(launch.folder / "table.json", {"10.1.1.1": [(0, 0), (1, 1)], own: cards})
-    result = launch("run_distribute_train.sh", "table.json", "my data", "a.yaml", **environment)
-    assert result.returncode == 0, result.stderr
-    assert f"LOG2{os.sep}log.log" in result.stdout
-    for call in (calls := launch.recorded("train.py")):
-        call.pop("SERVER_ID", None)
-    launch.records.write_text("".join(json.dumps({"name": "train.py", **call}) + "\n" for call in calls))
-    check_ranks(launch, launch.folder / "train_distributed_1", cards, 4)
-
-
-@pytest.mark.parametrize("servers, part", [
-    ({"10.1.1.1": [(0, 0)], "10.1.1.2": [(1, 0)]}, "set SERVER_ID to one of them"),
-    ({"10.1.1.1": [(0, 0), (2, 1)]}, "the rank_ids are [0, 2]; expected 0, 1, 2"),
-    ({"10.1.1.1": [(0, 0), (1, 0)]}, "server 10.1.1.1 has a device_id twice"),
-    ({}, "the rank_ids are []"), ("{", "Expecting"), ("[]", "not a rank table of version 1.0"),
-    ('{"server_list": [{"server_id": "x", "device": [{"device_id": "0"}]}]}', "KeyError: 'rank_id'"),
-    ('{"server_count": "2", "server_list": []}', "server_count is 2, but there are 0 servers")])
-def test_rank_tables_that_are_not_in_order(launch, servers, part):
-    table = launch.folder / "table.json"
-    if isinstance(servers, str):
-        table.write_text(servers)
-    else:
-        write_table(table, servers)
-    result = launch("run_distribute_train.sh", "table.json", "my data", "a.yaml")
-    assert result.returncode == 2 and result.stderr.startswith(f"error: {table}: "), result.stderr
-    assert part in result.stderr and result.stderr.count("\n") == 1
-    assert not (launch.folder / "train_distributed_1").exists()
-
-
-def test_launch_8p(launch):
-    (launch.folder / "hccn.conf").write_text("".join(f"address_{n}=192.1.27.{n}\nnetmask_{n}=x\n" for n in range(8)))
-    command = [sys.executable, str(PROJECT / "launch_8p.py"), "--data_path=my data", "--config_path=a.yaml",
-               "--hccn_conf=hccn.conf", "--visible_devices=1,4,6", "--nproc_per_node=2", "--lr=0.1"]
-    result = subprocess.run(command, cwd=launch.folder, env=launch.environment, text=True, capture_output=True,
-                            check=False)
-    assert result.returncode == 0, result.stderr
-    table = json.loads((launch.folder / "rank_table_2p.json").read_text())
-    assert table["server_list"][0]["device"] == [
-        {"device_id": "1", "device_ip": "192.1.27.1", "rank_id": "0"},
-        {"device_id": "4", "device_ip": "192.1.27.4", "rank_id": "1"}]
-    calls = launch.recorded("train.py")
-    assert [(call["RANK_ID"], call["DEVICE_ID"], call["RANK_SIZE"], call["argv"][-1]) for call in calls] == [
-        ("0", "1", "2", "--lr=0.1"), ("1", "4", "2", "--lr=0.1")]
-
-
-@pytest.mark.parametrize("arguments, part", [
-    (["--hccn_conf=none"], "none: No such file"), (["--visible_devices=9"], "no address of card 9"),
-    (["--nproc_per_node=9"], "--nproc_per_node 9"), (["--visible_devices=a"], "expected numbers")])
-def test_wrong_use_of_launch_8p(launch, arguments, part):
-    (launch.folder / "hccn.conf").write_text("address_0=192.1.27.0\n")
-    command = [sys.executable, str(PROJECT / "launch_8p.py"), "--data_path=my data", "--hccn_conf=hccn.conf"]
-    result = subprocess.run([*command, *arguments], cwd=launch.folder, text=True, capture_output=True, check=False)
-    assert result.returncode == 2 and part in result.stderr
-
-
 # ---- mpirun and msrun
 
 
@@ -220,6 +147,28 @@ def test_msrun(launch):
         "argv": [*options(launch.folder / "a.yaml", launch.folder / "my data", folder / "output",
                           "--run_distribute=True", "--device_target=CPU"), "--lr=0.1"]} for rank in range(2)]
     assert (folder / "scheduler" / "status").read_text() == "0\n"
+
+
+@pytest.mark.parametrize("network, option", [("best.ckpt", "checkpoint_file_path"), ("my data", "checkpoint_file_path"),
+                                             ("NET.onnx", "file_name")])
+def test_msrun_predicts(launch, network, option):
+    (launch.folder / "NET.onnx").touch()
+    result = launch("run_distribute_predict.sh", 2, "my data", network, "a.yaml", "CPU", "--output_path=old/output")
+    assert result.returncode == 0, result.stderr
+    folder = launch.folder / "predict_msrun_1"
+    assert launch.recorded("predict.py") == [{
+        "cwd": str(folder / f"LOG{rank}"), "RANK_ID": str(rank), "MS_ROLE": "MS_WORKER",
+        "argv": [*options(launch.folder / "a.yaml", launch.folder / "my data", folder / "output",
+                          f"--{option}={launch.folder / network}", "--run_distribute=True", "--device_target=CPU"),
+                 "--output_path=old/output"]} for rank in range(2)]
+
+
+def test_progress_of_all_ranks(launch):
+    """Each new line of rank 0 once; those of its files are left out."""
+    result = launch("run_distribute_predict.sh", 2, "my data", "best.ckpt", "a.yaml", "CPU", DO='{"0": "progress"}')
+    assert result.returncode == 0, result.stderr
+    assert [line for line in result.stdout.splitlines() if "predicted" in line] == [
+        "predicted 1 of 3 files", "predicted 2 of 3 files"]
 
 
 def test_msrun_on_several_servers(launch):
@@ -279,6 +228,20 @@ def test_launcher_that_is_not_installed(launch):
     assert result.returncode == 2 and not list(launch.folder.glob("train_*"))
 
 
+@pytest.mark.parametrize("given, passed", [
+    (["y"], ["y", "Ascend", "0"]), (["n", "2"], ["n", "Ascend", "2"]), (["2", "y"], ["y", "Ascend", "2"]),
+    (["2"], None), (["1", "2"], None), ([], None), (["y", "1", "2"], None)])
+def test_both_orders_of_run_infer_310(tmp_path, given, passed):
+    """y or n tells NEED_PREPROCESS from DEVICE_ID."""
+    shutil.copy(SCRIPTS / "run_infer_310.sh", tmp_path)
+    (tmp_path / "run_infer_cpp.sh").write_text('printf "%s\\n" "$@"')
+    result = bash(tmp_path / "run_infer_310.sh", "unet++", "my net.mindir", *given)
+    if passed is None:
+        assert result.returncode == 2 and result.stderr.startswith("Usage: ") and not result.stdout
+    else:
+        assert result.stdout.splitlines() == ["unet++", "my net.mindir", *passed], result.stderr
+
+
 # ---- wrong use
 
 
@@ -290,10 +253,10 @@ def test_launcher_that_is_not_installed(launch):
     ("run_standalone_train.sh", ["my data", "none"], "CONFIG_PATH: no such file: none"),
     ("run_standalone_train.sh", ["my data", "a.yaml", "one"], "DEVICE_ID: expected a number, found 'one'"),
     ("run_standalone_train_gpu.sh", [], "number of the GPU card"),
-    ("run_standalone_eval.sh", ["my data", "a.yaml"], "[CHECKPOINT]"),
+    ("run_standalone_eval.sh", ["my data"], "DATASET CHECKPOINT [CONFIG_PATH"),
     ("run_standalone_eval.sh", ["my data", "none", "a.yaml"], "CHECKPOINT: no such file: none"),
     ("run_standalone_eval_gpu.sh", ["my data", "best.ckpt", "none"], "CONFIG_PATH: no such file: none"),
-    ("run_distribute_train.sh", ["table.json", "my data"], "Usage: "),
+    ("run_distribute_train.sh", ["table.json"], "Usage: "),
     ("run_distribute_train.sh", ["none", "my data", "a.yaml"], "RANK_TABLE_FILE: no such file: none"),
     ("run_distribute_train_gpu.sh", ["two", "my data", "a.yaml"], "RANKSIZE: expected a number"),
     ("run_distribute_train_gpu.sh", ["0", "my data", "a.yaml"], "at least 1"),
@@ -301,6 +264,9 @@ def test_launcher_that_is_not_installed(launch):
     ("run_distribute_train_gpu.sh", ["3", "my data", "a.yaml", "all"], "expected numbers"),
     ("run_distribute_train_msrun.sh", ["2", "my data", "a.yaml"], "Usage: "),
     ("run_distribute_train_msrun.sh", ["2", "my data", "a.yaml", "TPU"], "found 'TPU'"),
+    ("run_distribute_predict.sh", ["2", "my data", "best.ckpt", "a.yaml"], "Usage: "),
+    ("run_distribute_predict.sh", ["2", "my data", "none", "a.yaml", "CPU"], "NETWORK: no such file or folder: none"),
+    ("run_distribute_predict.sh", ["0", "my data", "best.ckpt", "a.yaml", "CPU"], "at least 1"),
     ("run_eval_onnx.sh", ["my data", "unet.onnx", "Ascend", "a.yaml"], "expected GPU or CPU, found 'Ascend'"),
     ("run_eval_onnx.sh", ["my data", "none", "CPU", "a.yaml"], "ONNX_MODEL: no such file: none"),
 ])

@@ -4,7 +4,6 @@ A process of its own, so that a crash of the interpreter would be seen as missin
 """
 import itertools
 import json
-import signal
 import struct
 import sys
 import time
@@ -18,7 +17,9 @@ import tifffile
 from mindspore import nn
 from PIL import Image
 
+from src.data.channels import Channels
 from src.data.image_mask_pairs import Pair, PairReader
+from src.data.mask_pixels import MaskOptions
 from src.data.stacks import StackReader, fold_indices
 from src.data.synthetic import make_stacks
 from src.model_utils.config import parse_options
@@ -26,38 +27,11 @@ from src.model_utils.errors import UNetError
 from src.model_utils.memory import peak_memory_gb
 from src.networks.unet_simple import UNet
 from src.training import checkpoint
+from tests.support.alarm import in_time
+from tests.support.damage import flipped, foreign, truncated, zeroed
+from tests.support.damaged_claims import CLAIM_CASES
 
 SECONDS = 10
-rng = np.random.default_rng(0)
-
-
-def truncated(data, step):
-    for length in range(0, len(data), step):
-        yield f"cut to {length} bytes", data[:length]
-
-
-def flipped(data, count):
-    for _ in range(count):
-        copy = bytearray(data)
-        for _ in range(rng.integers(1, 4)):
-            copy[rng.integers(len(copy))] ^= 1 << rng.integers(8)
-        yield "bits flipped", bytes(copy)
-
-
-def zeroed(data, count):
-    for _ in range(count):
-        start = int(rng.integers(len(data)))
-        length = int(rng.integers(1, 600))
-        yield "zero bytes", (data[:start] + bytes(length) + data[start + length:])[:len(data)]
-
-
-def foreign():
-    yield "empty", b""
-    yield "text", b"not what was asked for\n" * 20
-    yield "zeros", bytes(4096)
-    yield "noise", rng.integers(0, 256, 4096, dtype=np.uint8).tobytes()
-    for magic in (b"II*\0", b"MM\0*", b"II+\0", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a", b"BM", b"PK\3\4"):
-        yield f"magic {magic!r} alone", magic + rng.integers(0, 256, 500, dtype=np.uint8).tobytes()
 
 
 def saved_tiff(folder, pages, **options):
@@ -155,7 +129,7 @@ def picture_cases(folder):
             for back, whole in good.items():
                 (place / back).write_bytes(whole)
             yield f"{file}: {name}", place / file, damaged, lambda: PairReader([Pair(
-                place.name, place / "image.png", place / "mask.png")], 3, 2)[0]
+                place.name, place / "image.png", place / "mask.png")], Channels(3), MaskOptions())[0]
 
 
 def config_cases(folder):
@@ -200,10 +174,6 @@ def checkpoint_cases(folder):
                    lambda: checkpoint.resume(step, net, path))
 
 
-def too_slow(*_):
-    raise TimeoutError
-
-
 def outcome(path, read):
     """result, refused (UNetError that names the file), or what is wrong."""
     try:
@@ -218,14 +188,13 @@ def outcome(path, read):
 
 
 def main(folder):
-    signal.signal(signal.SIGALRM, too_slow)
-    for cases in (stack_cases, picture_cases, config_cases, checkpoint_cases):
+    for cases in (stack_cases, picture_cases, config_cases, checkpoint_cases, *CLAIM_CASES):
         for name, path, data, read in cases(folder):
-            path.write_bytes(data)
+            if data is not None:        # None is for what the generator has made itself
+                path.write_bytes(data)
             started = time.monotonic()
-            signal.alarm(SECONDS)
-            kind, message = outcome(path, read)
-            signal.alarm(0)
+            with in_time(SECONDS):
+                kind, message = outcome(path, read)
             print(json.dumps({"case": name, "outcome": kind, "message": message,
                               "seconds": round(time.monotonic() - started, 3)}), flush=True)
     print(json.dumps({"peak_gb": peak_memory_gb()}))

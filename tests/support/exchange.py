@@ -15,6 +15,7 @@ class Exchange:
     """One data set with its options, its folders, and a runtime with a fixed answer to each input."""
 
     def __init__(self, tmp_path, data, *options):
+        self.folder, self.labels = tmp_path, tmp_path / "label.npy"
         self.inputs, self.results, self.out = tmp_path / "in", tmp_path / "results", tmp_path / "out"
         self.argv = [f"--data_path={data}", f"--result_path={self.inputs}", f"--rst_path={self.results}",
                      f"--output_path={self.out}", *options]
@@ -43,17 +44,16 @@ class Exchange:
         return np.ascontiguousarray(to_unit_range(picture).transpose(2, 0, 1)[None])
 
     def preprocess(self):
-        return run_here("preprocess.py", *self.argv)
+        return run_here("preprocess.py", *self.argv, cwd=self.folder)
 
     def infer(self, predict=None):
         """All inputs through the network, results named as the C++ program names them."""
         self.results.mkdir(exist_ok=True)
-        for path in self.inputs.iterdir():
-            if path.name != "label.npy":
-                (predict or self.predict)(self.read(path)).tofile(self.results / f"{path.stem}_0.bin")
+        for path in self.inputs.glob("[!.]*"):
+            (predict or self.predict)(self.read(path)).tofile(self.results / f"{path.stem}_0.bin")
 
     def postprocess(self, *more):
-        return run_here("postprocess.py", *self.argv, *more)
+        return run_here("postprocess.py", *self.argv, *more, cwd=self.folder)
 
     def expected(self):
         return evaluate(self.predict, self.samples, ScoreOptions.from_config(self.config))

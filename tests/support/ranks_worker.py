@@ -10,12 +10,12 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 
-from src.model_utils import ranks
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.model_utils.runtime import start_runtime
 from src.training import checkpoint, run, trainer
 from src.training.callbacks.callback import Callback
+from tests.support.narrow import narrow_networks
 
 # 8 training samples, twice: 8 steps of 2 images; without batch norm, whose statistics are those of a batch.
 CURVE = ["--model_name=unet_nested", "--use_bn=False", "--use_ds=False", "--image_size=[96,96]", "--train_crop=32",
@@ -82,17 +82,18 @@ def main(folder, sample, nuclei, damaged):
     second = runtime.rank == 1
     results = {"rank": runtime.rank, "size": runtime.group_size}
 
-    def tell(name, *argv, data=sample, **options):
-        results[name] = train([*argv, "--run_distribute=True", f"--data_path={data}", f"--output_path={folder / name}"],
-                              **options)
+    def tell(name, *argv, data=sample, into=None, **options):
+        results[name] = train([*argv, "--run_distribute=True", f"--data_path={data}",
+                               f"--output_path={folder / (into or name)}"], **options)
 
-    tell("curve", *CURVE, "--batch_size=3", "--distribute_batchsize=1", "--distribute_epochs=2")
+    with narrow_networks():
+        tell("curve", *CURVE, "--batch_size=3", "--distribute_batchsize=1", "--distribute_epochs=2")
 
     run.build_network = lambda config, layers: TinyNetwork(config.num_channels)
-    ranks.HEARTBEAT = 0     # a message at each image that rank 0 evaluates
     tell("whole", *TINY, "--batch_size=2", "--run_eval=True", "--eval_steps=2")
     # One rank alone sees a signal after its third step.
     both = ["--batch_size=2", "--is_save_on_master=False"]
+    tell("again", *TINY, *both, into="whole")
     tell("stopped", *TINY, *both, stop=lambda run: second and run.step == 3)
     tell("stopped again", *TINY, *both, "--resume=True", f"--resume_ckpt={newest(folder / 'stopped', runtime.rank)}")
     tell("different steps", *TINY, "--batch_size=2", *(["--resume=True", f"--resume_ckpt="

@@ -32,18 +32,21 @@ def run(script, *arguments, **options):
     return call(sys.executable, PROJECT / script, *arguments, **options)
 
 
-def run_here(script, *arguments):
+def run_here(script, *arguments, cwd="."):
     """``run`` in this process, which saves the seconds that a start takes; for scripts that watch for no signals."""
+    before = os.getcwd()
     argv, logger = [str(PROJECT / script), *map(str, arguments)], logging.getLogger("unet")
     handlers, level, propagate = logger.handlers, logger.level, logger.propagate
     logger.handlers = []
     out, err, status = io.StringIO(), io.StringIO(), 0
     try:
+        os.chdir(cwd)
         with redirect_stdout(out), redirect_stderr(err), mock.patch.object(sys, "argv", argv):
             runpy.run_path(argv[0], run_name="__main__")
     except SystemExit as end:
         status = end.code
     finally:
+        os.chdir(before)
         logger.handlers, logger.propagate = handlers, propagate
         logger.setLevel(level)
     return subprocess.CompletedProcess(argv, status, out.getvalue(), err.getvalue())

@@ -21,7 +21,7 @@ import json, os, signal, subprocess, sys, time
 SHOWN = ("RANK_ID", "RANK_SIZE", "DEVICE_ID", "RANK_TABLE_FILE", "HCCL_CONNECT_TIMEOUT", "CUDA_VISIBLE_DEVICES",
          "MS_ROLE", "SERVER_ID")
 name, argv = os.path.basename(sys.argv[0]), sys.argv[1:]
-if name == "python" and not argv[0].endswith(("train.py", "eval.py", "infer_unet_onnx.py")):
+if name == "python" and not argv[0].endswith(("train.py", "eval.py", "predict.py", "infer_unet_onnx.py")):
     os.execv({python!r}, [{python!r}, *argv])       # rank.py and the launchers' own small programs
 name = os.path.basename(argv.pop(0)) if name == "python" else name
 with open(os.environ["RECORDS"], "a") as file:
@@ -42,6 +42,10 @@ do = json.loads(os.environ.get("DO", "{}")).get(rank, "end")
 print("rank", rank, "does", do, flush=True)
 if do == "die":
     os.kill(os.getpid(), signal.SIGKILL)
+for number in (1, 2) if do == "progress" else ():
+    print("predicted", number, "of 3 files", flush=True)
+    print(number, "predicted", flush=True)
+    time.sleep(1)
 if do == "wait":
     time.sleep(60)
 while do == "follow" and not (os.path.exists("../LOG1/log.log") and "has failed" in open("../LOG1/log.log").read()):
@@ -90,7 +94,7 @@ class Launch:
         return subprocess.Popen(["bash", str(SCRIPTS / script), *map(str, arguments)], cwd=self.folder, text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                 env={**self.environment, **environment},
-                                preexec_fn=_heed_interrupts)     # noqa: PLW1509 - the tests have no threads
+                                preexec_fn=heed_interrupts)     # noqa: PLW1509 - the tests have no threads
 
     def __call__(self, script, *arguments, **environment):
         process = self.start(script, *arguments, **environment)
@@ -111,7 +115,22 @@ class Launch:
         raise AssertionError(f"{path} never said {text!r}")
 
 
-def _heed_interrupts():
+def options(config, data, output, *more):
+    """What a launcher gives to a script."""
+    return [f"--config_path={config}", f"--data_path={data}", *more, f"--output_path={output}"]
+
+
+def write_table(path, servers):
+    """Write a rank table. servers: server_id -> [(rank, device), ...]."""
+    table = {"version": "1.0", "server_count": str(len(servers)), "status": "completed", "server_list": [
+        {"server_id": name, "host_nic_ip": "reserve", "device": [
+            {"device_id": str(device), "device_ip": f"192.1.27.{device}", "rank_id": str(rank)}
+            for rank, device in cards]} for name, cards in servers.items()]}
+    path.write_text(json.dumps(table))
+    return path
+
+
+def heed_interrupts():
     """A shell that starts the tests in the background has SIGINT ignored, which its children would inherit."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 

@@ -1,4 +1,5 @@
 """A Trainer without a network, which drives callbacks."""
+from contextlib import nullcontext
 from pathlib import Path
 
 from src.model_utils.ranks import Ranks
@@ -10,12 +11,15 @@ class StandInTrainer:
     def __init__(self, schedule, callbacks, losses=None, folder=Path("/none")):
         self.schedule, self.callbacks, self.step = schedule, callbacks, 0
         self.losses = losses or [0.5] * schedule.total_steps
-        self.wait_seconds, self.step_seconds, self.train_network, self.folder = 0.0, 0.25, None, folder
+        self.wait_seconds, self.step_seconds, self.train_network, self.folder = 0.125, 0.25, None, folder
         self.ranks = Ranks()
-        self.evaluation, self.ends_early = None, False
+        self.evaluation, self.ends_early, self.average = None, False, None
 
     def state(self):
         return {"step": self.step}
+
+    def evaluated_weights(self):
+        return nullcontext()
 
     def take_evaluation(self, evaluation):
         self.evaluation = evaluation

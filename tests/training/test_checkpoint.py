@@ -79,6 +79,24 @@ def test_a_part_of_the_moments_is_damage(saved, tmp_path):
         checkpoint.resume(train_network, net, tmp_path / "part.ckpt")
 
 
+def test_transfer_to_more_channels(tmp_path, caplog):
+    caplog.set_level("INFO", "unet")
+    net = UNet(3, 2, feature_scale=16)
+    path = checkpoint.save(nn.TrainOneStepCell(net, nn.Adam(net.trainable_params())), tmp_path / "x.ckpt", {"step": 3})
+    wide = UNet(5, 2, feature_scale=16)
+    checkpoint.transfer(wide, path, [])
+    found, own = values(wide), values(net)
+    first, = [name for name in own if found[name].shape != own[name].shape]
+    assert own[first].shape[1] == 3
+    np.testing.assert_array_equal(found[first][:, :3], own[first])
+    for channel in (3, 4):
+        np.testing.assert_allclose(found[first][:, channel], own[first].mean(axis=1), atol=1e-7)
+    assert all((found[name] == own[name]).all() for name in own if name != first)
+    assert "its network takes 3 channels (blue, green, red), this one 5; the first 3 keep their weights" in caplog.text
+    with pytest.raises(UNetError, match=r"is \(4, 3, 3, 3\) there, \(4, 1, 3, 3\) here; leave it out"):
+        checkpoint.transfer(UNet(1, 2, feature_scale=16), path, [])
+
+
 def test_transfer_that_fits_nothing(saved):
     with pytest.raises(UNetError, match="no parameter fits"):
         checkpoint.transfer(NestedUNet(1, 2, feature_scale=16), saved[1], [])
@@ -95,16 +113,78 @@ def test_names_and_folders():
     assert checkpoint_files.checkpoint_name("unet_medical", 1, 600) == "ckpt_unet_medical_adam-1_600.ckpt"
 
 
-def test_prune_keeps_the_newest_and_the_best(tmp_path):
-    for age, name in enumerate(["ckpt_unet_simple_adam-9_9", "best", "ckpt_unet_simple_adam-1_1", "ckpt_other_adam-1_1",
-                                "ckpt_unet_simple_adam-1_2"]):
-        (tmp_path / f"{name}.ckpt").write_text("")
-        os.utime(tmp_path / f"{name}.ckpt", (age, age))
-    checkpoint.prune(tmp_path, "unet_simple", 2)
-    assert sorted(os.listdir(tmp_path)) == ["best.ckpt", "ckpt_other_adam-1_1.ckpt", "ckpt_unet_simple_adam-1_1.ckpt",
-                                            "ckpt_unet_simple_adam-1_2.ckpt"]
-    checkpoint.prune(tmp_path, "unet_simple", 10)
-    assert len(os.listdir(tmp_path)) == 4
+def states(folder, **steps):
+    """Write a checkpoint for each name -> step of run "mine", or name -> (run, step); the youngest file first."""
+    for age, (name, about) in enumerate(reversed(steps.items())):
+        run, step = about if isinstance(about, tuple) else ("mine", about)
+        state = {"step": step} if run is None else {"step": step, "run": run}
+        path = checkpoint.save(nn.Dense(1, 1), folder / f"{name.replace('__', '-')}.ckpt", state)
+        os.utime(path, (age, age))
+
+
+def test_prune_keeps_the_newest_and_the_best_of_a_run(tmp_path):
+    states(tmp_path, ckpt_a_adam__1_9=9, best=3, ckpt_a_adam__1_30=30, ckpt_a_adam__2_1=31,
+           ckpt_a_adam__1_8=("other", 8), ckpt_b_adam__1_1=(None, 1))
+    checkpoint.prune(tmp_path, "mine", 2)
+    left = ["best.ckpt", *(f"ckpt_{name}.ckpt" for name in ("a_adam-1_30", "a_adam-1_8", "a_adam-2_1", "b_adam-1_1"))]
+    assert sorted(os.listdir(tmp_path)) == left
+    checkpoint.prune(tmp_path, "mine", 10)
+    checkpoint.prune(tmp_path, None, 1)
+    assert sorted(os.listdir(tmp_path)) == left
+
+
+def test_newest_readable(tmp_path, caplog):
+    """The highest step of the run, whatever the age of the file; the best checkpoint is the last resort."""
+    states(tmp_path, ckpt_a_adam__1_9=9, ckpt_a_adam__1_30=30, best=20, ckpt_a_adam__2_1=31)
+    assert checkpoint.newest_readable(tmp_path, "a") == tmp_path / "ckpt_a_adam-2_1.ckpt"
+    (tmp_path / "ckpt_a_adam-2_1.ckpt").write_bytes((tmp_path / "ckpt_a_adam-2_1.ckpt").read_bytes()[:-40])
+    assert checkpoint.newest_readable(tmp_path, "a", "mine") == tmp_path / "ckpt_a_adam-1_30.ckpt"
+    assert [line.split(": not")[0] for line in caplog.messages] == [
+        f"WARNING: passed over: {tmp_path / 'ckpt_a_adam-2_1.ckpt'}"]
+    (tmp_path / "ckpt_a_adam-1_30.ckpt").unlink()
+    assert checkpoint.newest_readable(tmp_path, "a") == tmp_path / "ckpt_a_adam-1_9.ckpt"
+    (tmp_path / "ckpt_a_adam-1_9.ckpt").unlink()
+    assert checkpoint.newest_readable(tmp_path, "a") == tmp_path / "best.ckpt"
+    assert checkpoint.newest_readable(tmp_path / "none", "a") is None
+    states(tmp_path, ckpt_a_adam__1_40=("other", 40))
+    assert checkpoint.newest_readable(tmp_path, "a", "mine") == tmp_path / "best.ckpt"
+    with pytest.raises(UNetError, match=r"several runs: run mine to step 20 \(best.ckpt\), run other to step 40 "):
+        checkpoint.newest_readable(tmp_path, "a")
+    with pytest.raises(UNetError, match="no checkpoint of run third, but of others: run mine"):
+        checkpoint.newest_readable(tmp_path, "a", "third")
+
+
+def test_newest_of_the_model_zoo(tmp_path):
+    """Without a state, the numbers in the names: epoch 10 is after epoch 9."""
+    for name in ("9_8", "10_1", "10_2"):
+        ms.save_checkpoint(nn.Dense(1, 1), str(tmp_path / f"ckpt_a_adam-{name}.ckpt"))
+    assert checkpoint.newest_readable(tmp_path, "a").name == "ckpt_a_adam-10_2.ckpt"
+    assert checkpoint_files.final_checkpoint(tmp_path, "a").name == "ckpt_a_adam-10_2.ckpt"
+    states(tmp_path, ckpt_a_adam__1_1=1)
+    assert checkpoint.newest_readable(tmp_path, "a").name == "ckpt_a_adam-1_1.ckpt"
+
+
+def test_the_result_of_a_run(tmp_path):
+    """Its best checkpoint; not one that another run has left there."""
+    states(tmp_path, best=2, ckpt_a_adam__1_9=9)
+    assert checkpoint_files.final_checkpoint(tmp_path, "a").name == "best.ckpt"
+    states(tmp_path, best=("other", 12))
+    assert checkpoint_files.final_checkpoint(tmp_path, "a").name == "ckpt_a_adam-1_9.ckpt"
+    (tmp_path / "ckpt_a_adam-1_9.ckpt").unlink()
+    assert checkpoint_files.final_checkpoint(tmp_path, "a").name == "best.ckpt"
+    assert checkpoint_files.final_checkpoint(tmp_path / "none", "a") is None
+
+
+def test_the_state_is_read_without_the_parameters(saved):
+    _, path = saved
+    assert checkpoint_files.read_state(path) == {"step": 3, "name": "é"}
+    data = path.read_bytes()
+    for size in (0, 1, 3, 40, len(data) // 2, len(data) - 30):
+        path.write_bytes(data[:size])
+        with pytest.raises(ValueError):
+            checkpoint_files.read_state(path)
+    ms.save_checkpoint(network(), str(path))
+    assert checkpoint_files.read_state(path) is None
 
 
 # ---- what is refused, and leaves the network as it was

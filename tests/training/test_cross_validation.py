@@ -33,7 +33,7 @@ def read(path):
 
 
 @pytest.mark.slow
-def test_a_killed_run_resumes_with_the_same_command(data, tmp_path):
+def test_a_killed_run_resumes_with_the_same_command(narrow_networks, data, tmp_path):
     """SIGKILL after fold 1; the same command keeps fold 1, resumes in fold 2, and makes the table."""
     out = tmp_path / "with space"
     argv = [*SMALL, f"--data_path={data}", f"--output_path={out}"]
@@ -116,7 +116,13 @@ def test_what_is_run(begun, monkeypatch):
     again = ["--transfer_training=False", "--resume=True", "--resume_ckpt=auto"]
     assert commands(monkeypatch, argv, 0, 2) == (2, [["train.py", config, *again], [
         "eval.py", config, "--report=True", f"--checkpoint_file_path={checkpoint}"]])
-    # Without its own files a fold begins anew.
+    # A fold that was stopped before its first checkpoint begins anew, with what says how it is started.
+    checkpoint.unlink()
+    (out / "fold_2" / "history.csv").touch()
+    assert commands(monkeypatch, [*argv, "--device_target=CPU", "--transfer_training=True", "--resume_ckpt=x.ckpt"],
+                    5)[1] == [["train.py", config, "--device_target=CPU", "--resume_ckpt=x.ckpt",
+                               "--transfer_training=True", "--overwrite=True"]]
+    # Without its own files too.
     (out / "fold_1" / "metrics.json").unlink()
     assert commands(monkeypatch, argv, 5)[1][0][:2] == ["train.py", f"--config_path={out}/fold_1/config.yaml"]
 
@@ -136,9 +142,10 @@ def test_scores_without_checkpoints_are_of_their_options(begun):
     (["--tta=True"], "this fold was begun with tta False and not True"),
     (["--seed=4"], "this fold was begun with seed 1 and not 4"),
     (["--resume=True"], "resume is True, but train_folds.py resumes by itself"),
+    (["--overwrite=True"], "overwrite is True, but train_folds.py keeps the folds that are finished; remove "),
     (["--run_distribute=True"], "run_distribute is True, but train_folds.py trains a fold in one process"),
-    (["--checkpoint_path=/elsewhere"], "checkpoint_path /elsewhere leads out of the folds' folders"),
-    (["--checkpoint_path=../x"], "checkpoint_path ../x leads out of the folds' folders"),
+    (["--checkpoint_path=/elsewhere"], "checkpoint_path /elsewhere leads out of output_path "),
+    (["--checkpoint_path=../x"], "checkpoint_path ../x leads out of output_path "),
 ])
 def test_refusals(begun, more, part):
     argv, out = begun

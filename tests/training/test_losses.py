@@ -14,8 +14,8 @@ from src.training.losses import (
     FocalLoss,
     LossOptions,
     MultiCrossEntropyWithLogits,
+    SkeletonRecall,
     build_loss,
-    class_weights,
 )
 
 
@@ -99,6 +99,64 @@ def test_dice_does_not_settle_for_a_large_background():
     assert float(DiceLoss()(tensor(background), tensor(label))) == pytest.approx(1 - 198 / 199 / 2, rel=1e-5)
 
 
+def with_skeleton(label, weights, marked):
+    return np.concatenate([np.array(label), [[[weights]]], [[[marked]]]], axis=1)
+
+
+@pytest.mark.parametrize("mode", [ms.GRAPH_MODE, ms.PYNATIVE_MODE])
+def test_skeleton_recall(mode):
+    """The third pixel is of class 0 and has p = 3/4 of it; only the skeletons of a label count."""
+    logits = [[[[0.0, math.log(3), math.log(3)]], [[0.0, 0.0, 0.0]]]]
+    label = [[[[1.0, 0.0, 1.0]], [[0.0, 1.0, 0.0]]]]
+    ms.set_context(mode=mode)
+    try:
+        def value(weights, marked):
+            return float(SkeletonRecall()(tensor(logits), tensor(with_skeleton(label, weights, marked))))
+
+        # Class 0: (1/2 + 3/4) / 2, or 1/2; class 1: 1/4.
+        assert value([1, 1, 1], [1, 1, 1]) == pytest.approx(1 - (0.625 + 0.25) / 2, rel=1e-5)
+        assert value([1, 1, 1], [1, 1, 0]) == pytest.approx(1 - (0.5 + 0.25) / 2, rel=1e-5)
+        # The third pixel weighs three times as much: (1/2 + 3 * 3/4) / 4.
+        assert value([1, 1, 3], [1, 1, 1]) == pytest.approx(1 - (0.6875 + 0.25) / 2, rel=1e-5)
+    finally:
+        ms.set_context(mode=ms.GRAPH_MODE)
+
+
+def test_skeleton_recall_beside_another_loss():
+    """The other loss of a sum takes the weights, and not the skeletons, from the label."""
+    label = tensor(with_skeleton(LABEL, [1, 2], [1, 0]))
+    config = parse_options(["--loss=cross_entropy+skeleton_recall"], "")
+    value = build_loss(LossOptions.from_config(config))(tensor(LOGITS), label)
+    # Class 1 has no skeleton in this label, so it does not count.
+    assert float(value) == pytest.approx((math.log(2) + 2 * math.log(4)) / 2 + 1 - 0.5, rel=1e-5)
+
+
+def test_gradient_of_skeleton_recall():
+    """Only pixels of a skeleton have one: -p (1 - p), of the only class that has one."""
+    label = tensor(with_skeleton(LABEL, [1, 1], [1, 0]))
+    gradient = ops.GradOperation()(SkeletonRecall())(tensor(LOGITS), label).asnumpy()
+    np.testing.assert_allclose(gradient, [[[[-0.25, 0]], [[0.25, 0]]]], atol=1e-6)
+
+
+@pytest.mark.parametrize("weights", [None, [2.0, 0.5]])
+@pytest.mark.parametrize("loss", [CrossEntropyWithLogits, FocalLoss, DiceLoss])
+def test_ignored_pixels_do_not_count(loss, weights):
+    """Whatever is predicted there; an image of nothing else does not count either, and has no gradient."""
+    rng = np.random.default_rng(0)
+    logits, classes = rng.normal(size=(3, 2, 4, 6)), rng.integers(0, 2, (3, 4, 6))
+    label = np.stack([classes == number for number in range(2)], axis=1).astype(np.float32)
+    label[:, :, :, 3:] = 0      # the right half is ignored, and all of the last image
+    label[2] = 0
+    function = loss(weights, ignoring=True)
+    found = float(function(tensor(logits), tensor(label)))
+    assert found == pytest.approx(float(loss(weights)(tensor(logits[:2, :, :, :3]), tensor(label[:2, :, :, :3]))),
+                                  rel=1e-5)
+    gradient = ops.GradOperation()(function)(tensor(logits), tensor(label)).asnumpy()
+    assert np.isfinite(gradient).all() and (gradient[:, :, :, 3:] == 0).all() and (gradient[2] == 0).all()
+    assert (gradient[:2, :, :, :3] != 0).all()
+    assert float(function(tensor(logits), tensor(0 * label))) == 0
+
+
 @pytest.mark.parametrize("loss", [CrossEntropyWithLogits, FocalLoss, DiceLoss])
 def test_one_output_channel_is_two_classes(loss):
     """x stands for the logits (0, x)."""
@@ -141,16 +199,8 @@ def test_sum_and_weights_of_the_heads():
     assert float(value) == pytest.approx(2.5 * (EXPECTED + 1 - (1 / 1.8125 + 0.5 / 1.3125) / 2), rel=1e-5)
 
 
-def test_class_weights_from_the_frequency():
-    """Inversely proportional, the mean over the pixels 1; of a class without a pixel 1."""
-    config = parse_options(["--class_weights=auto", "--num_classes=3"], "")
-    assert class_weights(config.class_weights, 3, lambda: np.array([30, 10, 0])) == pytest.approx([2 / 3, 2, 1])
-    assert class_weights([], 2, None) is None and class_weights(["1", "2.5"], 2, None) == [1, 2.5]
-
-
 @pytest.mark.parametrize("argv, part", [
-    (["--loss=cross_entropy+dise"], "'dise' is no loss; known are cross_entropy, dice, focal"),
-    (["--class_weights=[1,2,3]"], "expected 2 weights"), (["--class_weights=[1,x]"], "expected numbers, or auto"),
+    (["--loss=cross_entropy+dise"], "'dise' is no loss; known are cross_entropy, dice, focal, skeleton_recall"),
     (["--model_name=unet_nested", "--ds_weights=[1,2]"], "each of the 4 heads")])
 def test_refusals(argv, part):
     with pytest.raises(UNetError, match=part):

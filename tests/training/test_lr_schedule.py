@@ -1,10 +1,10 @@
 """Learning rate over the run, by hand-computed values."""
 import mindspore as ms
-import numpy as np
 import pytest
 from mindspore import Parameter, Tensor, nn
 
-from src.training.lr_schedule import WarmupCosine, build_learning_rate, learning_rates
+from src.model_utils.errors import UNetError
+from src.training.lr_schedule import WarmupCosine, build_learning_rate, rate_of_step
 
 
 def rate(schedule, step):
@@ -31,9 +31,25 @@ def test_build():
     assert rate(schedule, 4) == pytest.approx(0.25)
 
 
-def test_rates_of_all_steps_are_those_that_adam_gets():
-    np.testing.assert_array_equal(learning_rates(0.25, 3), np.full(3, 0.25, np.float32))
+@pytest.mark.parametrize("options, words", [
+    (("constant", 0.25, 10, 5), "warmup_steps is 5, but lr_schedule is constant"),
+    (("constant", 0.25, 10, 0, 0.1), "min_lr is 0.1, but lr_schedule is constant"),
+    (("cosine", 0.25, 10, 11), "warmup_steps is 11, but the run has only 10 steps"),
+    (("cosine", 0.25, 10, 0, 0.5), "min_lr 0.5 is above lr 0.25")])
+def test_schedules_that_cannot_be(options, words):
+    with pytest.raises(UNetError, match=words):
+        build_learning_rate(*options)
+
+
+def test_warm_up_to_the_end_and_a_level_schedule():
+    assert rate(build_learning_rate("cosine", 0.25, 10, 10), 9) == pytest.approx(0.25)
+    assert rate(build_learning_rate("cosine", 0.25, 10, 0, 0.25), 5) == pytest.approx(0.25)
+
+
+def test_rates_of_all_steps_are_those_that_adam_gets(monkeypatch):
+    monkeypatch.setattr("src.training.lr_schedule.BLOCK", 4)
+    assert [rate_of_step(0.25)(step) for step in range(3)] == [0.25] * 3
     schedule = build_learning_rate("cosine", 0.25, 10, warmup_steps=5, min_lr=0.01)
     adam = nn.Adam([Parameter(Tensor([1.0]), name="x")], learning_rate=schedule)
-    rates = learning_rates(schedule, 10)
-    assert rates.shape == (10,) and rates.tolist() == [rate(adam.learning_rate, step) for step in range(10)]
+    assert list(map(rate_of_step(schedule), range(10))) == [rate(adam.learning_rate, step)
+                                                                    for step in range(10)]

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 from src.model_utils.ranks import Ranks
+from src.training.checkpoint_files import find_checkpoints
+from src.training.run_folder import read_name
 from tests.support import ranks_worker
+from tests.support.narrow import narrow_networks
 from tests.support.ranks_worker import CURVE, train
 from tests.support.scripts import PROJECT, call
 
@@ -38,7 +41,7 @@ def ranks(sample, nuclei, tmp_path_factory):
                       folder / f"runs{attempt}", sample, nuclei, damaged, cwd=folder,
                       PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", PYTHONPATH=str(PROJECT))
         said = "".join(path.read_text() for path in logs.glob("worker_*.log"))
-        # Sums on CPUs give up after 30 s, which one rank may be late on a machine that does much else.
+        # MindSpore's sums of gradients give up after 30 s. On a machine that does much else a rank may be late by that.
         if all(path.exists() for path in results) or "AllReduce" not in said:
             break
     assert all(path.exists() for path in results), result.stderr[-500:] + said[-5000:]
@@ -52,8 +55,8 @@ def test_ranks_are_two(ranks):
 def test_two_ranks_are_one_process_with_the_double_batch(ranks, sample, tmp_path):
     """The mean gradient of two batches of 1 is that of one batch of 2, and every rank has its own samples."""
     _, first, second = ranks
-    alone = train([*CURVE, "--batch_size=2", "--epochs=2", f"--data_path={sample}",
-                   f"--output_path={tmp_path}"])
+    with narrow_networks():
+        alone = train([*CURVE, "--batch_size=2", "--epochs=2", f"--data_path={sample}", f"--output_path={tmp_path}"])
     assert len(alone["losses"]) == 8
     assert alone["losses"][0] > 1.2 * alone["losses"][-1]      # it learns, so later losses depend on earlier steps
     np.testing.assert_allclose(first["curve"]["losses"], alone["losses"], rtol=1e-4)
@@ -69,6 +72,15 @@ def test_rank_0_evaluates_and_saves(ranks):
     folder = ranks[0]
     names = sorted(path.name for path in (folder / "whole" / "checkpoint").rglob("*"))
     assert names == ["best.ckpt", "ckpt_0", "ckpt_unet_simple_adam-1_4.ckpt"]
+
+
+def test_all_ranks_go_to_the_next_folder(ranks):
+    """The folder of "whole" is taken; both ranks save into the one beside it, as one run."""
+    folder, first, second = ranks
+    assert first["again"] == second["again"] and first["again"]["weights"] == first["whole"]["weights"]
+    found = [find_checkpoints(folder / "whole_2" / "checkpoint" / f"ckpt_{rank}") for rank in range(2)]
+    assert [[one.step for one in both] for both in found] == [[4], [4]]
+    assert found[0][0].run == found[1][0].run == read_name(folder / "whole_2") != read_name(folder / "whole")
 
 
 def test_signal_on_one_rank_stops_both(ranks):
@@ -99,7 +111,7 @@ def test_damaged_picture_on_one_rank(ranks):
 
 
 def test_failure_while_rank_0_evaluates(ranks):
-    """Rank 0 hears of it between two pictures, and has nobody left to tell."""
+    """Rank 1 does not wait to tell it; rank 0 hears of it after its evaluation, and has nobody left to tell."""
     _, first, second = ranks
     assert first["meanwhile"]["error"].startswith("rank 1 has failed, so rank 0 ends too")
     assert second["meanwhile"]["error"] == "image.png is damaged"
@@ -123,6 +135,5 @@ def test_alone():
     alone = Ranks()
     assert alone.synchronize(stop=True) and not alone.synchronize()
     assert alone.values(3.5).tolist() == [3.5]
-    assert alone.with_heartbeat(len) is len
     with pytest.raises(ValueError, match="x"), alone.reporting_failure():
         raise ValueError("x")

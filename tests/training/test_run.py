@@ -1,9 +1,11 @@
 """What a run builds from its options."""
 import pytest
 
+from src.data.samples import create_samples
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
-from src.training.run import build_schedule, check_options
+from src.training.run import build, build_schedule, check_options
+from tests.support.data import write_pairs
 
 
 def test_the_schedule_of_one_process_and_of_ranks():
@@ -29,9 +31,15 @@ def test_the_error_names_the_option_that_is_too_small():
 
 
 @pytest.mark.parametrize("argv, part", [
-    (["--resume=True", "--transfer_training=True"], "resume and transfer_training are both True"),
     (["--early_stop_patience=2", "--run_eval=False"], "early_stop_patience counts evaluations, and run_eval is False"),
     (["--loss_scale=512"], "loss_scale 512.0 and FixedLossScaleManager 1024.0 differ")])
 def test_options_that_contradict_each_other(argv, part):
     with pytest.raises(UNetError, match=part):
         check_options(parse_options(argv, ""))
+
+
+def test_one_image_cannot_be_split(tmp_path):
+    write_pairs(tmp_path, ["a"])
+    config = parse_options(["--dataset=folders", f"--data_path={tmp_path}", "--num_channels=3"], "")
+    with pytest.raises(UNetError, match="the data set has 1, and split 0.8 rounds down to none"):
+        build(config, None, None, None, *create_samples(config))

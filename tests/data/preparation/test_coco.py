@@ -1,19 +1,18 @@
 """COCO annotations to masks of class numbers."""
 import json
-from contextlib import suppress
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 from pycocotools import mask as coder
 
-from src.data.preparation.coco import draw_instances
-from src.data.preparation.coco_masks import area
+from src.data.preparation.coco import _find
+from src.data.preparation.coco_annotations import Photograph, read_annotations
 from src.data.preparation.prepare import create_tasks
+from src.data.preparation.task_pool import run_tasks
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
+from tests.support.coco import runs
 from tests.support.scripts import assert_one_line_error
 from tests.support.scripts import run as run_script
 
@@ -52,14 +51,6 @@ def prepare(target, *arguments):
 
 def mask_of(folder):
     return np.asarray(Image.open(folder / "mask.png"))
-
-
-def runs(mask):
-    """The uncompressed run-length code of a mask: column by column, zeros first."""
-    values = np.concatenate([[0], mask.T.ravel(), [2]])
-    ends = np.flatnonzero(values[1:] != values[:-1])
-    starts = np.concatenate([[0], ends[:-1]])
-    return {"size": list(mask.shape), "counts": [int(count) for count in ends - starts]}
 
 
 def test_earlier_instances_win_and_crowds_count(tmp_path):
@@ -101,8 +92,8 @@ def test_split_one_makes_train_and_val(tmp_path):
 def test_bad_items_are_named_and_the_rest_goes_on(tmp_path):
     names = [*"abcdefgh"]
     raw = write_raw(tmp_path / "raw", [
-        annotation(11, 0, 90, [[1, 1, 5, 5]]), annotation(12, 1, 90, {"size": [20, 30], "counts": [3, 5]}),
-        annotation(13, 2, 90, []), annotation(14, 7, 90, [box(0, 0, 4, 4)]),
+        annotation(11, 0, 90, [[1, 1, 9, 9, 9, 1, 1]]), annotation(12, 1, 90, {"size": [20, 30], "counts": [3, 5]}),
+        annotation(13, 2, 90, [[-1e9, 0, 5, 5, 9, 9]]), annotation(14, 7, 90, [box(0, 0, 4, 4)]),
         annotation(15, 6, 90, {"size": [20, 30], "counts": "`"}),
     ], names)
     photos = tmp_path / "raw" / "photos"
@@ -133,11 +124,11 @@ def test_wrong_usage(tmp_path):
     out = tmp_path / "out"
     assert_one_line_error(prepare(out, raw[0]), "coco_dir", "--coco_dir")
     assert "3 classes, num_classes is 4" in refusal(out, *raw, "--num_classes=4")
-    message = refusal(out, *raw, "--coco_classes=background,cat,bird")
-    assert "annotation 1 " in message and "'dog'" in message
+    message = refusal(out, *raw, "--coco_classes=background,cat,dogs")
+    assert "'dogs', which is no category of" in message and message.endswith("did you mean dog?")
     assert "begins with 'cat'" in refusal(out, *raw, "--coco_classes=cat,dog,bird")
     assert "dog twice" in refusal(out, *raw, "--coco_classes=background,dog,dog")
-    write_raw(tmp_path / "raw", fine, images=("a", "sub/../a"))
+    write_raw(tmp_path / "raw", fine, images=("a", "a"))
     assert "two images are called a" in refusal(out, *raw)
     write_raw(tmp_path / "raw", fine, images=("..",))
     assert "is not the name of an image" in refusal(out, *raw)
@@ -145,6 +136,85 @@ def test_wrong_usage(tmp_path):
         (tmp_path / "raw" / "some.json").write_text(text)
         assert "not an annotation file" in refusal(out, *raw)
     assert not out.exists()
+
+
+def drawn(tmp_path, content, *arguments, images=("a", "b")):
+    """The masks of an annotation file of that content beside the pictures a and b of 20x30: name -> mask."""
+    raw = write_raw(tmp_path / "raw", [], images)
+    content = {"categories": CATEGORIES, **content}
+    (tmp_path / "raw" / "some.json").write_bytes(b"\xef\xbb\xbf" + json.dumps(content).encode())
+    counts = run_tasks(create_tasks(parse_options(options(tmp_path / "out", *raw, *arguments), "")), 1)
+    assert not counts.bad
+    return {path.parent.name: np.asarray(Image.open(path)) for path in (tmp_path / "out").glob("*/mask.png")}
+
+
+def photos(*numbers, **more):
+    return [{"id": number, "file_name": f"{name}.jpg", "height": 20, "width": 30, **more}
+            for number, name in zip(numbers, "ab")]
+
+
+@pytest.mark.parametrize("numbers", [("1", "2"), (1.0, 2.0), ("img_a", "img_b"), (1, "2")])
+def test_ids_may_be_texts(tmp_path, numbers):
+    masks = drawn(tmp_path, {"images": photos(*numbers), "annotations": [
+        annotation(1, numbers[0], "90", [box(0, 0, 4, 4)]), annotation("x", numbers[1], 7.0, [box(0, 0, 5, 5)])]})
+    assert (np.unique(masks["a"]).tolist(), np.unique(masks["b"]).tolist()) == ([0, 1], [0, 2])
+
+
+def test_sizes_and_folders_that_the_file_does_not_have(tmp_path):
+    images = [{"id": 1, "file_name": "train\\a.jpg"}, {"id": 2, "file_name": "elsewhere/b.jpg"}]
+    masks = drawn(tmp_path, {"images": images, "annotations": [annotation(1, 2, 7, [box(0, 0, 4, 4)])]})
+    assert masks["a"].shape == (20, 30) and masks["b"].max() == 2
+
+
+def test_same_names_in_two_folders(tmp_path):
+    for name in ("left", "right"):
+        (tmp_path / "raw" / "photos" / name).mkdir(parents=True)
+        Image.new("RGB", (30, 20)).save(tmp_path / "raw" / "photos" / name / "c.jpg")
+    images = [{"id": name, "file_name": f"{name}/c.jpg", "height": 20, "width": 30} for name in ("left", "right")]
+    masks = drawn(tmp_path, {"images": images, "annotations": [annotation(1, "left", 7, [box(0, 0, 4, 4)])]})
+    assert masks["left_c"].max() == 2 and masks["right_c"].max() == 0
+
+
+def test_parts_that_cannot_be_drawn_are_counted(tmp_path, caplog):
+    """Fewer than three points, no outline, nowhere; the other parts and the pictures stay."""
+    no_outline = {"id": 5, "image_id": 2, "category_id": 7, "keypoints": [1, 2, 2]}
+    masks = drawn(tmp_path, {"images": photos(1, 2), "annotations": [
+        annotation(1, 1, 90, [box(0, 0, 4, 4), [9.5, 9.5]]), annotation(2, 1, 90, []), no_outline,
+        annotation(3, 1, 90, [[30, 30, 50, 40]]), annotation(4, 1, 90, [[float("nan"), 4, 24, 4, 24, 24]])]})
+    assert (masks["a"] == 1).sum() == 16 and masks["b"].max() == 0
+    assert "parts with fewer than three points are left out: 5, of the annotations 1, 2, 5, 3, 4" in caplog.text
+
+
+def test_some_of_the_categories(tmp_path, caplog):
+    caplog.set_level("INFO", "unet")
+    masks = drawn(tmp_path, {"images": photos(1, 2), "annotations": [
+        annotation(1, 1, 90, [box(0, 0, 4, 4)]), annotation(2, 2, 7, [box(0, 0, 4, 4)])]},
+        "--coco_classes=[background,dog]", "--num_classes=2")
+    assert masks["a"].max() == 0 and masks["b"].max() == 1
+    assert "1 instances of 1 categories that coco_classes does not name are left out: cat" in caplog.text
+
+
+@pytest.mark.parametrize("order, inner", [("file", 1), ("area", 2)])
+def test_small_objects_stay_if_asked_for(tmp_path, order, inner):
+    masks = drawn(tmp_path, {"images": photos(1), "annotations": [
+        annotation(1, 1, 90, [box(2, 2, 20, 18)]), annotation(2, 1, 7, [box(8, 8, 12, 12)])]},
+        f"--coco_draw_order={order}")
+    assert masks["a"][10, 10] == inner and masks["a"][3, 3] == 1
+
+
+@pytest.mark.parametrize("content, part", [
+    ({"images": photos(1, 1), "annotations": []}, "image id 1 is there twice"),
+    ({"images": photos(1, "1"), "annotations": []}, "image id 1 is there twice"),
+    ({"images": photos(1), "annotations": [annotation(5, 1, 7, [box(0, 0, 4, 4)])] * 2}, "annotation id 5 is there"),
+    ({"images": photos(1), "annotations": [annotation(5, 9, 7, [box(0, 0, 4, 4)])]},
+     "annotation 5 belongs to image 9, which the file does not have .1 such"),
+    ({"images": photos(1), "annotations": [annotation(5, 1, 8, [box(0, 0, 4, 4)])]}, "annotation 5 is of category 8"),
+    ({"images": photos(1), "annotations": [annotation(5, 1, 7, None)]}, "none of the 1 annotations has an outline"),
+    ({"images": photos(True), "annotations": []}, "not an annotation file .*the id True"),
+    ({"images": photos(1), "annotations": [], "categories": CATEGORIES * 2}, "category id 90 is there twice")])
+def test_annotation_files_that_contradict_themselves(tmp_path, content, part):
+    with pytest.raises(UNetError, match=part):
+        drawn(tmp_path, content)
 
 
 def test_other_class_numbers_do_not_go_into_one_folder(tmp_path):
@@ -155,48 +225,7 @@ def test_other_class_numbers_do_not_go_into_one_folder(tmp_path):
     assert mask_of(tmp_path / "out" / "a").max() == 2
 
 
-@given(st.lists(st.integers(1, 5), max_size=6), st.integers(0, 2**32 - 1))
-def test_the_first_instance_at_a_pixel_gives_its_class(picture, numbers, seed):
-    rng = np.random.default_rng(seed)
-    masks = [(rng.random((9, 14)) < 0.3).astype(np.uint8) for _ in numbers]
-    instances = [(index, number, runs(mask)) for index, (number, mask) in enumerate(zip(numbers, masks))]
-    expected = np.zeros((9, 14), np.uint8)
-    for number, mask in zip(numbers, masks):
-        expected += (expected == 0) * mask * np.uint8(number)
-    assert np.array_equal(draw_instances(picture, (9, 14), instances)[0][1], expected)
-
-
-@pytest.fixture(scope="module")
-def picture(tmp_path_factory):
-    path = tmp_path_factory.mktemp("picture") / "x.png"
-    Image.new("L", (14, 9)).save(path)
-    return path
-
-
-@given(st.integers(1, 40), st.integers(1, 60), st.floats(0, 1), st.integers(0, 2**32 - 1))
-def test_compressed_codes_are_read(height, width, density, seed):
-    mask = np.random.default_rng(seed).random((height, width)) < density
-    text = coder.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"].decode()
-    assert np.array_equal(area({"size": [height, width], "counts": text}, height, width), mask)
-
-
-@given(st.text(st.characters(min_codepoint=40, max_codepoint=130), max_size=30))
-def test_damaged_codes_are_refused_or_read(text):
-    with suppress(ValueError):
-        assert area({"size": [20, 30], "counts": text}, 20, 30).shape == (20, 30)
-
-
-@pytest.mark.parametrize("segmentation", [
-    None, "x", [], [[]], [[1, 2, 3, 4]], [[1, 2, 3, 4, 5, 6, 7]], [["a"] * 6], [[float("nan")] * 6], [[1e12] * 6],
-    [1, 2, 3, 4, 5, 6], {}, {"size": [20, 30]}, {"size": [30, 20], "counts": [600]}, {"size": [20, 30], "counts": None},
-    {"size": [20, 30], "counts": [599]}, {"size": [20, 30], "counts": [-1, 601]},
-    {"size": [20, 30], "counts": [0.5] * 1200},
-])
-def test_what_is_no_segmentation(segmentation):
-    with pytest.raises((ValueError, TypeError, KeyError)):
-        area(segmentation, 20, 30)
-
-
+@pytest.mark.slow
 def test_the_small_real_data_set(real_data, tmp_path):
     """Both YAML files, against the drawing of pycocotools in the order of the file."""
     from pycocotools.coco import COCO
@@ -221,3 +250,21 @@ def test_the_small_real_data_set(real_data, tmp_path):
             folder = tmp_path / split / info["file_name"].removesuffix(".jpg")
             assert np.array_equal(mask_of(folder), expected), folder
             assert Image.open(folder / "image.png").size == expected.shape[::-1]
+
+
+def test_photographs_stay_below_their_folder(tmp_path):
+    """A path that leads out is that of another machine: the name counts."""
+    write_raw(tmp_path, [annotation(1, 0, 90, [box(2, 2, 9, 9)])], images=("a",))
+    Image.new("RGB", (30, 20), (1, 2, 3)).save(tmp_path / "secret.jpg")
+
+    folder = tmp_path / "photos"
+    for name in ("../secret.jpg", str(tmp_path / "secret.jpg"), "x/../../secret.jpg"):
+        assert _find(folder, Photograph(name, None)) == folder / "secret.jpg"       # which is not there
+    for name in ("a.jpg", "../photos/a.jpg", "/elsewhere/a.jpg", "train2017/a.jpg"):
+        assert _find(folder, Photograph(name, None)) == folder / "a.jpg"
+
+
+def test_sizes_without_bounds(tmp_path):
+    (tmp_path / "a.json").write_text('{"images": [{"id": 1, "file_name": "a", "height": Infinity, "width": 1}]}')
+    with pytest.raises(UNetError, match="not an annotation file of COCO's instances .OverflowError"):
+        read_annotations(str(tmp_path / "a.json"))

@@ -5,8 +5,10 @@ from PIL import Image
 
 from src.data.preparation.isbi_slices import IMAGE_MASK, MEMBRANE, slice_tasks, stack_tasks
 from src.data.preparation.task_pool import run_tasks
-from src.data.tiff import read_stack, write_stack
+from src.data.stacks import read_stack
+from src.data.tiff import write_stack
 from src.model_utils.errors import UNetError
+from tests.support.leftovers import leftover
 from tests.support.scripts import assert_one_line_error
 
 STACKS = ("train-volume.tif", "train-labels.tif", "test-volume.tif")
@@ -62,13 +64,14 @@ def test_membrane_numbers_have_no_zeros(stacks, tmp_path):
 def test_there_and_back(tmp_path, layout, test_pages):
     source = write_stacks(tmp_path / "stacks", test_pages=test_pages)
     run_tasks(slice_tasks(source, tmp_path / "slices", layout), 1)
-    (tmp_path / "slices" / "train" / "image" / ".00001.unet-1.png").write_bytes(b"of a killed run")
+    leftover(tmp_path / "slices" / "train" / "image" / "00001.png", pid=1)
     run_tasks(stack_tasks(tmp_path / "slices", tmp_path / "back", layout), 1)
     assert names(tmp_path / "back") == names(source)
     for name in names(source):
         assert np.array_equal(read_stack(tmp_path / "back" / name), read_stack(source / name)), name
 
 
+@pytest.mark.slow
 def test_the_command_line(run, isbi, tmp_path):
     for arguments in (("--dataset=ISBI", "--data_path", isbi, "--save_path", tmp_path / "slices"),
                       ("--dataset=image_mask", "--to_stack=True", "-d", tmp_path / "slices")):
@@ -112,7 +115,7 @@ def test_numbers_are_places(slices):
         stack_tasks(slices, slices, IMAGE_MASK)
 
 
-@pytest.mark.parametrize(("image", "words"), [(Image.new("RGB", (30, 20)), "pixels of kind 'RGB'"),
+@pytest.mark.parametrize(("image", "words"), [(Image.new("RGB", (30, 20)), "pixels of the kind RGB"),
                                               (Image.new("L", (31, 20)), "31x20, the first slice is 30x20")])
 def test_a_bad_slice_is_named_and_the_other_stack_made(slices, tmp_path, image, words):
     image.save(slices / "train" / "image" / "00005.png")

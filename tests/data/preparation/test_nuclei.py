@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from src.data.channels import Channels
 from src.data.folders import image_folders
 from src.data.image_mask_pairs import PairReader
+from src.data.mask_pixels import MaskOptions
 from src.data.preparation.nuclei import merge_masks, nuclei_tasks
 from src.data.preparation.prepare import create_tasks
 from src.data.preparation.task_pool import run_tasks
@@ -44,24 +46,26 @@ def prepare(*arguments):
 
 def test_masks_are_merged(tmp_path):
     folder = write_raw(tmp_path, ["a"]) / "a"
-    (image, mask), count = merge_masks(folder)
+    (image, mask, labels), count = merge_masks(folder)
     assert count == 3
     assert np.array_equal(image, cv2.imread(str(folder / "images" / "a.png")))       # blue, green, red
     expected = np.zeros((24, 32), np.uint8)
     expected[0:5, 0:20] = expected[6:11, 1:21] = expected[12:17, 2:22] = 255
     assert np.array_equal(mask, expected)
+    assert np.array_equal(labels, np.where(expected, np.arange(24)[:, None] // 6 + 1, 0)) and labels.dtype == np.uint16
 
 
 def test_overlapping_masks_keep_the_larger_value(tmp_path):
     folder = write_raw(tmp_path, ["a"], masks=0) / "a"
     for name, value in (("0", 200), ("1", 90)):
         Image.fromarray(np.full((24, 32), value, np.uint8)).save(folder / "masks" / f"{name}.png")
-    assert set(np.unique(merge_masks(folder)[0][1])) == {200}
+    _, mask, labels = merge_masks(folder)[0]
+    assert set(np.unique(mask)) == {200} and set(np.unique(labels)) == {1}
 
 
 @pytest.mark.parametrize(("mode", "pixels", "expected"), [
     ("L", np.full((24, 32), 7, np.uint8), 7),
-    ("I;16", np.full((24, 32), 0x1234, np.uint16), 0x12),
+    ("I;16", np.full((24, 32), 0x1234, np.uint16), 0x1234),
     ("1", np.full((24, 32), True), 255),
 ])
 def test_gray_pictures_become_colour(tmp_path, mode, pixels, expected):
@@ -82,7 +86,7 @@ BAD = {
     "mask damaged": (lambda folder: truncate(folder / "masks" / "1.png"), "1.png: cannot be read as an image"),
     "mask of another size": (lambda folder: Image.new("L", (9, 9)).save(folder / "masks" / "2.png"),
                              "9x9, the image is 32x24"),
-    "mask is a text": (lambda folder: (folder / "masks" / "0.png").write_text("hello"), "UnidentifiedImageError"),
+    "mask is a text": (lambda folder: (folder / "masks" / "0.png").write_text("hello"), "of an unknown format"),
 }
 
 
@@ -116,8 +120,11 @@ def test_another_folder_leaves_the_raw_one_alone(tmp_path):
     result = prepare("--data_path", raw, "--save_path", tmp_path / "out")
     assert result.returncode == 0 and not result.stderr
     assert sorted(raw.rglob("*")) == before
-    image, classes = PairReader(image_folders(tmp_path / "out"), 3, 2)[0]
-    assert image.shape == (24, 32, 3) and set(np.unique(classes)) == {0, 1}
+    image, classes = PairReader(image_folders(tmp_path / "out"), Channels(3), MaskOptions())[0]
+    assert image.pixels.shape == (24, 32, 3) and set(np.unique(classes)) == {0, 1}
+    reader = PairReader(image_folders(tmp_path / "out"), Channels(3), MaskOptions())
+    assert np.unique(reader.instances(0)).tolist() == [0, 1, 2, 3]
+    assert reader.masks_hold() == "0 and 1, or 0 and 255; objects of 2 in files of their own"
 
 
 def test_a_target_inside_the_raw_folder_is_no_item(tmp_path):
@@ -182,12 +189,13 @@ def test_a_stopped_run_is_finished_by_the_next(many, tmp_path, signum):
         time.sleep(0.05)
     assert not _group_runs(process.pid)     # no worker is left behind
     done = contents(tmp_path)
-    assert 0 < len(done) < 100
+    assert 0 < len(done) < 150
     whole = contents(many / "whole")
-    assert all(whole[path] == data for path, data in done.items() if not path.name.startswith("."))
+    assert all(whole[path] == data for path, data in done.items()
+               if not any(part.startswith(".") for part in path.parts))
     if signum != signal.SIGKILL:
         assert "run the same command again" in out and "Traceback" not in err
-        assert done.keys() <= whole.keys() and len(done) % 2 == 0      # no half item, no temporary file
+        assert done.keys() <= whole.keys() and len(done) % 3 == 0      # no half item, no temporary file
     assert run(*command).returncode == 0
     assert contents(tmp_path) == whole
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from src.data.preparation.task_pool import Task, run_tasks
-from src.data.tiff import read_stack, write_stack
+from src.data.stacks import read_stack
+from src.data.tiff import write_stack
 from src.model_utils.errors import UNetError
+from tests.support.leftovers import leftover
 
 
 def paint(value):
@@ -60,10 +62,7 @@ def test_a_task_with_one_of_its_files_is_done_again(tmp_path):
 
 
 def test_files_of_killed_processes_are_cleared_away(tmp_path):
-    left, other = tmp_path / "1" / ".a.unet-4194304.png", tmp_path / "1" / f".a.unet-{os.getppid()}.png"
-    left.parent.mkdir()
-    left.write_bytes(b"half")
-    other.write_bytes(b"of a process that runs")
+    left, other = leftover(tmp_path / "1" / "a.png"), leftover(tmp_path / "1" / "a.png", os.getppid())
     run_tasks(tasks(tmp_path, [1]), 1)
     assert not left.exists() and other.exists()
 

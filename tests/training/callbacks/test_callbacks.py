@@ -1,15 +1,19 @@
 """Log lines and checkpoints of a run, driven by a stand-in for the Trainer."""
 import re
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from src.data.schedule import Schedule
+from src.evaluation.evaluate import ScoredImage
 from src.evaluation.scores import Scores
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
+from src.report.drawing import ClassDrawer
 from src.training.callbacks.checkpoint import CheckpointSaver
-from src.training.callbacks.evaluation import EvalCallBack
-from src.training.callbacks.log import EpochLossTimeMonitor, StepLossTimeMonitor
+from src.training.callbacks.evaluation import Evaluator
+from src.training.callbacks.log import EpochLog, StepLog
 from src.training.evaluation import EvaluationPlan
 from tests.support.trainer import StandInTrainer
 
@@ -25,7 +29,7 @@ def saved(monkeypatch):
     """Names of the checkpoints that were saved, in order; the files are empty."""
     names = []
 
-    def save(train_network, path, state):
+    def save(train_network, path, state, average):
         names.append(path.name)
         path.touch()
     monkeypatch.setattr("src.training.checkpoint.save", save)
@@ -34,19 +38,19 @@ def saved(monkeypatch):
 
 
 def test_log_lines(messages):
-    StandInTrainer(Schedule(4, 1, 2, 2), [StepLossTimeMonitor(), EpochLossTimeMonitor()],
+    StandInTrainer(Schedule(4, 1, 2, 2), [StepLog(), EpochLog()],
         losses=[0.70117190, 0.5, 0.25, 0.125]).go()
     lines = messages.messages
     assert lines[0] == "step: 1, loss is 0.7011719, fps is 8"
     assert lines[1] == "step: 2, loss is 0.5, fps is 8"
-    assert re.fullmatch(r"epoch:   1, avg loss:0\.6006, total cost: \d+\.\d{3} s, per step fps:\d+\.\d{3}", lines[2])
-    assert lines[3].startswith("waited for data: 0.0 % of the epoch, so the network")
+    assert re.fullmatch(r"epoch:   1, avg loss:0\.6006, total cost: 0\.500 s, per step fps:8\.000", lines[2])
+    assert lines[3].startswith("waited for data: 50.0 % of the epoch, so the data pipeline")
     assert lines[4] == "step: 1, loss is 0.25, fps is 8"      # steps count from 1 in each epoch
 
 
 @pytest.mark.parametrize("interval, count", [(0, 0), (1, 6), (2, 3), (4, 1)])
 def test_log_interval(messages, interval, count):
-    StandInTrainer(Schedule(6, 1, 1, 1), [StepLossTimeMonitor(interval)]).go()
+    StandInTrainer(Schedule(6, 1, 1, 1), [StepLog(interval)]).go()
     assert len(messages.messages) == count
 
 
@@ -55,10 +59,16 @@ def test_loss_that_is_not_finite(saved, tmp_path, loss):
     saver = CheckpointSaver(tmp_path, "unet_simple", 1, 10)
     # The loss of step 4 is that of the weights after step 3, which are in its checkpoint too.
     with pytest.raises(UNetError, match=f"the loss is {loss} at step 4 of epoch 1.*ckpt_unet_simple_adam-1_2.ckpt"):
-        StandInTrainer(Schedule(9, 1, 1, 1), [StepLossTimeMonitor(), saver], [1.0, 1.0, 1.0, loss], tmp_path).go()
+        StandInTrainer(Schedule(9, 1, 1, 1), [StepLog(), saver], [1.0, 1.0, 1.0, loss], tmp_path).go()
     assert saved[-1] == "ckpt_unet_simple_adam-1_3.ckpt"     # nothing is saved of the broken step
     with pytest.raises(UNetError, match="no checkpoint was saved before"):
-        StandInTrainer(Schedule(9, 1, 1, 1), [StepLossTimeMonitor()], losses=[loss]).go()
+        StandInTrainer(Schedule(9, 1, 1, 1), [StepLog()], losses=[loss]).go()
+
+
+def test_the_state_of_a_callback_keeps_its_name_in_checkpoints(tmp_path):
+    """Whatever the class is called: a run of an earlier release resumes with its best metric."""
+    assert (EpochLog().saved_as, Evaluator.saved_as) == ("EpochLossTimeMonitor", "EvalCallBack")
+    assert CheckpointSaver(tmp_path, "x", 1, 1).saved_as == "CheckpointSaver"
 
 
 @pytest.mark.parametrize("interval, expected", [
@@ -66,6 +76,26 @@ def test_loss_that_is_not_finite(saved, tmp_path, loss):
 def test_when_checkpoints_are_saved(saved, tmp_path, interval, expected):
     StandInTrainer(Schedule(3, 1, 2, 1), [CheckpointSaver(tmp_path, "unet_nested", interval, 10)]).go()
     assert saved == [f"ckpt_unet_nested_adam-{name}.ckpt" for name in expected]
+
+
+@pytest.mark.parametrize("minutes, seconds, expected", [
+    (0, 10, [2, 4, 6, 8, 10]), (1, 29, [2, 8, 10]), (1, 30, [2, 6, 10]), (1, 60, [2, 4, 6, 8, 10]), (60, 9, [2, 10])])
+def test_least_time_between_checkpoints(saved, tmp_path, monkeypatch, minutes, seconds, expected):
+    """Only ends of epochs wait; the first and the last are saved. An epoch takes so many seconds."""
+    saver = CheckpointSaver(tmp_path, "x", 0, 10, minutes=minutes)
+    run = StandInTrainer(Schedule(2, 1, 5, 1), [saver])
+    monkeypatch.setattr("src.training.callbacks.checkpoint.time.monotonic", lambda: seconds * run.step / 2)
+    run.go()
+    assert saved == [f"ckpt_x_adam-{step // 2}_2.ckpt" for step in expected]
+
+
+def test_all_ranks_save_together(saved, tmp_path):
+    """The other rank's clock says that it is time."""
+    asked = []
+    run = StandInTrainer(Schedule(1, 1, 3, 1), [CheckpointSaver(tmp_path, "x", 0, 10, minutes=60, on_every_rank=True)])
+    run.ranks.synchronize = lambda stop: asked.append(stop) or len(asked) == 2
+    run.go()
+    assert asked == [True, True, False] and saved == ["ckpt_x_adam-2_1.ckpt", "ckpt_x_adam-3_1.ckpt"]
 
 
 class Validation:
@@ -92,10 +122,10 @@ def evaluations(monkeypatch, saved, tmp_path, scores, *argv):
 
 
 def evaluator(monkeypatch, *argv, train_samples=None):
-    """An EvalCallBack without a network."""
+    """An Evaluator without a network."""
     monkeypatch.setattr("src.training.callbacks.evaluation.predictor", lambda *args: None)
     plan = EvaluationPlan.from_config(parse_options(argv, ""))
-    return EvalCallBack(None, Validation(), plan, train_samples)
+    return Evaluator(None, Validation(), plan, train_samples)
 
 
 @pytest.mark.parametrize("argv, expected", [
@@ -118,6 +148,28 @@ def test_best_is_kept(monkeypatch, saved, tmp_path, messages):
         f"checkpoint: {tmp_path / 'ckpt_x_adam-2_3.ckpt'}"]
 
 
+def test_show_eval_while_training(monkeypatch, tmp_path, messages):
+    """Each evaluation draws its images, and removes those that an earlier one of more images has left."""
+    classes = np.array([[0, 1]])
+    counts = iter([2, 1])
+
+    def evaluate(predict, samples, options, *listeners):
+        for index in range(next(counts)):
+            for listener in listeners:
+                listener(ScoredImage(index, None, 1 - classes, classes, classes < 2, 0.5, 0.4))
+        return Scores(True, ["x"], [0.5], [0.4], {})
+
+    monkeypatch.setattr("src.training.callbacks.evaluation.evaluate", evaluate)
+    monkeypatch.setattr("src.training.callbacks.evaluation.Gallery.add", lambda *args: None)
+    monkeypatch.setattr("src.training.callbacks.evaluation.predictor", lambda *args: None)
+    drawer = ClassDrawer(tmp_path, [[0, 0, 0], [255, 0, 0]], 2)
+    callback = Evaluator(None, Validation(), EvaluationPlan.from_config(parse_options([], "")), None, drawer)
+    StandInTrainer(Schedule(3, 1, 2, 1), [callback]).go()
+    assert sorted(path.name for path in drawer.folder.iterdir()) == ["mask-1.png", "predict-1.png"]
+    assert np.asarray(Image.open(drawer.folder / "predict-1.png")).tolist() == [[[255, 0, 0], [0, 0, 0]]]
+    assert messages.messages.count(f"pictures: {drawer.folder}") == 2
+
+
 def test_the_best_of_the_end_is_saved_before_the_last_line(monkeypatch, saved, tmp_path, messages):
     evaluations(monkeypatch, saved, tmp_path, [0.5, 0.75], "--eval_steps=4")
     assert messages.messages[-4:-1] == [
@@ -128,7 +180,7 @@ def test_the_best_of_the_end_is_saved_before_the_last_line(monkeypatch, saved, t
 def test_a_checkpoint_knows_the_evaluation_of_its_step(monkeypatch, tmp_path):
     """Whatever comes first, steps or epochs: what is saved at a step holds the best value that was found there."""
     states = []
-    monkeypatch.setattr("src.training.checkpoint.save", lambda _, path, state: states.append((path.name, state)))
+    monkeypatch.setattr("src.training.checkpoint.save", lambda _, path, state, __: states.append((path.name, state)))
     monkeypatch.setattr("src.training.checkpoint.prune", lambda *args: None)
     monkeypatch.setattr("src.training.callbacks.evaluation.evaluate",
                         lambda *args: Scores(True, ["x"], [0.75], [0.5], {}))

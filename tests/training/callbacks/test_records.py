@@ -1,21 +1,23 @@
 """The records of a run, driven by a stand-in for the Trainer."""
-import struct
+import errno
+import logging
+import os
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
-from tensorboardX.proto.event_pb2 import Event
 
 from src.data.schedule import Schedule
 from src.evaluation.scores import Scores
 from src.report.gallery import GalleryImage
-from src.report.history import STEP, TRAINING, VALIDATION, History
+from src.report.history import STEP, TRAINING, VALIDATION, History, read_history
 from src.training.callbacks.callback import Callback
 from src.training.callbacks.progress_bar import LiveLine
 from src.training.callbacks.records import HistoryWriter, ProgressPicture, ReportWriter
 from src.training.callbacks.tensorboard import TensorBoardLog
 from src.training.evaluation import Evaluation
+from tests.support.tensorboard_events import events
 from tests.support.trainer import StandInTrainer
 
 PICTURE = GalleryImage("slice 7", 0.5, 0.25, *(np.full((8, 8, 3), value, np.uint8) for value in (9, 99)))
@@ -56,17 +58,29 @@ def history(tmp_path):
 
 @pytest.fixture
 def writer(history):
-    return HistoryWriter(history, np.array([0.5, 0.25, 0.125, 0.0625], np.float32), images_per_step=2)
+    return HistoryWriter(history, [0.5, 0.25, 0.125, 0.0625].__getitem__, images_per_step=2)
 
 
 def test_history(history, writer):
     go([writer], {2: 0.5, 4: 0.75})
-    assert [(row.step, row.kind) for row in history.rows] == [
+    rows = list(read_history(history.path))
+    assert [(row.step, row.kind) for row in rows] == [
         (1, STEP), (2, STEP), (2, VALIDATION), (2, TRAINING), (3, STEP), (4, STEP), (4, VALIDATION)]
-    last = history.rows[-2]
+    last = rows[-2]
     assert (last.epoch, last.loss, last.learning_rate, last.seconds, last.images_per_second, last.waiting) == (
-        2, 0.5, 0.0625, 0.25, 8.0, 0.0)
-    assert (history.rows[-1].dice_coeff, history.rows[-1].hard_iou, history.rows[-1].iou) == (0.75, 0.75, 0.375)
+        2, 0.5, 0.0625, 0.25, 8.0, 0.5)
+    assert (rows[-1].dice_coeff, rows[-1].hard_iou, rows[-1].iou) == (0.75, 0.75, 0.375)
+
+
+def test_history_has_the_rows_of_an_evaluation_before_its_checkpoint(history, writer):
+    found = []
+
+    class Saver(Callback):
+        def on_evaluation(self, trainer):
+            found.append([(row.step, row.kind) for row in read_history(history.path)])
+    saver = Saver()
+    go([writer, saver], {1: 0.5})
+    assert found == [[(1, STEP), (1, VALIDATION)]]
 
 
 def test_progress_picture(history, writer, tmp_path):
@@ -91,22 +105,10 @@ def test_the_report_is_about_the_best():
     assert report.shown.step == 2
 
 
-def events(folder):
-    """The events of all files in a folder, in the order of the files' making."""
-    found = []
-    for path in sorted(folder.iterdir()):
-        data, place = path.read_bytes(), 0
-        while place < len(data):     # TFRecord: length, its check sum, data, their check sum
-            length, = struct.unpack("<Q", data[place:place + 8])
-            found.append(Event.FromString(data[place + 12:place + 12 + length]))
-            place += 16 + length
-    return found
-
-
 def test_tensorboard(history, writer, tmp_path):
-    folder = tmp_path / "tensorboard"
-    go([writer, TensorBoardLog(folder, history)], {2: 0.5})
-    values = {(event.step, value.tag): value for event in events(folder) for value in event.summary.value}
+    go([writer, TensorBoardLog(tmp_path, history)], {2: 0.5})
+    found = events(tmp_path / "tensorboard")
+    values = {(event.step, value.tag): value for event in found for value in event.summary.value}
     assert values[3, "steps/loss"].simple_value == 0.5
     assert values[4, "steps/learning_rate"].simple_value == 0.0625
     assert values[2, "validation/dice_coeff"].simple_value == 0.5
@@ -116,15 +118,31 @@ def test_tensorboard(history, writer, tmp_path):
 
 def test_tensorboard_of_a_resumed_run(history, tmp_path):
     """A mark of its start makes TensorBoard forget what was written beyond it."""
-    log = TensorBoardLog(tmp_path / "tensorboard", history)
+    log = TensorBoardLog(tmp_path, history)
     log.on_train_begin(SimpleNamespace(step=7))
     log.close()
     start, = (event for event in events(tmp_path / "tensorboard") if event.HasField("session_log"))
     assert start.step == 8 and start.session_log.status == 1
 
 
+@pytest.mark.parametrize("fails_at", [0, 1, 5, 30])
+def test_tensorboard_on_a_full_disk(history, writer, tmp_path, monkeypatch, caplog, fails_at):
+    """At any write; the run ends as without TensorBoard."""
+    writes = iter(range(100))
+
+    def write(self, data):
+        if next(writes) >= fails_at:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr("tensorboardX.event_file_writer.RecordWriter.write", write)
+    monkeypatch.setattr(logging.getLogger("unet"), "propagate", True)
+    go([writer, TensorBoardLog(tmp_path, history)], {2: 0.5})
+    assert len(list(read_history(history.path))) == 6
+    assert caplog.messages == [f"WARNING: cannot write {tmp_path / 'tensorboard'}: No space left on device; going on "
+                               f"without it"]
+
+
 def test_live_line(capsys):
     go([LiveLine(images_per_step=2)], {2: 0.5, 3: 0.25})
     shown = capsys.readouterr().err
     assert "step 0/4   0%|" in shown and "step 3/4  75%|" in shown
-    assert "epoch 2, loss 0.5, 8 images/s, 0% waiting, dice_coeff 0.2500, best 0.5000" in shown
+    assert "epoch 2, loss 0.5, 8 images/s, 50% waiting, dice_coeff 0.2500, best 0.5000" in shown

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.data.transforms import channels_first, to_unit_range
-from src.inference.tiling import Window, choose_window, count_windows, predict_rows
 from src.networks.receptive_field import ReceptiveField
+from src.tiling.windows import Window, choose_window, count_windows, predict_rows
 
 VALID = ReceptiveField(margin_lost=6, context=0, stride=4)
 SAME = ReceptiveField(margin_lost=0, context=8, stride=4)
@@ -44,8 +44,8 @@ def image_of(height, width, channels=2, seed=0):
 
 
 def on_pixels(network):
-    """A network as ``predict_rows`` calls it."""
-    return lambda pixels: network(channels_first(to_unit_range(pixels))[None])[0]
+    """A network of one image, as ``predict_rows`` calls it."""
+    return lambda pixels: np.concatenate([network(channels_first(to_unit_range(window))[None]) for window in pixels])
 
 
 def predict(image, window, network):
@@ -71,11 +71,11 @@ def test_same_convolutions(height, width, side):
 
 
 def test_windows_of_the_size_of_the_picture():
-    assert choose_window(SAME, (100, 50), 200) == Window((116, 68), (100, 52), 8, 8, 4)
+    assert choose_window(SAME, (100, 50), 200) == Window((116, 68), (100, 52), 8, 4)
     # 100 rows in cores of at most 48 that overlap by 4: three of 36; and no window is larger than it has to be.
     window = choose_window(SAME, (100, 50), 64)
     assert window.core == (36, 28) and count_windows((100, 50), window) == 6
-    assert choose_window(VALID, (100, 50), 0, fixed_size=(44, 44)) == Window((44, 44), (32, 32), 6, 0, 0)
+    assert choose_window(VALID, (100, 50), 0, fixed_size=(44, 44)) == Window((44, 44), (32, 32), 6, 0)
 
 
 @given(height=st.integers(1, 300), width=st.integers(1, 300), side=st.integers(1, 250))
@@ -111,7 +111,7 @@ def test_windows_smaller_than_the_context(side):
 def test_blending_is_linear_over_the_overlap():
     """Windows that give 0, 1, 2, ...: the result rises linearly from each to the next."""
     numbers = iter(range(10))
-    window = Window((8, 8), (8, 8), 0, 0, 4)
+    window = Window((8, 8), (8, 8), 0, 4)
     result = predict(np.zeros((8, 12, 1), np.uint8), window, lambda image: np.full((1, 8, 8, 1), next(numbers), "f4"))
     np.testing.assert_allclose(result[0, :, 0], [0, 0, 0, 0, 0.125, 0.375, 0.625, 0.875, 1, 1, 1, 1])
 
@@ -123,7 +123,7 @@ def test_memory_is_that_of_a_band():
     classes = 8
     tracemalloc.start()
     rows = sum(len(part) for part in predict_rows(image, window, lambda pixels: np.zeros(
-        (*pixels.shape[:2], classes), np.float32)))
+        (*pixels.shape[:3], classes), np.float32)))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     band = 4 * window.core[0] * image.shape[1] * classes

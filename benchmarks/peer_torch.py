@@ -1,0 +1,127 @@
+"""The U-Net of unet_simple in PyTorch, trained by the recipe of this project: the same samples, loss and learning rate.
+
+``peers.py`` starts it in its own environment: ``python peer_torch.py TASK OUTPUT MINUTES``. TASK/options.json holds the
+options of this project. The learning rate follows the share of the minutes that is over instead of the steps.
+"""
+import json
+import math
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch_networks import UNet
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from src.data.samples import create_samples  # noqa: E402 - after the path to them
+from src.model_utils.config import parse_options  # noqa: E402
+
+SMOOTH = 1e-6
+
+
+def cross_entropy(logits, one_hot, weights):
+    """Return the mean over the pixels."""
+    return (-(torch.log_softmax(logits, 1) * one_hot).sum(1) * weights).mean()
+
+
+def dice(logits, one_hot, weights):
+    """Return 1 - Dice of squares, the mean over images and the classes that they have."""
+    probability, weights = torch.softmax(logits, 1), weights[:, None]
+    both = (probability * one_hot * weights).sum((2, 3))
+    sizes = ((probability ** 2 + one_hot ** 2) * weights).sum((2, 3))
+    there = one_hot.sum((2, 3)) > 0
+    return (1 - (2 * both / (sizes + SMOOTH) * there).sum(1) / there.sum(1)).mean()
+
+
+LOSSES = {"cross_entropy": cross_entropy, "dice": dice}
+
+
+def losses_of(config):
+    """Return the functions of the option ``loss``."""
+    names = [name.strip() for name in config.loss.split("+")]
+    for name in names:
+        if name not in LOSSES:
+            sys.exit(f"loss {name} has no counterpart here; known are {', '.join(LOSSES)}")
+    for option, value in (("model_name", "unet_simple"), ("class_weights", []), ("ignore_index", None)):
+        if getattr(config, option) != value:
+            sys.exit(f"{option} {getattr(config, option)} has no counterpart here; expected {value}")
+    return [LOSSES[name] for name in names]
+
+
+def initialize(network, weight_init):
+    """Draw the convolutions' weights as the option ``weight_init`` says."""
+    draw = {"he_uniform": torch.nn.init.kaiming_uniform_, "he_normal": torch.nn.init.kaiming_normal_}.get(weight_init)
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            draw(parameter) if draw else torch.nn.init.normal_(parameter, std=0.01)
+
+
+def rate(config, share, step):
+    """Return the learning rate of a step, from 0, when ``share`` of the minutes is over."""
+    if config.lr_schedule == "constant":
+        return config.lr
+    if step < config.warmup_steps:
+        return config.lr * (step + 1) / config.warmup_steps
+    return config.min_lr + (config.lr - config.min_lr) * (1 + math.cos(math.pi * min(share, 1))) / 2
+
+
+def batches(samples, size):
+    """Yield (images, labels), each prepared by a thread while the step before it runs."""
+    with ThreadPoolExecutor(1) as pool:
+        def prepare(step):
+            return pool.submit(lambda: [samples[step * size + place] for place in range(size)])
+        step, prepared = 0, prepare(0)
+        while True:
+            ready, prepared = prepared.result(), prepare(step + 1)
+            yield tuple(torch.from_numpy(np.stack(part)) for part in zip(*ready))
+            step += 1
+
+
+def train(network, samples, config, minutes):
+    """Train for some minutes; return the number of steps and the network's mean if ``ema_decay`` asks for one."""
+    losses, classes = losses_of(config), config.network_classes
+    optimizer = torch.optim.Adam(network.parameters(), config.lr, weight_decay=config.weight_decay)
+    mean = torch.optim.swa_utils.AveragedModel(network, use_buffers=True, avg_fn=lambda mean, weight, count: (
+        mean + (1 - min(config.ema_decay, (1 + int(count)) / (10 + int(count)))) * (weight - mean)))
+    started = time.monotonic()
+    for step, (images, labels) in enumerate(batches(samples, config.batch_size)):
+        share = (time.monotonic() - started) / (60 * minutes)
+        if share >= 1:
+            return step, (time.monotonic() - started) / 60, mean.module if config.ema_decay else network
+        optimizer.param_groups[0]["lr"] = rate(config, share, step)
+        logits = network(images.to(memory_format=torch.channels_last))
+        weights = labels[:, classes] if labels.shape[1] > classes else torch.ones_like(labels[:, 0])
+        loss = sum(loss(logits, labels[:, :classes], weights) for loss in losses)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if config.ema_decay:
+            mean.update_parameters(network)
+    raise AssertionError("batches has no end")
+
+
+def main():
+    """Train, and write the probabilities of class 1 of the validation images."""
+    task, output, minutes = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
+    config = parse_options(json.loads((task / "options.json").read_text()), "")
+    samples, validation = create_samples(config)
+    torch.manual_seed(config.seed)
+    network = UNet(config.num_channels, config.network_classes)
+    initialize(network, config.weight_init)
+    network = network.to(memory_format=torch.channels_last)
+    steps, taken, network = train(network, samples, config, minutes)
+    network.eval()
+    for index in range(len(validation)):
+        image = validation.transform.image(validation[index][0].transpose(1, 2, 0)) if (
+            validation.transform.geometry is None) else validation[index][0].transpose(1, 2, 0)
+        with torch.no_grad():
+            logits = network(torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None])
+        np.save(output / f"{index:04}.npy", torch.softmax(logits, 1)[0, 1].numpy())
+    (output / "made.json").write_text(json.dumps({"steps": steps, "minutes": taken}))
+
+
+if __name__ == "__main__":
+    main()

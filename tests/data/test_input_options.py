@@ -1,0 +1,51 @@
+"""Which options of a network's training prediction follows, and which contradictions end it."""
+import pytest
+
+from src.data.input_options import follow, from_text, input_options, to_text
+from src.model_utils.config import parse_options
+from src.model_utils.errors import UNetError
+
+STORED = {"model_name": "unet_nested", "num_channels": 3, "num_classes": 4, "use_deconv": False, "use_bn": True,
+          "normalize": "zscore", "normalize_percentiles": [1.0, 99.8], "input_range": [0, 1], "channels": [2, 1, 0],
+          "eval_activate": "Argmax", "color": [[0, 0, 0], [1, 2, 3], [4, 5, 6], [7, 8, 9]]}
+
+
+def test_what_is_stored_is_followed():
+    config = follow(parse_options([], ""), STORED, "net.onnx")
+    assert {name: getattr(config, name) for name in STORED} == STORED
+
+
+@pytest.mark.parametrize("argv, words", [
+    (["--num_classes=2"], "num_classes is 2, but net.onnx was trained with num_classes 4"),
+    (["--model_name=unet_simple"], "model_name is unet_simple, but net.onnx was trained with model_name unet_nested"),
+    (["--input_range=[-1,1]"], r"input_range is \[-1, 1\], but net.onnx was trained with input_range \[0, 1\]"),
+    (["--normalize=range"], "normalize is range, but net.onnx was trained with normalize zscore"),
+    (["--eval_activate=Softmax"], "eval_activate is Softmax, but net.onnx gives eval_activate Argmax"),
+])
+def test_a_contradiction_names_both(argv, words, tmp_path):
+    with pytest.raises(UNetError, match=words):
+        follow(parse_options(argv, ""), STORED, "net.onnx")
+    (tmp_path / "x.yaml").write_text(argv[0].strip("-").replace("=", ": "))
+    from_yaml = parse_options([f"--config_path={tmp_path / 'x.yaml'}"], "")
+    if "eval_activate" in argv[0]:      # that of the evaluation during training
+        assert follow(from_yaml, STORED, "net.onnx").eval_activate == "Argmax"
+        return
+    with pytest.raises(UNetError, match=words):
+        follow(from_yaml, STORED, "net.onnx")
+
+
+def test_colours_are_free():
+    assert follow(parse_options(["--color=[[9,9,9]]"], ""), STORED, "net.onnx").color == [[9, 9, 9]]
+
+
+def test_texts_of_metadata():
+    assert from_text({**to_text(STORED), "grid": "16"}, "net.onnx") == STORED
+    with pytest.raises(UNetError, match="net.onnx: its metadata of .* cannot be read; export the network again"):
+        from_text({"num_classes": "four"}, "net.onnx")
+
+
+def test_states_of_checkpoints():
+    assert input_options(None) == {}
+    assert input_options({"step": 1, "eval_activate": "Softmax"}) == {"normalize": "range"}
+    assert input_options({"num_classes": 3, "input_range": [0, 1]}) == {"normalize": "range", "num_classes": 3,
+                                                                       "input_range": [0, 1]}

@@ -1,0 +1,196 @@
+"""Which layouts a folder fits, which one is taken, and what is said if none does."""
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from src.data.stacks import IMAGE_STACK, LABEL_STACK
+from src.data.tiff import write_stack
+from src.model_utils.errors import UNetError
+from src.planning.layouts import COCO, NUCLEI, find_layouts
+from src.planning.masks import is_mask
+from src.planning.picking import pick
+from src.planning.tree import read_tree
+from src.planning.unlabelled import link, unlabelled
+
+
+def image(path, values=range(250)):
+    """An image of noise, or of few values."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(1).choice(np.array(values, np.uint8), (20, 24))).save(path)
+
+
+def mask(path):
+    image(path, [0, 255])
+
+
+def stacks(folder, pages):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (IMAGE_STACK, LABEL_STACK):
+        write_stack(folder / name, np.zeros((pages, 16, 16), np.uint8))
+
+
+def layouts(folder):
+    return find_layouts(read_tree(folder), is_mask)
+
+
+def picked(folder, **given):
+    tree = read_tree(folder)
+    return pick(tree, find_layouts(tree, is_mask), given)
+
+
+def refused(folder, **given):
+    with pytest.raises(UNetError) as error:
+        picked(folder, **given)
+    return str(error.value)
+
+
+def test_stacks(tmp_path):
+    stacks(tmp_path, 5)
+    assert picked(tmp_path).options == {"dataset": "ISBI"}
+
+
+def test_too_few_pages_for_folds_are_a_pair_of_files(tmp_path):
+    stacks(tmp_path, 3)
+    assert picked(tmp_path).options == {"dataset": "image_mask", "image_dir": ".", "mask_dir": ".",
+                                        "image_suffix": "-volume", "mask_suffix": "-labels"}
+
+
+def test_folders(tmp_path):
+    for name in "abc":
+        image(tmp_path / name / "image.png")
+    mask(tmp_path / "a" / "mask.png")
+    mask(tmp_path / "b" / "mask.png")
+    found = picked(tmp_path)
+    assert (found.options, found.images, found.without_mask) == ({"dataset": "folders"}, 2, ["c/image.png"])
+
+
+def test_folders_with_parts(tmp_path):
+    for name in ("train/a", "train/b", "val/c"):
+        image(tmp_path / name / "image.png")
+        mask(tmp_path / name / "mask.png")
+    assert picked(tmp_path).options == {"dataset": "folders", "split": 1.0}
+
+
+@pytest.mark.parametrize("folders, options", [
+    (["image", "mask"], {"dataset": "image_mask"}),
+    (["imgs", "gt"], {"dataset": "image_mask", "image_dir": "imgs", "mask_dir": "gt"}),
+    (["train/image", "train/mask", "val/image", "val/mask"], {"dataset": "image_mask"}),
+    (["train/image", "train/label"], {"dataset": "membrane"}),
+    (["train/x", "train/y"], {"dataset": "membrane", "image_dir": "x", "mask_dir": "y"})])
+def test_side_by_side(tmp_path, folders, options):
+    for folder in folders:
+        for name in ("1.png", "2.png"):
+            (mask if folder.endswith(("mask", "gt", "label", "y")) else image)(tmp_path / folder / name)
+    assert picked(tmp_path).options == options
+
+
+def test_the_data_set_is_a_folder_inside(tmp_path):
+    for name in ("1.png", "2.png"):
+        image(tmp_path / "stage1" / "image" / name)
+        mask(tmp_path / "stage1" / "mask" / name)
+    assert picked(tmp_path).root == "stage1"
+
+
+def test_raw_nuclei(tmp_path):
+    for name in ("n1", "n2", "n3"):
+        image(tmp_path / name / "images" / f"{name}.png")
+    for name in ("n1", "n2"):
+        for number in range(3):
+            mask(tmp_path / name / "masks" / f"{number}.png")
+    found = picked(tmp_path)
+    assert (found.raw, found.images, found.without_mask) == (NUCLEI, 2, ["n3/images/n3.png"])
+
+
+def annotations(path, names):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"images": [{"id": name, "file_name": name} for name in names],
+                                "categories": [{"id": 1, "name": "cat"}],
+                                "annotations": [{"id": 1, "image_id": names[0], "category_id": 1,
+                                                 "segmentation": []}]}))
+
+
+def test_coco(tmp_path):
+    image(tmp_path / "images" / "train" / "a.png")
+    image(tmp_path / "images" / "val" / "b.png")
+    annotations(tmp_path / "annotations" / "instances_train.json", ["a.png"])
+    annotations(tmp_path / "annotations" / "instances_val.json", ["b.png"])
+    found = picked(tmp_path)
+    assert found.raw == COCO and found.options == {
+        "dataset": "COCO", "split": 1.0, "anno_json": str(tmp_path / "annotations" / "instances_train.json"),
+        "coco_dir": str(tmp_path / "images" / "train"),
+        "val_anno_json": str(tmp_path / "annotations" / "instances_val.json"),
+        "val_coco_dir": str(tmp_path / "images" / "val")}
+
+
+def test_two_layouts_are_both_named_with_what_picks_them(tmp_path):
+    for name in ("1.png", "2.png"):
+        image(tmp_path / "image" / name)
+        mask(tmp_path / "mask" / name)
+        mask(tmp_path / "label" / name)
+    message = refused(tmp_path)
+    assert "2 layouts fit" in message and "--mask_dir=mask" in message and "--mask_dir=label" in message
+    assert picked(tmp_path, mask_dir="label").options["mask_dir"] == "label"
+    assert "mask_dir" not in picked(tmp_path, mask_dir="mask").options
+    stacks(tmp_path, 6)
+    assert "--dataset=ISBI" in refused(tmp_path) and picked(tmp_path, dataset="ISBI").options == {"dataset": "ISBI"}
+
+
+def test_two_folders_that_fit(tmp_path):
+    for folder in ("left", "right"):
+        image(tmp_path / folder / "image" / "1.png")
+        mask(tmp_path / folder / "mask" / "1.png")
+    message = refused(tmp_path)
+    assert f"--data_path={tmp_path / 'left'}" in message and f"--data_path={tmp_path / 'right'}" in message
+
+
+def test_a_layout_that_is_given_but_does_not_fit_is_left_to_its_reader(tmp_path):
+    image(tmp_path / "1.png")
+    assert picked(tmp_path, dataset="folders").options == {}
+
+
+def test_other_names_are_renamed_by_their_numbers(tmp_path):
+    for number in range(5):
+        image(tmp_path / "images" / f"img_{number}.png")
+        mask(tmp_path / "masks" / f"m_{number}.png")
+    assert ("rename: masks/m_0.png to masks/img_0.png, masks/m_1.png to masks/img_1.png, masks/m_2.png to "
+            "masks/img_2.png and 2 more alike") in refused(tmp_path)
+
+
+def test_folders_of_other_file_names(tmp_path):
+    for name in "ab":
+        image(tmp_path / name / "scan.png")
+        mask(tmp_path / name / "scan_mask_2.png")
+    assert "rename: a/scan.png to a/image.png, a/scan_mask_2.png to a/mask.png" in refused(tmp_path)
+
+
+def test_images_without_any_mask(tmp_path, caplog):
+    for number in range(3):
+        image(tmp_path / "pictures" / f"{number}.png")
+    (tmp_path / "notes.txt").write_text("x")
+    caplog.set_level("INFO", "unet")
+    message = refused(tmp_path)
+    assert f"put the mask of 0.png into {tmp_path / 'mask' / '0.png'}" in message and "\n" not in message
+    assert [line.strip() for line in caplog.messages] == [
+        f"{tmp_path}/", "notes.txt (1 files: 1 .txt)", "pictures/", "0.png, 1.png, 2.png (3 files: 3 .png)"]
+
+
+def test_no_image_at_all(tmp_path):
+    (tmp_path / "scan.dcm").write_bytes(b"x")
+    assert "it holds no image" in refused(tmp_path) and "1 DICOM" in refused(tmp_path)
+
+
+def test_images_without_masks_are_found_for_prediction(tmp_path):
+    data = tmp_path / "data"
+    for name in ("1.png", "2.png", "3.png"):
+        image(data / "image" / name)
+        image(data / "test" / name)
+    for name in ("1.png", "2.png"):
+        mask(data / "mask" / name)
+    mask(data / "test_masks" / "1.png")
+    tree = read_tree(data)
+    paths = unlabelled(tree, picked(data))
+    assert paths == ["image/3.png", "test/1.png", "test/2.png", "test/3.png"]
+    link(tree, paths, tmp_path / "links")
+    assert (tmp_path / "links" / "test_1.png").resolve() == (data / "test" / "1.png").resolve()
