@@ -2,6 +2,7 @@
 # Builds build/unet_infer beside this file, and only what has changed since the last build.
 # Usage: bash build.sh    MS_LITE_HOME names the folder of MindSpore Lite; the default is ../.mindspore_lite
 set -euo pipefail
+unset CDPATH     # with it, cd may print a path, and take one of another folder
 
 if [ $# -ne 0 ]; then
   echo "Usage: bash build.sh    (MS_LITE_HOME=DIR names the folder of MindSpore Lite)" >&2

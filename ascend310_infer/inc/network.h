@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "arguments.h"
+#include "image.h"
 #include "include/api/model.h"
 
 namespace unet {
@@ -14,10 +15,11 @@ namespace unet {
 class Network {
  public:
   // Throws InputError or RuntimeError if the model cannot be loaded or has other inputs or outputs.
-  explicit Network(const Arguments& arguments);
+  Network(const Arguments& arguments, float lowest_input);
 
   size_t batch_size() const { return batch_size_; }
   size_t image_bytes() const { return image_bytes_; }
+  const ImageShape& image_shape() const { return image_shape_; }
   size_t input_bytes() const { return batch_size_ * image_bytes_; }
   // "float32 (1, 1, 572, 572)"
   const std::string& input_text() const { return input_text_; }
@@ -31,6 +33,7 @@ class Network {
   std::vector<mindspore::MSTensor> inputs_;
   size_t batch_size_ = 0;
   size_t image_bytes_ = 0;
+  ImageShape image_shape_;
   std::string input_text_;
 };
 

@@ -8,7 +8,7 @@ namespace unet {
 
 // While this object exists, what MindSpore Lite writes to standard error goes to a temporary file: it logs many lines
 // even without an error, and the program's own error is to be a single line. With GLOG_v=0, 1 or 2 in the environment
-// the log stays on the screen.
+// the log stays on the screen. If the program crashes in it, an error says so, and what was logged last.
 class RuntimeLog {
  public:
   RuntimeLog();

@@ -31,12 +31,26 @@ Device to_device(const std::string& text) {
   throw InputError("--device_type: expected Ascend, GPU or CPU, found '" + text + "'");
 }
 
+bool to_bool(const std::string& name, const std::string& text) {
+  if (text != "y" && text != "n") throw InputError(name + ": expected y or n, found '" + text + "'");
+  return text == "y";
+}
+
 int all_cores() {
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
   return std::clamp(cores, 1, kMostThreads);  // 0 if the system does not say
 }
 
 }  // namespace
+
+float to_lowest_input(const std::string& name, std::string text) {
+  const auto is_extra = [](char letter) { return letter == '[' || letter == ']' || letter == ' '; };
+  text.erase(std::remove_if(text.begin(), text.end(), is_extra), text.end());
+  if (text != "-1,1" && text != "0,1") {
+    throw InputError(name + ": expected [-1,1] or [0,1], found '" + text + "'");
+  }
+  return text == "0,1" ? 0 : -1;
+}
 
 std::string device_name(Device device) {
   switch (device) {
@@ -61,6 +75,9 @@ Arguments parse_arguments(const std::vector<std::string>& arguments) {
        [&](const std::string& value) {
          result.device_id = static_cast<unsigned>(to_number("--device_id", value, 0, kMostDevices));
        }},
+      {"--need_preprocess",
+       [&](const std::string& value) { result.need_preprocess = to_bool("--need_preprocess", value); }},
+      {"--input_range", [&](const std::string& value) { result.lowest_input = to_lowest_input("--input_range", value); }},
       {"--threads", [&](const std::string& value) { result.threads = to_number("--threads", value, 1, kMostThreads); }},
   };
   for (size_t index = 0; index < arguments.size(); ++index) {
@@ -95,7 +112,11 @@ std::string usage() {
          "\n"
          "  --mindir_path=FILE      the model\n"
          "  --dataset_path=DIR      inputs NAME.bin from preprocess.py, each one float32 image (C, H, W)\n"
-         "  --result_path=DIR       folder for the outputs, NAME_0.bin for each input (default: ./result_Files)\n"
+         "  --need_preprocess=y     take NAME.png and NAME.tif of 8 bits too: decode, resize and scale them; needs a build\n"
+         "                          with OpenCV (default: n)\n"
+         "  --input_range=RANGE     to which pictures are scaled, [-1,1] or [0,1] (default: that of FILE.json, or [-1,1])\n"
+         "  --result_path=DIR       folder for the outputs, NAME_0.bin for each input, NAME_PAGE_0.bin for each page\n"
+         "                          of a stack, from 0 (default: ./result_Files)\n"
          "  --device_type=TYPE      Ascend, GPU or CPU (default: CPU)\n"
          "  --device_id=NUMBER      which Ascend or GPU card (default: 0)\n"
          "  --threads=NUMBER        number of CPU threads (default: all cores)\n"

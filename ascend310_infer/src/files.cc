@@ -8,9 +8,12 @@
 #include <cctype>
 #include <cerrno>
 #include <cstring>
+#include <random>
+#include <set>
 #include <system_error>
 
 #include "error.h"
+#include "image.h"
 
 namespace fs = std::filesystem;
 
@@ -51,6 +54,14 @@ class Descriptor {
  private:
   int number_;
 };
+
+// A name for a file of this process: 16 random hexadecimal digits.
+std::string random_name() {
+  std::random_device random;
+  std::string name;
+  while (name.size() < 16) name += "0123456789abcdef"[random() % 16];
+  return name;
+}
 
 // A file that is removed at the end unless it was renamed.
 class TemporaryFile {
@@ -105,36 +116,56 @@ bool numeric_less(const std::string& left, const std::string& right) {
   return left_ends && right_ends ? left < right : left_ends && !right_ends;  // "01" and "1" differ
 }
 
-std::vector<fs::path> list_inputs(const fs::path& folder) {
+std::string Input::result_name() const {
+  return path.stem().string() + (pages > 1 ? "_" + std::to_string(page) : "") + "_0.bin";
+}
+
+std::vector<Input> list_inputs(const fs::path& folder, bool with_images) {
   std::error_code error;
   if (!fs::is_directory(folder, error)) {
     throw InputError("no such folder of inputs: " + folder.string());
   }
-  std::vector<fs::path> inputs;
+  std::vector<fs::path> files;
+  size_t images = 0;
   fs::directory_iterator entries(folder, error);
   for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
     const fs::path& path = entries->path();
     std::error_code unreadable;
-    if (path.extension() == ".bin" && path.filename().string()[0] != '.' &&
-        fs::is_regular_file(path, unreadable)) {
-      inputs.push_back(path);
-    }
+    if (path.filename().string()[0] == '.' || !fs::is_regular_file(path, unreadable)) continue;
+    images += is_image(path);
+    if (path.extension() == ".bin" || (with_images && is_image(path))) files.push_back(path);
   }
   if (error) {
     throw InputError("cannot read " + folder.string() + ": " + error.message());
   }
-  if (inputs.empty()) {
-    throw InputError(folder.string() + ": no .bin file in it; preprocess.py writes them (for image folders with "
-                     "--result_format=bin)");
+  if (files.empty()) {
+    throw InputError(folder.string() + ": no .bin file in it" +
+                     (images > 0 ? ", but " + std::to_string(images) + " pictures; --need_preprocess=y takes those" : "") +
+                     "; preprocess.py writes .bin files (for image folders with --result_format=bin)");
   }
-  std::sort(inputs.begin(), inputs.end(), [](const fs::path& left, const fs::path& right) {
+  std::sort(files.begin(), files.end(), [](const fs::path& left, const fs::path& right) {
     return numeric_less(left.filename().string(), right.filename().string());
   });
+  std::vector<Input> inputs;
+  std::set<std::string> names;
+  for (const fs::path& path : files) {
+    const size_t pages = is_image(path) ? count_pages(path) : 1;
+    for (size_t page = 0; page < pages; ++page) {
+      inputs.push_back({path, page, pages});
+      const std::string name = inputs.back().result_name();
+      if (!names.insert(name).second) {
+        throw InputError(path.string() + ": there is an input of the same name with another ending, and both would give " +
+                         name + "; remove one of them");
+      }
+    }
+  }
   return inputs;
 }
 
-void check_sizes(const std::vector<fs::path>& files, size_t bytes, const std::string& what) {
-  for (const fs::path& path : files) {
+void check_sizes(const std::vector<Input>& inputs, size_t bytes, const std::string& what) {
+  for (const Input& input : inputs) {
+    const fs::path& path = input.path;
+    if (is_image(path)) continue;
     std::error_code error;
     const auto found = fs::file_size(path, error);
     if (error) throw InputError("cannot read " + path.string() + ": " + error.message());
@@ -174,6 +205,15 @@ void read_file(const fs::path& path, char* destination, size_t bytes) {
   }
 }
 
+std::vector<char> read_whole_file(const fs::path& path) {
+  std::error_code error;
+  const auto bytes = fs::file_size(path, error);
+  if (error) throw InputError("cannot read " + path.string() + ": " + error.message());
+  std::vector<char> content(bytes);
+  read_file(path, content.data(), content.size());
+  return content;
+}
+
 void make_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
@@ -184,9 +224,10 @@ void make_folder(const fs::path& folder) {
 }
 
 void write_file(const fs::path& path, const char* data, size_t bytes) {
-  TemporaryFile temporary(path.parent_path() / ("." + path.stem().string() + "." + std::to_string(::getpid()) +
+  // Nobody can guess the name, and O_EXCL follows no link: in a shared folder others could plant one in its place.
+  TemporaryFile temporary(path.parent_path() / ("." + path.stem().string() + ".unet-" + random_name() +
                                                 path.extension().string()));
-  Descriptor file(temporary.path(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  Descriptor file(temporary.path(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
   if (file.get() < 0) fail("write", path);
   for (size_t done = 0; done < bytes;) {
     const ssize_t count = ::write(file.get(), data + done, bytes - done);

@@ -1,4 +1,5 @@
 // unet_infer: runs a U-Net in MINDIR format on the files that preprocess.py writes.
+#include <algorithm>
 #include <exception>
 #include <filesystem>
 #include <iostream>
@@ -9,9 +10,11 @@
 #include "arguments.h"
 #include "error.h"
 #include "files.h"
+#include "image.h"
 #include "network.h"
 #include "pipeline.h"
 #include "runtime_log.h"
+#include "sidecar.h"
 
 namespace {
 
@@ -24,14 +27,17 @@ constexpr char kOtherVersion[] =
 constexpr char kTimeFile[] = "test_perform_static.txt";
 
 unet::Timing infer(const unet::Arguments& arguments) {
-  const auto inputs = unet::list_inputs(arguments.dataset_path);
+  const auto inputs = unet::list_inputs(arguments.dataset_path, arguments.need_preprocess);
   std::error_code none;
   if (std::filesystem::equivalent(arguments.dataset_path, arguments.result_path, none)) {
     throw unet::InputError(arguments.result_path + ": inputs and results need two folders");
   }
-  const unet::RuntimeLog log;
+  const bool with_pictures = std::any_of(inputs.begin(), inputs.end(),
+                                         [](const unet::Input& input) { return unet::is_image(input.path); });
+  const float lowest = unet::lowest_input(arguments, unet::read_sidecar(arguments.mindir_path), with_pictures);
+  const unet::RuntimeLog log;  // tells of a crash, too
   try {
-    unet::Network network(arguments);
+    unet::Network network(arguments, lowest);
     unet::check_sizes(inputs, network.image_bytes(),
                       "one image of the model's input, " + network.input_text() + ", batch first");
     return unet::run_pipeline(&network, inputs, arguments.result_path);
@@ -49,7 +55,9 @@ void run(const unet::Arguments& arguments) {
   std::cout << report << "results: " << arguments.result_path << std::endl;
 }
 
-int fail(const std::string& message, int status) {
+// Names of files can hold any bytes, which would be commands to the terminal.
+int fail(std::string message, int status) {
+  std::replace_if(message.begin(), message.end(), [](unsigned char letter) { return letter < ' ' || letter == 127; }, '?');
   std::cerr << "error: " << message << std::endl;
   return status;
 }

@@ -29,27 +29,31 @@ using Queue = BoundedQueue<Batch>;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // The last batch may have fewer images; the rest of it stays zero.
-Batch read_batch(const Network& network, const std::vector<fs::path>& inputs, size_t first) {
+Batch read_batch(const Network& network, const std::vector<Input>& inputs, size_t first, ImageReader* reader) {
   Batch batch{first, std::min(network.batch_size(), inputs.size() - first), std::vector<char>(network.input_bytes())};
   for (size_t index = 0; index < batch.count; ++index) {
-    read_file(inputs[first + index], batch.bytes.data() + index * network.image_bytes(), network.image_bytes());
+    char* destination = batch.bytes.data() + index * network.image_bytes();
+    const Input& input = inputs[first + index];
+    if (is_image(input.path)) {
+      reader->read(input, network.image_shape(), reinterpret_cast<float*>(destination));
+    } else {
+      read_file(input.path, destination, network.image_bytes());
+    }
   }
   return batch;
 }
 
-void write_batch(const Network& network, const std::vector<fs::path>& inputs, const fs::path& results,
+void write_batch(const Network& network, const std::vector<Input>& inputs, const fs::path& results,
                  const Batch& batch) {
   const size_t bytes = batch.bytes.size() / network.batch_size();
   for (size_t index = 0; index < batch.count; ++index) {
-    // stem() cuts at the last dot: "a.b.bin" gives "a.b_0.bin".
-    const std::string name = inputs[batch.first + index].stem().string() + "_0.bin";
-    write_file(results / name, batch.bytes.data() + index * bytes, bytes);
+    write_file(results / inputs[batch.first + index].result_name(), batch.bytes.data() + index * bytes, bytes);
   }
 }
 
 }  // namespace
 
-Timing run_pipeline(Network* network, const std::vector<fs::path>& inputs, const fs::path& results) {
+Timing run_pipeline(Network* network, const std::vector<Input>& inputs, const fs::path& results) {
   // The first runs prepare memory and kernels. They are slower and not timed.
   for (int run = 0; run < kWarmUpRuns; ++run) {
     network->predict(std::vector<char>(network->input_bytes()));
@@ -61,8 +65,9 @@ Timing run_pipeline(Network* network, const std::vector<fs::path>& inputs, const
   const auto start = Clock::now();
   auto reader = std::async(std::launch::async, [&] {
     const Closing<Queue> closing(loaded);
+    ImageReader pictures;
     for (size_t first = 0; first < inputs.size(); first += network->batch_size()) {
-      if (!loaded.push(read_batch(*network, inputs, first))) return;
+      if (!loaded.push(read_batch(*network, inputs, first, &pictures))) return;
     }
   });
   // Made before the writer and again after it: if a thread cannot start, the other must not wait for it.

@@ -1,0 +1,26 @@
+#ifndef UNET_INFER_SIDECAR_H
+#define UNET_INFER_SIDECAR_H
+
+#include <string>
+
+#include "arguments.h"
+
+namespace unet {
+
+// What the file MODEL.json beside the model says about its input; export.py and onnx_to_mindir.sh write it.
+struct Sidecar {
+  std::string path;
+  std::string input_range;  // "[-1,1]"; empty if the file is not there or does not say
+  std::string normalize;    // "range"; likewise
+};
+
+// Throws InputError for a file that cannot be read, or is no JSON object.
+Sidecar read_sidecar(const std::string& mindir_path);
+
+// Returns the lower end of the range to which pictures are scaled. Throws InputError if the arguments contradict the
+// sidecar, or if the network takes pictures that are normalized in another way, which this program cannot do.
+float lowest_input(const Arguments& arguments, const Sidecar& sidecar, bool with_pictures);
+
+}  // namespace unet
+
+#endif
