@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Starts a container with this machine's accelerators and with the folders DATA_DIR and MODEL_DIR, which have the same
-# paths in the container as here. New files belong to the user who starts it.
+# paths in the container as here. New files belong to the user who starts it; DATA_DIR is read-only unless WRITE_DATA=1,
+# or unless it is MODEL_DIR too.
 # Usage: bash scripts/docker_start.sh [IMAGE] [DATA_DIR] [MODEL_DIR] [COMMAND ...]    the default of COMMAND is bash
 set -euo pipefail
+unset CDPATH     # with it, cd may print a path, and take one of another folder
 
 fail() {
   echo "error: $1" >&2
@@ -32,9 +34,13 @@ shift 3
 command -v docker >/dev/null || fail "docker is not installed, or not on the PATH"
 
 # The default of /dev/shm, 64 MB, is too little for data workers.
-options=(--rm --shm-size=2g --user "$(id -u):$(id -g)" --env HOME=/tmp --workdir "$model"
-  --mount "type=bind,source=$data,target=$data")
-[ "$model" = "$data" ] || options+=(--mount "type=bind,source=$model,target=$model")
+options=(--rm --shm-size=2g --user "$(id -u):$(id -g)" --cap-drop=ALL --security-opt=no-new-privileges
+  --env HOME=/tmp --workdir "$model")
+if [ "$model" != "$data" ]; then
+  [ "${WRITE_DATA:-0}" = 1 ] && access="" || access=,readonly
+  options+=(--mount "type=bind,source=$data,target=$data$access")
+fi
+options+=(--mount "type=bind,source=$model,target=$model")
 if [ -t 0 ] && [ -t 1 ]; then
   options+=(--interactive --tty)
 fi

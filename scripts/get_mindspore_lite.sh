@@ -5,7 +5,8 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib/mindspore_lite.sh"
 
-version=2.0.0
+lock="$PROJECT_DIR/scripts/lib/mindspore_lite.lock"
+version=$(sed -n 's/^mindspore-lite==\([0-9.]*\).*/\1/p' "$lock")
 
 if [ $# -gt 1 ] || [[ "${1:-}" == -* ]]; then
   echo "Usage: bash scripts/get_mindspore_lite.sh [DIR]" >&2
@@ -22,18 +23,18 @@ machine="$(uname -s) $(uname -m)"
 [ "$machine" = "Linux x86_64" ] || fail 2 "the wheel is for Linux x86_64, this is $machine; take a release package of \
 MindSpore Lite and set MS_LITE_HOME"
 find_python
-"$PYTHON" -m pip --version >/dev/null 2>&1 || fail 2 "$PYTHON has no pip; set PYTHON to one that has"
+"$PYTHON" -I -m pip --version >/dev/null 2>&1 || fail 2 "$PYTHON has no pip; set PYTHON to one that has"
 
 mkdir -p "$(dirname "$target")"
 # In the same folder as the target, so that a rename makes it appear whole.
 work=$(mktemp -d "$(dirname "$target")/.mindspore_lite.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 echo "downloading mindspore-lite $version (170 MB, 0.7 GB unpacked) ..."
-"$PYTHON" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.7 \
-  --platform manylinux1_x86_64 --dest "$work" "mindspore-lite==$version" ||
+"$PYTHON" -I -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.7 \
+  --platform manylinux1_x86_64 --dest "$work" --require-hashes --requirement "$lock" ||
   fail 1 "mindspore-lite $version could not be downloaded (see above); or set MS_LITE_HOME to a release package"
 mkdir "$work/unpacked"
-"$PYTHON" -m zipfile -e "$work"/mindspore_lite-*.whl "$work/unpacked"
+"$PYTHON" -I -m zipfile -e "$work"/mindspore_lite-*.whl "$work/unpacked"
 [ -f "$work/unpacked/mindspore_lite/include/api/model.h" ] || fail 1 "the wheel holds no headers"
 chmod 755 "$work/unpacked"
 mv -T "$work/unpacked" "$target"

@@ -18,7 +18,7 @@ mindir=$2
 
 # is_python37 PROGRAM: tries it, because pyenv's python3.7 can be on the PATH and still not start.
 is_python37() {
-  "$1" -c 'import platform, sys; sys.exit((platform.python_implementation(), sys.version_info[:2]) != ("CPython", (3, 7)))' \
+  "$1" -I -c 'import platform, sys; sys.exit((platform.python_implementation(), sys.version_info[:2]) != ("CPython", (3, 7)))' \
     >/dev/null 2>&1
 }
 
@@ -38,4 +38,7 @@ if ! PYTHONPATH="$MS_LITE_HOME" "$python37" "$PROJECT_DIR/scripts/lib/onnx_to_mi
   grep -F '[ERROR]' "$log" | head -n 3 >&2 || true
   fail 1 "$(tail -n 1 "$log")"
 fi
+# What the ONNX file says about the network goes beside the new one.
+find_python
+"$PYTHON" "$PROJECT_DIR/scripts/lib/copy_description.py" "$onnx" "$mindir"
 echo "converted: $mindir"

@@ -1,25 +1,94 @@
 #!/usr/bin/env bash
-# Sets everything up, makes a sample data set, trains on it and evaluates.
-# Usage: bash scripts/quickstart.sh [--key=value ...]    options of train.py and eval.py but the two paths
+# Sets everything up, trains and evaluates: on a sample data set, or on your own images and masks.
+# Usage: bash scripts/quickstart.sh [--sample=membranes|cells] [--key=value ...]
+#        bash scripts/quickstart.sh --data_path=DIR [--output_path=OUT] [--minutes=N] [--key=value ...]
+# The sample is membranes, like those of ISBI, or cells, whose objects are predicted too. With --data_path, train.py
+# chooses the options (--config_path=auto); the data are checked first, and images without masks that lie beside are
+# predicted, with their objects if the masks tell objects apart. Further options are those of train.py and eval.py.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib/environment.sh"
 
-use_environment requirements.txt
-
+sample=membranes own_data='' own_output=''
+given=()
+while (($#)); do
+  case "$1" in
+    --sample=membranes|--sample=cells) sample="${1#--sample=}" ;;
+    --sample=*) fail 2 "$1: expected --sample=membranes or --sample=cells" ;;
+    --data_path=*) own_data="${1#*=}" ;;
+    --data_path|-d) own_data="${2:?$1 needs a folder}"; shift ;;
+    --output_path=*) own_output="${1#*=}" ;;
+    *) given+=("$1") ;;
+  esac
+  shift
+done
+set -- ${given[@]+"${given[@]}"}
+if [[ -n "$own_data" ]]; then
+  [[ -d "$own_data" ]] || fail 2 "--data_path: no such folder: $own_data"
+  own_data=$(realpath -- "$own_data")
+  own_output=$(realpath -m -- "${own_output:-$PROJECT_DIR/output/$(basename -- "$own_data")}")
+fi
 started=$SECONDS
+use_environment requirements.txt
+cd "$PROJECT_DIR"
+
+# train_own DATA OUTPUT [OPTION...]: the whole way from a folder of images and masks to objects.
+train_own() {
+  local data=$1 output=$2 best="$2/checkpoint/ckpt_0/best.ckpt" of_objects=() count
+  shift 2
+  local auto=(--config_path=auto --data_path="$data" --save_path="$output/prepared")
+  python preprocess_dataset.py "$@" "${auto[@]}" --output_path="$output/check" --check=True --report=True
+  python train.py "$@" "${auto[@]}" --output_path="$output" --overwrite=True
+  if grep -q '^target: boundary' "$output/config.yaml"; then of_objects=(--objects=True); fi
+  if [[ -f "$best" ]]; then
+    python eval.py --config_path="$output/config.yaml" --checkpoint_file_path="$best" --show_eval=True --report=True \
+      ${of_objects[@]+--object_metrics=True}
+  else
+    for best in "$output"/checkpoint/ckpt_0/*.ckpt; do :; done      # the last one
+  fi
+  count=$(python -m src.planning.unlabelled --data_path="$data" --output="$output/without_masks")
+  if ((count)); then
+    python predict.py --config_path="$output/config.yaml" --checkpoint_file_path="$best" --overlay=True \
+      --data_path="$output/without_masks" --output_path="$output/predicted" ${of_objects[@]+"${of_objects[@]}"}
+  fi
+  cat <<END
+
+Done in $((SECONDS - started)) s.
+  check:      $output/check/report.html
+  options:    $output/config.yaml
+  checkpoint: $best
+  report:     $output/report.html
+  predicted:  $count images without masks${count:+, in $output/predicted}
+END
+}
+
+if [[ -n "$own_data" ]]; then
+  train_own "$own_data" "$own_output" "$@"
+  exit
+fi
+
 data="$PROJECT_DIR/sample_data"
 output="$PROJECT_DIR/output/quickstart"
-common=(--config_path="$PROJECT_DIR/configs/unet_quickstart_config.yaml" --data_path="$data" --output_path="$output")
+config="$PROJECT_DIR/configs/unet_quickstart_config.yaml"
+if [[ $sample == cells ]]; then
+  data="$data/cells" output="${output}_cells" config="$PROJECT_DIR/configs/unet_cells_config.yaml"
+fi
+common=(--config_path="$config" --data_path="$data" --output_path="$output")
 
-cd "$PROJECT_DIR"
-python -m src.data.synthetic --output="$data"
-python train.py "$@" "${common[@]}" --run_eval=True
+python -m src.data.synthetic --kind="$sample" --output="$data"
+# So that the curves have points; an option of the user comes later, and wins.
+python train.py --eval_steps=25 "$@" "${common[@]}" --run_eval=True --overwrite=True
 python eval.py "$@" "${common[@]}" --checkpoint_file_path="$output/checkpoint/ckpt_0/best.ckpt" --show_eval=True
+if [[ $sample == cells ]]; then
+  python predict.py "$@" "${common[@]}" --checkpoint_file_path="$output/checkpoint/ckpt_0/best.ckpt" --objects=True \
+    --overlay=True
+  objects="
+  objects:    $output/objects/ and $output/objects.csv, drawn in $output/overlays/"
+fi
 
 cat <<END
 
 Done in $((SECONDS - started)) s.
   checkpoint: $output/checkpoint/ckpt_0/best.ckpt
   metrics:    $output/metrics.json
-  images:     $output/draw_eval/  (predict-N.png beside mask-N.png; membranes black, cells red)
+  images:     $output/draw_eval/  (predict-N.png beside mask-N.png; membranes black, cells red)${objects:-}
 END

@@ -3,7 +3,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib/launch.sh"
 
-USAGE="Usage: bash scripts/run_eval_onnx.sh [DATASET_PATH] [ONNX_MODEL] [DEVICE_TARGET] [CONFIG_PATH] [--key=value ...]
+USAGE="Usage: bash scripts/run_eval_onnx.sh DATASET_PATH ONNX_MODEL DEVICE_TARGET CONFIG_PATH [--key=value ...]
   DATASET_PATH   folder of the data set
   ONNX_MODEL     .onnx file
   DEVICE_TARGET  GPU or CPU
@@ -19,6 +19,6 @@ find_python
 
 make_run_folder eval_onnx
 rank_command eval.log infer_unet_onnx.py --config_path="$config" --data_path="$dataset" --file_name="$model" \
-  --device_target="$device" --output_path="$RUN/output" "${OPTIONS[@]}"
+  --device_target="$device" --output_path="$RUN/output" ${OPTIONS[@]+"${OPTIONS[@]}"}
 start_all() { start "the run" eval.log "${RANK[@]}"; }
 launch eval.log

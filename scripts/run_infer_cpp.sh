@@ -5,14 +5,16 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib/mindspore_lite.sh"
 
 usage() {
   cat <<'END'
-Usage: bash scripts/run_infer_cpp.sh [NETWORK] [MINDIR_PATH] [NEED_PREPROCESS] [DEVICE_TYPE] [DEVICE_ID]
+Usage: bash scripts/run_infer_cpp.sh NETWORK MINDIR_PATH NEED_PREPROCESS DEVICE_TYPE [DEVICE_ID]
   NETWORK          unet (unet_simple_config.yaml), unet++ (unet_nested_cell_config.yaml), or a YAML file
   MINDIR_PATH      the exported network
-  NEED_PREPROCESS  y writes the inputs; n uses those of an earlier call
+  NEED_PREPROCESS  y writes the inputs; n uses those of an earlier call. The program gets it too: with y it takes PNG
+                   inputs, which preprocess.py writes for image folders with RESULT_FORMAT=auto
   DEVICE_TYPE      Ascend, GPU or CPU
   DEVICE_ID        number of the card; the default is 0
-Environment variables: DATA_PATH, OUTPUT_PATH, IMAGE_SIZE, CROP, SPLIT, CROSS_VALID_IND, EVAL_ACTIVATE, RESULT_PATH and
-RST_PATH replace the values of the YAML file; THREADS of the CPU; MS_LITE_HOME (default: .mindspore_lite); PYTHON.
+Environment variables: DATA_PATH, OUTPUT_PATH, IMAGE_SIZE, CROP, SPLIT, CROSS_VALID_IND, EVAL_ACTIVATE, RESULT_PATH,
+RST_PATH and RESULT_FORMAT (here bin) replace the values of the YAML file; THREADS of the CPU; MS_LITE_HOME (default:
+.mindspore_lite); PYTHON.
 END
 }
 
@@ -37,8 +39,8 @@ esac
 [[ "$device_type" =~ ^(Ascend|GPU|CPU)$ ]] || fail 2 "DEVICE_TYPE: expected Ascend, GPU or CPU, found '$device_type'"
 [[ "$device_id" =~ ^[0-9]+$ ]] || fail 2 "DEVICE_ID: expected a number, found '$device_id'"
 
-options=("--config_path=$config" --result_format=bin)
-for name in DATA_PATH OUTPUT_PATH IMAGE_SIZE CROP SPLIT CROSS_VALID_IND EVAL_ACTIVATE RESULT_PATH RST_PATH; do
+options=("--config_path=$config" --result_format=bin "--file_name=$mindir")
+for name in DATA_PATH OUTPUT_PATH IMAGE_SIZE CROP SPLIT CROSS_VALID_IND EVAL_ACTIVATE RESULT_PATH RST_PATH RESULT_FORMAT; do
   if [ -n "${!name:-}" ]; then options+=("--${name,,}=${!name}"); fi
 done
 
@@ -46,6 +48,7 @@ done
 step() {
   local name=$1 status=0
   shift
+  rm -f "$name.log"     # not written through, if it is a link
   "$@" >"$name.log" 2>&1 || status=$?
   if [ "$status" -ne 0 ]; then
     tail -n 5 "$name.log" >&2
@@ -53,28 +56,37 @@ step() {
   fi
 }
 
-# Prints the folders of inputs and of results, a line each, as the options give them.
-folders() {
-  PYTHONPATH="$PROJECT_DIR" "$PYTHON" -c '
-import sys
-from src.model_utils.script import run_script
-sys.exit(run_script(lambda config: print(config.result_path, config.rst_path, sep="\n"), "", sys.argv[1:]))
-' "${options[@]}"
-}
-
 find_python
-found=$(folders)
-{ read -r inputs && read -r results; } <<<"$found"
+found=$("$PYTHON" "$PROJECT_DIR/scripts/lib/option_values.py" result_path rst_path input_range "${options[@]}")
+{ read -r inputs && read -r results && read -r input_range; } <<<"$found"
+# YAML files of the model zoo leave result_path empty: the current folder, of which the program would take all files.
+if [ -z "$inputs" ]; then
+  inputs=./preprocess_Result/
+  options+=("--result_path=$inputs")
+fi
+results=${results:-.}
 if [ "$inputs" -ef "$results" ]; then fail 2 "result_path and rst_path are the same folder: $inputs; give two"; fi
 
 if [ "$need_preprocess" = y ]; then
   step preprocess "$PYTHON" "$PROJECT_DIR/preprocess.py" "${options[@]}"
 fi
 step build bash "$PROJECT_DIR/ascend310_infer/build.sh"
-# Results of an earlier call must not be scored. The hidden files are leftovers of a killed one.
-rm -f "$results"/*_0.bin "$results"/.*_0.*.bin
+# Results of an earlier call must not be scored; the list has their names. The hidden files are leftovers of a killed one.
+list="$results/.run_infer_cpp"
+mkdir -p "$results"
+rm -f "$results"/.*_0.unet-*.bin
+if [ -f "$list" ]; then
+  while IFS= read -r -d '' name; do rm -f "$results/${name##*/}"; done <"$list"
+fi
+for input in "$inputs"/*.bin "$inputs"/*.png; do
+  name=${input##*/}
+  if [ -f "$input" ]; then printf '%s_0.bin\0' "${name%.*}"; fi
+done >"$list"
+# What is said beside the model holds.
+if [ -f "$mindir.json" ]; then input_range=; fi
 step infer "$PROJECT_DIR/ascend310_infer/build/unet_infer" --mindir_path="$mindir" --dataset_path="$inputs" \
-  --result_path="$results" --device_type="$device_type" --device_id="$device_id" ${THREADS:+--threads="$THREADS"}
+  --result_path="$results" --device_type="$device_type" --device_id="$device_id" --need_preprocess="$need_preprocess" \
+  ${input_range:+--input_range="$input_range"} ${THREADS:+--threads="$THREADS"}
 step acc "$PYTHON" "$PROJECT_DIR/postprocess.py" "${options[@]}"
 
 cat time_Result/test_perform_static.txt

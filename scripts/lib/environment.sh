@@ -1,5 +1,9 @@
 # Sourced by all other scripts. Defines PROJECT_DIR, fail, find_python and use_environment.
+# bash 4.2 and 4.3 take an empty array for an unset variable, so arrays are expanded as ${NAME[@]+"${NAME[@]}"}.
+# Python gets -I with -c and -m: it would import socket.py or src/ of the current folder, in which somebody's data may be.
 # shellcheck shell=bash
+
+unset CDPATH     # with it, cd may print a path, and take one of another folder
 
 PROJECT_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
@@ -45,14 +49,14 @@ find_python() {
 # .venv/bin first on the PATH.
 use_environment() {
   local venv="$PROJECT_DIR/.venv" file
-  if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+  if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -I -m pip --version >/dev/null 2>&1; then
     make_environment "$venv"
   fi
   for file in "$@"; do
     # A copy of the installed file tells the next run that there is nothing to install.
     if ! cmp -s "$PROJECT_DIR/$file" "$venv/installed-$file"; then
       echo "installing $file into $venv ..."
-      (cd "$PROJECT_DIR" && "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$file")
+      (cd "$PROJECT_DIR" && "$venv/bin/python" -I -m pip install --quiet --disable-pip-version-check -r "$file")
       cp "$PROJECT_DIR/$file" "$venv/installed-$file"
     fi
   done
@@ -61,12 +65,12 @@ use_environment() {
 
 make_environment() {
   local python="${PYTHON:-python3}" version
-  version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || version="none"
+  version=$("$python" -I -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || version="none"
   case "$version" in
     3.10 | 3.11 | 3.12) ;;
     *) fail 2 "MindSpore needs Python 3.10, 3.11 or 3.12; $python is $version. Set PYTHON to one of them." ;;
   esac
   echo "making $1 with Python $version ..."
-  "$python" -m venv --clear "$1" ||
+  "$python" -I -m venv --clear "$1" ||
     fail 2 "$python cannot make a virtual environment; on Debian and Ubuntu install python3-venv."
 }

@@ -3,6 +3,12 @@
 
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
+# Each process runs in a folder of its own; relative paths among its options are those of this folder.
+export UNET_CALLED_FROM="$PWD"
+
+# The YAML file where a launcher is given none, as in the model zoo's first release.
+DEFAULT_CONFIG="$PROJECT_DIR/unet_medical_config.yaml"
+
 # Seconds that the other ranks have to end by themselves after one has ended.
 GRACE=${GRACE:-10}
 
@@ -17,22 +23,13 @@ read_arguments() {
     shift
   done
   while [[ "${1:-}" == --*=* ]]; do
-    OPTIONS+=("$(with_absolute_path "$1")")
+    OPTIONS+=("$1")
     shift
   done
   if [ $# -gt 0 ] || [ ${#ARGUMENTS[@]} -lt "$least" ] || [ ${#ARGUMENTS[@]} -gt "$most" ]; then
     echo "$USAGE" >&2
     exit 2
   fi
-}
-
-# with_absolute_path --KEY=VALUE: makes a path absolute, because each process runs in a folder of its own.
-with_absolute_path() {
-  case "$1" in
-    --resume_ckpt=auto | --splits=) echo "$1" ;;
-    --output_path=* | --output=* | --resume_ckpt=* | --splits=*) echo "${1%%=*}=$(realpath -m -- "${1#*=}")" ;;
-    *) echo "$1" ;;
-  esac
 }
 
 # existing_folder NAME PATH, existing_file NAME PATH: print the absolute path. NAME is that of the argument.
@@ -56,6 +53,51 @@ whole_number() {
 need_program() {
   PATH="$(dirname "$(command -v "$PYTHON")"):$PATH"
   command -v "$1" >/dev/null || fail 2 "$1 is not on the PATH; $2"
+}
+
+# device_target VALUE: prints it.
+device_target() {
+  [[ "$1" =~ ^(Ascend|GPU|CPU)$ ]] || fail 2 "DEVICE_TARGET: expected Ascend, GPU or CPU, found '$1'"
+  echo "$1"
+}
+
+# rank_count VALUE: prints WORKER_NUM, a number of at least 1.
+rank_count() {
+  local number
+  number=$(whole_number WORKER_NUM "$1") || exit
+  [ "$number" -ge 1 ] || fail 2 "WORKER_NUM: expected at least 1, found 0"
+  echo "$number"
+}
+
+# find_servers WORKER_NUM: sets what msrun needs to know: ADDRESS, PORT, NODE, LOCAL_WORKER_NUM, and FIRST_RANK, the
+# first rank of this server.
+find_servers() {
+  ADDRESS=127.0.0.1 NODE=0 PORT=${MASTER_PORT:-}
+  if [ -n "${MASTER_ADDR:-}" ]; then
+    [ -n "${NODE_RANK:-}" ] || fail 2 "MASTER_ADDR is set, so NODE_RANK must be: the number of this server, from 0"
+    [ -n "${LOCAL_WORKER_NUM:-}" ] || fail 2 "MASTER_ADDR is set, so LOCAL_WORKER_NUM must be: the ranks of this server"
+    ADDRESS=$MASTER_ADDR
+    NODE=$(whole_number NODE_RANK "$NODE_RANK")
+    LOCAL_WORKER_NUM=$(whole_number LOCAL_WORKER_NUM "$LOCAL_WORKER_NUM")
+    PORT=$(whole_number MASTER_PORT "${MASTER_PORT:-8118}")
+  else
+    LOCAL_WORKER_NUM=$1
+  fi
+  export LOCAL_WORKER_NUM
+  # shellcheck disable=SC2034  # for the launchers
+  FIRST_RANK=$((NODE * LOCAL_WORKER_NUM))
+  need_program msrun "it comes with MindSpore"
+  need_program python "msrun starts the ranks with it"
+  if [ -z "$PORT" ]; then
+    PORT=$("$PYTHON" -I -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+  fi
+}
+
+# start_msrun WORKER_NUM: starts the ranks, whose command is RANK.
+start_msrun() {
+  # msrun starts a script with the python on the PATH, so RANK's first word, the interpreter, is left out.
+  start msrun msrun.log msrun --worker_num="$1" --local_worker_num="$LOCAL_WORKER_NUM" --master_addr="$ADDRESS" \
+    --master_port="$PORT" --node_rank="$NODE" --log_dir="$RUN/msrun" --join=True "${RANK[@]:1}" >"$RUN/msrun.log" 2>&1
 }
 
 # make_run_folder NAME: makes the folder NAME_1, or NAME_2 and so on, in the current folder, and sets RUN to it.
@@ -91,6 +133,9 @@ start() {
   PIDS+=("$!")
 }
 
+# show_progress: called again and again while the ranks run; a launcher may define another one.
+show_progress() { :; }
+
 # launch LOG: calls start_all, which the launcher defines, and watches the processes, in the background unless
 # FOREGROUND is 1.
 launch() {
@@ -115,6 +160,7 @@ watch_ranks() {
   trap 'ask INT' INT
   start_all
   while any_runs; do
+    show_progress
     if [ -n "$ASKED" ]; then pass_on; fi
     if [ -z "$since" ] && ends; then since=$SECONDS; fi
     if [ -n "$since" ] && [ $((SECONDS - since)) -ge "$GRACE" ]; then kill_all; fi
@@ -241,20 +287,20 @@ standalone() {
     script+=_gpu
     [ "$action" = eval ] && run=eval_gpu || run=train_standalone_gpu
   fi
-  [ "$action" = eval ] && checkpoint=" [CHECKPOINT]"
-  USAGE="Usage: bash $script.sh [DATASET]$checkpoint [CONFIG_PATH] [DEVICE_ID] [--key=value ...]
+  [ "$action" = eval ] && checkpoint=" CHECKPOINT"
+  USAGE="Usage: bash $script.sh DATASET$checkpoint [CONFIG_PATH [DEVICE_ID]] [--key=value ...]
   DATASET      folder of the data set${checkpoint:+
   CHECKPOINT   .ckpt file}
-  CONFIG_PATH  YAML file
+  CONFIG_PATH  YAML file; the default is unet_medical_config.yaml
   DEVICE_ID    number of the $device card; the default is 0
 Log and results go to ${run}_N/ in the current folder. FOREGROUND=1 waits and returns the exit status."
-  if [ -n "$checkpoint" ]; then read_arguments 3 4 "$@"; else read_arguments 2 3 "$@"; fi
+  if [ -n "$checkpoint" ]; then read_arguments 2 4 "$@"; else read_arguments 1 3 "$@"; fi
   given+=("--data_path=$(existing_folder DATASET "${ARGUMENTS[0]}")") || exit
   if [ -n "$checkpoint" ]; then
     given+=("--checkpoint_file_path=$(existing_file CHECKPOINT "${ARGUMENTS[1]}")") || exit
-    ARGUMENTS=("${ARGUMENTS[0]}" "${ARGUMENTS[@]:2}")
+    ARGUMENTS=("${ARGUMENTS[0]}" "${ARGUMENTS[2]:-}" "${ARGUMENTS[3]:-}")
   fi
-  given+=("--config_path=$(config_file CONFIG_PATH "${ARGUMENTS[1]}")") || exit
+  given+=("--config_path=$(config_file CONFIG_PATH "${ARGUMENTS[1]:-$DEFAULT_CONFIG}")") || exit
   DEVICE_ID=$(whole_number DEVICE_ID "${ARGUMENTS[2]:-0}") || exit
   if [ "$device" = GPU ]; then
     export CUDA_VISIBLE_DEVICES=$DEVICE_ID
@@ -265,7 +311,7 @@ Log and results go to ${run}_N/ in the current folder. FOREGROUND=1 waits and re
   find_python
   make_run_folder "$run"
   if [ "$device" = Ascend ]; then note_cards; fi
-  rank_command "$action.log" "$action.py" "${given[@]}" "--output_path=$RUN/output" "${OPTIONS[@]}"
+  rank_command "$action.log" "$action.py" "${given[@]}" "--output_path=$RUN/output" ${OPTIONS[@]+"${OPTIONS[@]}"}
   start_all() { start "the run" "$action.log" "${RANK[@]}"; }
   launch "$action.log"
 }

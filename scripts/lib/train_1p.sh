@@ -13,7 +13,7 @@ prepare() {
 ASCEND_DEVICE_ID is the number of the card, 0 unless set. Results go to ${name}_N/ in the current folder."
   read_arguments 0 0 "$@"
   GIVEN=("--config_path=$PROJECT_DIR/configs/unet_keras_config.yaml")
-  for option in "${OPTIONS[@]}"; do
+  for option in ${OPTIONS[@]+"${OPTIONS[@]}"}; do
     case "$option" in
       --data_path=*) data=${option#*=} ;;
       --output_path=* | --output=*) fail 2 "results go to ${name}_N/ in the current folder; leave out ${option%%=*}" ;;
@@ -32,9 +32,10 @@ ASCEND_DEVICE_ID is the number of the card, 0 unless set. Results go to ${name}_
   GIVEN+=("--data_path=$data" "--output_path=$RUN/output")
 }
 
-# run_here SCRIPT OPTION...: runs a script, and copies its output to SCRIPT.log in RUN; returns its exit status.
+# run_here SCRIPT OPTION...: runs a script, and copies its output to SCRIPT.log in RUN; returns its exit status. After
+# Ctrl-C, which reaches all processes, tee waits for the last lines of the script.
 run_here() {
   local log
   log="$RUN/$(basename "$1" .py).log"
-  "$PYTHON" "$PROJECT_DIR/$1" "${@:2}" 2>&1 | tee "$log"
+  "$PYTHON" "$PROJECT_DIR/$1" "${@:2}" 2>&1 | tee -i "$log"
 }
