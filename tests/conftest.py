@@ -3,7 +3,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from src.data import notices
 from src.model_utils.errors import UNetError
@@ -21,7 +21,11 @@ def pytest_configure(config):
         cap_cpu_instruction_set()
 
 
-settings.register_profile("unet", deadline=None, max_examples=50)
+# Every run has the same examples, so that a change is refused for what it changed. Others are looked for with
+# --hypothesis-profile=random. A loaded machine is slow, which is no fault.
+for name, settled in (("unet", {"derandomize": True}), ("random", {"max_examples": 500})):
+    settings.register_profile(name, **{"deadline": None, "max_examples": 50,
+                                       "suppress_health_check": [HealthCheck.too_slow], **settled})
 settings.load_profile("unet")
 
 

@@ -50,7 +50,7 @@ def start(store, code, *options, **environment):
 
 def test_moxing_wrapper(store):
     process = start(store, SCRIPT, "--enable_modelarts=True", "--data_url=obs://data", "--train_url=obs://out")
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=300)[0]
     assert output == "before True\n12 work Doubles.\n" and process.returncode == 0
     assert sorted(path.name for path in (store / "out").iterdir()) == ["after.txt", "result.txt"]
 
@@ -61,7 +61,7 @@ def test_moxing_wrapper_elsewhere(store):
     data.mkdir(parents=True)
     (data / "a.txt").write_text("own data")
     process = start(store, SCRIPT, PYTHONPATH=str(PROJECT))
-    assert process.communicate(timeout=60)[0] == "12 work Doubles.\n"
+    assert process.communicate(timeout=300)[0] == "12 work Doubles.\n"
     assert (store.parent / "in" / "out" / "result.txt").read_text() == "own data"
     assert not (store / "out").exists()
 
@@ -88,7 +88,7 @@ together("done")        # what a process did lasts as long as it lives
 def test_sync_data(store):
     """The processes of a server copy once per call."""
     both = [start(store, SYNC, RANK_ID=str(rank)) for rank in range(2)]
-    assert [process.communicate(timeout=60)[0] for process in both] == ["", ""]
+    assert [process.communicate(timeout=300)[0] for process in both] == ["", ""]
     assert [process.returncode for process in both] == [0, 0]
     assert (store / "again" / "a.txt").read_text() == "the data"
     assert (store / "calls").read_text().splitlines() == ["obs://data here", *["here obs://again"] * 2]
@@ -96,6 +96,6 @@ def test_sync_data(store):
 
 def test_sync_data_needs_moxing(store):
     code = "from src.model_utils.moxing_adapter import sync_data\nsync_data('a', 'b')"
-    output = start(store, code, PYTHONPATH=str(PROJECT)).communicate(timeout=60)[0]
+    output = start(store, code, PYTHONPATH=str(PROJECT)).communicate(timeout=300)[0]
     assert "UNetError: sync_data copies from and to ModelArts' object store, but there is no Python package moxing" \
         in output.splitlines()[-1]

@@ -70,7 +70,7 @@ def start(store, rank, *options, result="0", code=SCRIPT, together="01", **more)
                             env=environment(store, RANK_ID=str(rank), RESULT=result, TOGETHER=together, **more))
 
 
-def both(store, *options, seconds=30, **more):
+def both(store, *options, seconds=300, **more):
     """Two ranks; [(exit status, standard output, standard error)]."""
     for marker in store.parent.glob("here?"):
         marker.unlink()
@@ -146,16 +146,16 @@ def test_copy_that_hangs_is_ended(store):
 
 
 def test_death_of_the_one_that_copies_is_seen(store):
-    slow = {"MOXING_SLOW": "data", "MOXING_SECONDS": "3"}
+    slow = {"MOXING_SLOW": "data", "MOXING_SECONDS": "1000"}
     owner = start(store, 0, **slow)
     while not (store / "calls").exists():
         time.sleep(0.05)
     other = start(store, 1, **slow)
     while not any(str(path.resolve()).endswith(".lock") for path in Path(f"/proc/{other.pid}/fd").iterdir()):
         time.sleep(0.05)
-    time.sleep(0.3)     # from opening the file to waiting
+    time.sleep(2)       # from opening the file to waiting
     owner.send_signal(signal.SIGKILL)
-    _, err = other.communicate(timeout=30)
+    _, err = other.communicate(timeout=120)
     assert other.returncode == 2 and "ended before it was done" in err
     owner.communicate()
     # What a killed run has left behind is in nobody's way.
@@ -169,7 +169,7 @@ def test_one_that_failed_takes_the_output_away_when_the_owner_hangs(store):
         time.sleep(0.05)
     code = SCRIPT.replace("import os", "import src.model_utils.moxing_adapter as m; m.LEAVE_SECONDS = 0\nimport os", 1)
     other = start(store, 1, code=code, result="error")
-    _, err = other.communicate(timeout=30)
+    _, err = other.communicate(timeout=120)
     owner.kill()
     owner.communicate()
     assert (other.returncode, err) == (2, "error: nothing fits\n")
@@ -179,14 +179,14 @@ def test_one_that_failed_takes_the_output_away_when_the_owner_hangs(store):
 def test_folders_of_their_own_are_copies_of_their_own(store):
     ranks = [start(store, rank, f"--data_path=own{rank}", f"--output_path=out{rank}") for rank in (0, 1)]
     for rank in ranks:
-        rank.communicate(timeout=30)
+        rank.communicate(timeout=120)
     assert sorted(call for call in calls(store) if "data" in call) == ["obs://data own0", "obs://data own1"]
 
 
 def test_the_scheduler_of_msrun_takes_no_part(store):
     code = SCRIPT[:SCRIPT.index("def main")] + "sys.exit(run_script(lambda config: 7, ''))"
     scheduler = start(store, 0, code=code, MS_ROLE="MS_SCHED")
-    assert scheduler.wait(timeout=30) == 7, scheduler.communicate()
+    assert scheduler.wait(timeout=120) == 7, scheduler.communicate()
     assert not (store / "calls").exists()
 
 

@@ -100,7 +100,7 @@ def test_signal_in_the_foreground(launch, signum):
     process = launch.start("run_standalone_train.sh", "my data", "a.yaml", DO='{"0": "wait"}')
     launch.wait_for("train_1/train.log", "does wait")
     process.send_signal(signum)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=300)
     assert process.returncode == 128 + signum and f"stopped by {signum.name}" in out
     assert (launch.folder / "train_1" / "train.log").read_text().count("stopping after") == 1
 
@@ -196,7 +196,7 @@ def test_a_rank_that_fails_takes_the_others_down(launch, script, arguments, do, 
     write_table(launch.folder / "table.json", {"10.9.8.7": [(0, 0), (1, 1), (2, 2)]})
     started = time.monotonic()
     result = launch(script, *arguments, DO=json.dumps(do), GRACE="3")
-    assert time.monotonic() - started < 45      # those that wait would do so for a minute
+    assert time.monotonic() - started < 300     # those that wait would do so for ten minutes
     assert result.returncode == status
     assert part in result.stderr and "LOG1/log.log" in result.stderr, result.stderr
     assert re.search(r"^  rank 1 does |^  error: this one", result.stderr, re.MULTILINE)
@@ -212,7 +212,7 @@ def test_signal_to_all_ranks(launch):
     for log in logs:
         launch.wait_for(log, "does wait")
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=300)
     assert process.returncode == 130
     for log in logs:
         assert (launch.folder / log).read_text().count("stopping after signal 2") == 1

@@ -47,7 +47,7 @@ for number in (1, 2) if do == "progress" else ():
     print(number, "predicted", flush=True)
     time.sleep(1)
 if do == "wait":
-    time.sleep(60)
+    time.sleep(600)
 while do == "follow" and not (os.path.exists("../LOG1/log.log") and "has failed" in open("../LOG1/log.log").read()):
     time.sleep(0.1)
 if do == "follow":
@@ -98,7 +98,7 @@ class Launch:
 
     def __call__(self, script, *arguments, **environment):
         process = self.start(script, *arguments, **environment)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=500)
         return subprocess.CompletedProcess(script, process.returncode, out, err)
 
     def recorded(self, name):
@@ -108,7 +108,7 @@ class Launch:
                       key=lambda line: line["cwd"])
 
     def wait_for(self, path, text):
-        for _ in range(300):
+        for _ in range(3000):
             if (self.folder / path).exists() and text in (self.folder / path).read_text():
                 return
             time.sleep(0.1)

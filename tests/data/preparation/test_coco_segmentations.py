@@ -60,5 +60,5 @@ def test_what_is_no_segmentation(segmentation):
 
 @pytest.mark.parametrize("text", ["o" * 10**6, "0" * 10**6, "P" * 10**6])
 def test_run_lengths_take_linear_time(text):
-    with in_time(5), pytest.raises(ValueError, match="run-length code"):
+    with in_time(60), pytest.raises(ValueError, match="run-length code"):
         area({"size": [8, 9], "counts": text}, 8, 9)
