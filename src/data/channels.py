@@ -54,11 +54,12 @@ class Channels:
                 say_once(page.path, f"{_bands(page)}; num_channels {self.count} uses only red, green and blue, and "
                                     f"--channels picks others")
         elif page.bands < self.count:
-            raise UNetError(f"{page.path}: {_bands(page)}, num_channels is {self.count}; set num_channels to what all "
-                            f"files have" + (", or pick channels with --channels" if page.has_alpha else ""))
+            raise UNetError(f"{page.path}: {_bands(page)}, num_channels is {self.count}; give images of {self.count} "
+                            f"channels, or train with the num_channels that all files have"
+                            + (", or pick channels with --channels" if page.has_alpha else ""))
         elif page.bands > self.count:
             raise UNetError(f"{page.path}: {_bands(page)}, num_channels is {self.count}; name those to use, such as "
-                            f"--channels={list(range(self.count))}, or set num_channels to {page.bands}")
+                            f"--channels={list(range(self.count))}, or train with num_channels {page.bands}")
 
     def read(self, page: Page, top: int = 0, bottom: int | None = None, left: int = 0,
              right: int | None = None) -> np.ndarray:
