@@ -56,8 +56,9 @@ def store(tmp_path):
 
 
 def environment(store, **more):
+    path = os.pathsep.join(filter(None, [SCRIPT_ENVIRONMENT.get("PYTHONPATH"), str(PROJECT), str(STAND_IN)]))
     return {**SCRIPT_ENVIRONMENT, "MOXING_STORE": str(store), "TMPDIR": str(store.parent / "tmp"), "JOB_ID": "job7",
-            "PYTHONPATH": f"{PROJECT}:{STAND_IN}", **more}
+            "PYTHONPATH": path, **more}
 
 
 OPTIONS = ["--enable_modelarts=True", "--data_url=obs://data", "--checkpoint_url=obs://ckpt", "--train_url=obs://out",
@@ -70,7 +71,7 @@ def start(store, rank, *options, result="0", code=SCRIPT, together="01", **more)
                             env=environment(store, RANK_ID=str(rank), RESULT=result, TOGETHER=together, **more))
 
 
-def both(store, *options, seconds=30, **more):
+def both(store, *options, seconds=120, **more):
     """Two ranks; [(exit status, standard output, standard error)]."""
     for marker in store.parent.glob("here?"):
         marker.unlink()
@@ -155,7 +156,7 @@ def test_death_of_the_one_that_copies_is_seen(store):
         time.sleep(0.05)
     time.sleep(0.3)     # from opening the file to waiting
     owner.send_signal(signal.SIGKILL)
-    _, err = other.communicate(timeout=30)
+    _, err = other.communicate(timeout=120)
     assert other.returncode == 2 and "ended before it was done" in err
     owner.communicate()
     # What a killed run has left behind is in nobody's way.
@@ -169,7 +170,7 @@ def test_one_that_failed_takes_the_output_away_when_the_owner_hangs(store):
         time.sleep(0.05)
     code = SCRIPT.replace("import os", "import src.model_utils.moxing_adapter as m; m.LEAVE_SECONDS = 0\nimport os", 1)
     other = start(store, 1, code=code, result="error")
-    _, err = other.communicate(timeout=30)
+    _, err = other.communicate(timeout=120)
     owner.kill()
     owner.communicate()
     assert (other.returncode, err) == (2, "error: nothing fits\n")
@@ -179,14 +180,14 @@ def test_one_that_failed_takes_the_output_away_when_the_owner_hangs(store):
 def test_folders_of_their_own_are_copies_of_their_own(store):
     ranks = [start(store, rank, f"--data_path=own{rank}", f"--output_path=out{rank}") for rank in (0, 1)]
     for rank in ranks:
-        rank.communicate(timeout=30)
+        rank.communicate(timeout=120)
     assert sorted(call for call in calls(store) if "data" in call) == ["obs://data own0", "obs://data own1"]
 
 
 def test_the_scheduler_of_msrun_takes_no_part(store):
     code = SCRIPT[:SCRIPT.index("def main")] + "sys.exit(run_script(lambda config: 7, ''))"
     scheduler = start(store, 0, code=code, MS_ROLE="MS_SCHED")
-    assert scheduler.wait(timeout=30) == 7, scheduler.communicate()
+    assert scheduler.wait(timeout=120) == 7, scheduler.communicate()
     assert not (store / "calls").exists()
 
 
@@ -210,7 +211,7 @@ def test_an_archive_without_a_name(store):
 
 
 @pytest.mark.slow
-def test_training_and_export(narrow_networks, store, sample):
+def test_training_and_export(light_runs, store, sample):
     """train.py on an archive, then export.py with the checkpoint that it left in the store."""
     with zipfile.ZipFile(store / "data" / "isbi.zip", "w") as archive:
         for path in sample.iterdir():
