@@ -132,7 +132,7 @@ def test_step_up_of_the_keras_network(fast):
 @pytest.fixture(scope="module")
 def curves(fast):
     """MindSpore's own kernels run without graphs, which take longer to compile than these few steps."""
-    return descend("compiled", 4), descend("AVX2", 4, "pynative")
+    return descend("compiled", 3), descend("AVX2", 3, "pynative")
 
 
 @pytest.mark.parametrize("name", DESCENTS)
