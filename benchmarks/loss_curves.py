@@ -56,15 +56,16 @@ def losses(config, data, kernels):
         return [row.loss for row in read_history(Path(output) / HISTORY_CSV) if row.kind == STEP]
 
 
-def descend(kernels, steps):
+def descend(kernels, steps, mode="graph"):
     """Return network -> {"losses": [...], "logits": [...]}: losses of gradient descent, and the logits after it.
 
     It runs in a process of its own, because the cap that MindSpore's kernels need slows the compiled operators.
     """
-    return json.loads(start(kernels, __file__, f"--descent={steps}", f"--kernels={kernels}").splitlines()[-1])
+    return json.loads(start(kernels, __file__, f"--descent={steps}", f"--kernels={kernels}",
+                            f"--mode={mode}").splitlines()[-1])
 
 
-def descend_here(kernels, steps):
+def descend_here(kernels, steps, mode):
     """Compute in this process what ``descend`` returns."""
     import mindspore as ms
 
@@ -76,7 +77,7 @@ def descend_here(kernels, steps):
     for module in (unet_bilinear, unet_keras):
         module.CHANNELS = tuple(channels // 4 for channels in module.CHANNELS)
     ms.set_device("CPU")
-    ms.set_context(mode=ms.GRAPH_MODE)
+    ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
     layers = choose_backend(parse_options([f"--cpu_ops={KERNELS[kernels][0]}"], ""), "CPU")
     return {name: descent(name, layers, steps) for name in DESCENTS}
 
@@ -143,9 +144,10 @@ def main():
     parser.add_argument("--runs", nargs="+", choices=RUNS, default=list(RUNS), metavar="YAML", help=", ".join(RUNS))
     parser.add_argument("--descent", type=int, metavar="STEPS", help="gradient descent instead of runs of train.py")
     parser.add_argument("--kernels", choices=KERNELS, help="one descent in this process, printed as JSON")
+    parser.add_argument("--mode", choices=("graph", "pynative"), default="graph", help="of that descent")
     options = parser.parse_args()
     if options.kernels:
-        print(json.dumps(descend_here(options.kernels, options.descent)))
+        print(json.dumps(descend_here(options.kernels, options.descent, options.mode)))
         return
 
     print("| | loss, first and last | compiled against MindSpore's | MindSpore's at SSE4.1 against AVX2 |")

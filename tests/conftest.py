@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from src.data import notices
 from src.model_utils.errors import UNetError
 from src.model_utils.runtime import cap_cpu_instruction_set
-from tests.support import narrow, scripts
+from tests.support import light, narrow, scripts
 from tests.support.data import write_pairs
 
 # Before MindSpore loads; its warnings would hide the tests' own output.
@@ -81,6 +81,13 @@ def nuclei(tmp_path_factory):
 def narrow_networks():
     """All networks have a quarter of their channels while a module's tests run, in the processes of scripts too."""
     with narrow.narrow_networks():
+        yield
+
+
+@pytest.fixture(scope="module")
+def light_runs():
+    """unet_simple is shallow and curves are not drawn while a module's tests run, in the processes of scripts too."""
+    with light.light_runs():
         yield
 
 

@@ -55,7 +55,7 @@ PINS = {
 NARROW = (4, 6, 8, 10, 12)      # channels instead of 64 to 1024, for tests of the geometry
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def compiled():
     chosen = backend_of()
     if chosen is MINDSPORE:
@@ -98,13 +98,45 @@ def test_every_network_is_pinned():
     assert set(PARAMETERS) == {name for name, pin in PINS.items() if pin.published}
 
 
+def _he(shape):
+    return (2 / np.prod(shape[1:])) ** 0.5
+
+
+def _xavier(shape):
+    return (2 / (np.prod(shape[1:]) + shape[0] * np.prod(shape[2:]))) ** 0.5
+
+
+# Pin -> the standard deviation of each kind of convolution, by a piece of its name; "" stands for all others.
+DEVIATIONS = {
+    "unet_medical": {".up.": 0.01, "": 0.06},
+    "unet_simple": {"": 0.01},
+    "unet_nested_bn_ds": {"": 0.01},
+    "unet_nested_cell": {"": 0.01},
+    "unet_nested_resize": {"": 0.01},
+    "unet_bilinear": {"": _he},
+    "unet_keras": {"final.": _xavier, "": _he},
+}
+
+
 @pytest.mark.parametrize("name", PINS)
-def test_names_shapes_and_counts(name, layers):
+def test_parameters(name, layers):
+    """Names, shapes, counts. A layer's deviation is as published, its mean 0, its bias 0; batch norm starts as the
+    identity."""
     network = network_of(PINS[name].argv, layers)
     assert (count(network.get_parameters()), count(network.trainable_params())) == (PINS[name].values,
                                                                                     PINS[name].trained)
     if name in PARAMETERS:
         assert {parameter.name: list(parameter.shape) for parameter in network.get_parameters()} == PARAMETERS[name]
+    for parameter in network.trainable_params():
+        values = parameter.asnumpy()
+        if parameter.ndim == 4:
+            deviation = next(value for piece, value in DEVIATIONS[name].items() if piece in parameter.name)
+            deviation = deviation(values.shape) if callable(deviation) else deviation
+            error = 6 / values.size ** 0.5      # six standard errors of a mean
+            assert values.mean() == pytest.approx(0, abs=error * deviation), parameter.name
+            assert values.std() == pytest.approx(deviation, rel=max(error, 0.01)), parameter.name
+        else:
+            assert (values == (1 if parameter.name.endswith("gamma") else 0)).all(), parameter.name
 
 
 @both_modes
@@ -228,42 +260,6 @@ def test_skips_are_cut_out_of_the_centre():
     image = np.concatenate([half, half[:, :, ::-1]], axis=2)
     logits = net(Tensor(image)).asnumpy()
     np.testing.assert_allclose(logits, logits[:, :, ::-1], atol=1e-5 * np.abs(logits).max())
-
-
-def _he(shape):
-    return (2 / np.prod(shape[1:])) ** 0.5
-
-
-def _xavier(shape):
-    return (2 / (np.prod(shape[1:]) + shape[0] * np.prod(shape[2:]))) ** 0.5
-
-
-# Pin -> the standard deviation of each kind of convolution, by a piece of its name; "" stands for all others.
-DEVIATIONS = {
-    "unet_medical": {".up.": 0.01, "": 0.06},
-    "unet_simple": {"": 0.01},
-    "unet_nested_bn_ds": {"": 0.01},
-    "unet_nested_cell": {"": 0.01},
-    "unet_nested_resize": {"": 0.01},
-    "unet_bilinear": {"": _he},
-    "unet_keras": {"final.": _xavier, "": _he},
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", PINS)
-def test_initial_weights(name, layers):
-    """A layer's deviation is as published, its mean 0, its bias 0; batch norm starts as the identity."""
-    for parameter in network_of(PINS[name].argv, layers).trainable_params():
-        values = parameter.asnumpy()
-        if parameter.ndim == 4:
-            deviation = next(value for piece, value in DEVIATIONS[name].items() if piece in parameter.name)
-            deviation = deviation(values.shape) if callable(deviation) else deviation
-            error = 6 / values.size ** 0.5      # six standard errors of a mean
-            assert values.mean() == pytest.approx(0, abs=error * deviation), parameter.name
-            assert values.std() == pytest.approx(deviation, rel=max(error, 0.01)), parameter.name
-        else:
-            assert (values == (1 if parameter.name.endswith("gamma") else 0)).all(), parameter.name
 
 
 @pytest.mark.parametrize("init, std", [("default", 0.01), ("he_normal", (2 / 288) ** 0.5),

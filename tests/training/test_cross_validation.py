@@ -33,7 +33,7 @@ def read(path):
 
 
 @pytest.mark.slow
-def test_a_killed_run_resumes_with_the_same_command(narrow_networks, data, tmp_path):
+def test_a_killed_run_resumes_with_the_same_command(light_runs, data, tmp_path):
     """SIGKILL after fold 1; the same command keeps fold 1, resumes in fold 2, and makes the table."""
     out = tmp_path / "with space"
     argv = [*SMALL, f"--data_path={data}", f"--output_path={out}"]

@@ -60,9 +60,10 @@ def test_a_stopped_run_resumes_with_its_steps(train, seven_steps, tmp_path, monk
 
 
 def test_the_length_is_measured(train, tmp_path):
-    log = train("--output_path=out", "--minutes=0.4")
+    """The run is stopped after its first step: those that are counted for it would take the minute."""
+    log = train("--output_path=out", "--minutes=1", interrupted=lambda: True)
     (line,) = [line for line in log if "steps fit" in line]
-    steps = int(re.match(r"0.4 minutes: (\d+) steps fit", line)[1])
+    steps = int(re.match(r"1 minutes: (\d+) steps fit", line)[1])
     assert yaml.safe_load((tmp_path / "out" / "config.yaml").read_text())["total_steps"] == steps
     assert f"{steps} steps of 4 images" in "\n".join(log)
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from src.model_utils.ranks import Ranks
+from src.training import run
 from src.training.checkpoint_files import find_checkpoints
 from src.training.run_folder import read_name
 from tests.support import ranks_worker
-from tests.support.narrow import narrow_networks
-from tests.support.ranks_worker import CURVE, train
+from tests.support.ranks_worker import CURVE, build_without_norm, train
 from tests.support.scripts import PROJECT, call
 
 pytestmark = pytest.mark.slow
@@ -52,11 +52,11 @@ def test_ranks_are_two(ranks):
     assert [(result["rank"], result["size"]) for result in ranks[1:]] == [(0, 2), (1, 2)]
 
 
-def test_two_ranks_are_one_process_with_the_double_batch(ranks, sample, tmp_path):
+def test_two_ranks_are_one_process_with_the_double_batch(ranks, sample, tmp_path, monkeypatch):
     """The mean gradient of two batches of 1 is that of one batch of 2, and every rank has its own samples."""
     _, first, second = ranks
-    with narrow_networks():
-        alone = train([*CURVE, "--batch_size=2", "--epochs=2", f"--data_path={sample}", f"--output_path={tmp_path}"])
+    monkeypatch.setattr(run, "build_network", build_without_norm)
+    alone = train([*CURVE, "--batch_size=2", "--epochs=2", f"--data_path={sample}", f"--output_path={tmp_path}"])
     assert len(alone["losses"]) == 8
     assert alone["losses"][0] > 1.2 * alone["losses"][-1]      # it learns, so later losses depend on earlier steps
     np.testing.assert_allclose(first["curve"]["losses"], alone["losses"], rtol=1e-4)
