@@ -173,9 +173,10 @@ def _mindspore_network(config: Config, stored: dict[str, Any], paths: list[Path]
     spec = NetworkSpec.from_config(config)
     # Before the network is built, since its check takes no time.
     windows = Windows.for_mindspore(config, side_in_memory(spec))
+    # Before the operators are compiled, too: a damaged checkpoint is refused at once.
+    contents = [CheckpointContents(path) for path in paths]
     layers = choose_layers(config, device)
     network, activate = build_network(spec, layers), probabilities(spec)
-    contents = [CheckpointContents(path) for path in paths]
     weights = [one.weights_of(network) for one in contents]
     scales = [(one.state or {}).get("scale", 1) for one in contents]
 

@@ -147,7 +147,7 @@ def test_evaluation_of_a_checkpoint_and_of_its_onnx_file(saved, sample, tmp_path
     """Two command lines, one score; and the second does without MindSpore."""
     argv = [f"--data_path={sample}", "--image_size=[96,96]", f"--output_path={tmp_path / 'a'}", "--isbi_metrics=True"]
     path = tmp_path / "net.onnx"
-    result = run_here("eval.py", *argv, f"--ckpt_path={saved('simple')}", cwd=tmp_path)
+    result = run_here("eval.py", *argv, f"--ckpt_path={saved('simple')}", "--context_mode=pynative", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     result = run_here("export.py", f"--ckpt_path={saved('simple')}", "--file_format=ONNX", "--image_size=[96,96]",
                  "--batch_size=2", f"--file_name={path}", cwd=tmp_path)

@@ -12,7 +12,7 @@ from src.model_utils.errors import UNetError
 from src.model_utils.files import temporary_path
 from src.training import checkpoint
 from tests.support.networks import network_of
-from tests.support.scripts import assert_one_line_error
+from tests.support.scripts import assert_one_line_error, run_here
 
 SMALL = ["--model_name=unet_simple", "--weight_init=he_uniform", "--device_target=CPU"]
 
@@ -76,18 +76,19 @@ def test_without_a_cache_mindspore_runs_the_checkpoint(run, argv, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_cache_is_used_without_mindspore(run, argv, tmp_path):
+def test_the_cache_is_used_without_mindspore(run, argv, tmp_path, monkeypatch):
     """What the first run has exported serves the second without MindSpore; damaged checkpoints are named."""
-    environment = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    assert run("predict.py", *argv, "--backend=onnx", **environment).returncode == 0
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert run_here("predict.py", *argv, "--backend=onnx").returncode == 0
     (tmp_path / "blocked").mkdir()
     (tmp_path / "blocked" / "mindspore.py").write_text("raise ImportError('MindSpore was imported')")
-    result = run("predict.py", *argv, "--backend=onnx", **{**environment, "PYTHONPATH": str(tmp_path / "blocked")})
+    result = run("predict.py", *argv, "--backend=onnx", XDG_CACHE_HOME=str(tmp_path / "cache"),
+                 PYTHONPATH=str(tmp_path / "blocked"))
     assert result.returncode == 0, result.stderr
-    result = run("predict.py", *argv, "--device_target=GPU", **environment)
+    result = run_here("predict.py", *argv, "--device_target=GPU")
     assert_one_line_error(result, "device_target GPU: this MindSpore supports only CPU")
     (tmp_path / "bad.ckpt").write_bytes((tmp_path / "simple.ckpt").read_bytes()[:5000])
-    result = run("predict.py", *argv, f"--checkpoint_file_path={tmp_path / 'bad.ckpt'}", **environment)
+    result = run_here("predict.py", *argv, f"--checkpoint_file_path={tmp_path / 'bad.ckpt'}")
     assert_one_line_error(result, "bad.ckpt", "not a whole MindSpore checkpoint")
 
 

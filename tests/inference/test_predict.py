@@ -84,7 +84,7 @@ def test_windows_agree_with_the_whole_and_mindspore_with_onnx(checkpoints, name)
 @pytest.mark.parametrize("name, side", [("unet_bilinear", 384), ("unet_keras", 336)])
 def test_one_output_channel(narrow_networks, images, tmp_path, name, side):
     """Both classes by ONNX in several windows and by MindSpore in one; masks where class 1 is the more probable."""
-    argv = [f"--model_name={name}", "--device_target=CPU", "--cpu_ops=off", "--backend=mindspore",
+    argv = [f"--model_name={name}", "--device_target=CPU", "--context_mode=pynative", "--backend=mindspore",
             f"--checkpoint_file_path={tmp_path / 'net.ckpt'}"]
     checkpoint.save(network_of(argv), tmp_path / "net.ckpt", {"step": 1, "scale": 1.0})
     exported = [*argv[:3], "--backend=onnx", f"--file_name={tmp_path / 'net.onnx'}"]

@@ -217,7 +217,7 @@ def test_training_and_export(light_runs, store, sample):
         for path in sample.iterdir():
             archive.write(path, f"isbi/{path.name}")
     small = ["--model_name=unet_simple", "--image_size=[96,96]", "--train_crop=32", "--batch_size=2", "--repeat=1",
-             "--epochs=1", "--enable_profiling=True"]
+             "--epochs=1", "--enable_profiling=True", "--context_mode=pynative"]
     unzip = ["--need_modelarts_dataset_unzip=True", "--modelarts_dataset_unzip_name=isbi"]
     result = run("train.py", *OPTIONS, *small, *unzip, cwd=store.parent, **environment(store))
     assert result.returncode == 0, result.stdout + result.stderr

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.alarm import in_time
 from tests.support.scripts import SCRIPT_ENVIRONMENT, SCRIPTS, bash
 from tests.support.stand_ins import FIRST_LINES, heed_interrupts
 
@@ -122,11 +123,16 @@ def test_ctrl_c(launch, name):
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
                           preexec_fn=heed_interrupts,     # noqa: PLW1509 - the tests have no threads
                           env=launch.environment | {"DO": "wait"}) as process:
-        for line in process.stdout:
-            if line == "waiting\n":
-                break
-        os.killpg(process.pid, signal.SIGINT)
-        shown = process.stdout.read()
+        try:
+            with in_time(120):
+                for line in process.stdout:
+                    if line == "waiting\n":
+                        break
+                os.killpg(process.pid, signal.SIGINT)
+                shown = process.stdout.read()
+        except TimeoutError:        # it would be waited for
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     assert process.returncode in (130, -signal.SIGINT)     # a shell calls both 130
     assert shown.splitlines() == [f"last line {number}" for number in range(1000)]
     assert (launch.folder / f"{name}_1" / "train.log").read_text().endswith(f"waiting\n{shown}")
