@@ -4,14 +4,17 @@ import pytest
 from PIL import Image
 
 from src.training import checkpoint
+from tests.support.caches import new_cache
 from tests.support.networks import network_of
 from tests.support.predictions import NETWORKS, SMALL
 
 
 @pytest.fixture(scope="module")
 def own_cache(tmp_path_factory, exports_here):
+    folder = tmp_path_factory.mktemp("cache")
+    new_cache(folder / "unet_mindspore")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_CACHE_HOME", str(folder))
         yield
 
 
