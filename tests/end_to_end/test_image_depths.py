@@ -11,9 +11,10 @@ from tests.support.scripts import run_here
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("narrow_networks", "exports_here", "onnx_is_fastest")]
 
-OPTIONS = ["--dataset=folders", "--num_channels=1", "--image_size=[48,48]", "--device_target=CPU", "--context_mode=pynative",
-           "--train_augment=False", "--weight_init=he_uniform", "--lr=0.002", "--weight_decay=0", "--batch_size=2",
-           "--epochs=10", "--repeat=10", "--run_eval=True", "--check_dataset=False", "--log_interval=0"]
+OPTIONS = ["--dataset=folders", "--num_channels=1", "--image_size=[48,48]", "--device_target=CPU",
+           "--context_mode=pynative", "--train_augment=False", "--weight_init=he_uniform", "--lr=0.002",
+           "--weight_decay=0", "--batch_size=2", "--epochs=10", "--repeat=10", "--run_eval=True",
+           "--check_dataset=False", "--log_interval=0"]
 NAMES = [f"{number:02d}" for number in range(8)]
 
 
