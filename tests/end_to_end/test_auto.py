@@ -1,4 +1,6 @@
 """Training on somebody's own images without any option, through the command line."""
+from functools import partial
+
 import numpy as np
 import pytest
 import yaml
@@ -7,10 +9,15 @@ from PIL import Image
 from src.data.stacks import IMAGE_STACK, LABEL_STACK
 from src.data.tiff import write_stack
 from tests.support.data import write_pairs
-from tests.support.scripts import assert_one_line_error
+from tests.support.scripts import assert_one_line_error, run_here
 
 SMALL = ["--total_steps=4", "--patches_per_image=2", "--batch_size=2", "--train_crop=32", "--cpu_ops=off",
          "--context_mode=pynative", "--cpu_precision=float32"]
+
+
+@pytest.fixture
+def run(tmp_path, narrow_networks):
+    return partial(run_here, cwd=tmp_path)
 
 
 def chosen(output):

@@ -9,11 +9,12 @@ from PIL import Image
 from tests.support.data import write_pairs
 from tests.support.scripts import run_here
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("narrow_networks", "exports_here", "onnx_is_fastest")]
 
-OPTIONS = ["--dataset=folders", "--num_channels=1", "--image_size=[48,48]", "--device_target=CPU", "--cpu_ops=off",
-           "--train_augment=False", "--weight_init=he_uniform", "--lr=0.002", "--weight_decay=0", "--batch_size=2",
-           "--epochs=10", "--repeat=10", "--run_eval=True", "--check_dataset=False", "--log_interval=0"]
+OPTIONS = ["--dataset=folders", "--num_channels=1", "--image_size=[48,48]", "--device_target=CPU",
+           "--context_mode=pynative", "--train_augment=False", "--weight_init=he_uniform", "--lr=0.002",
+           "--weight_decay=0", "--batch_size=2", "--epochs=10", "--repeat=10", "--run_eval=True",
+           "--check_dataset=False", "--log_interval=0"]
 NAMES = [f"{number:02d}" for number in range(8)]
 
 
@@ -23,7 +24,7 @@ def call(script, *arguments):
     return result.stdout
 
 
-def test_a_12_bit_camera(narrow_networks, tmp_path):
+def test_a_12_bit_camera(tmp_path):
     data = {depth: write_pairs(tmp_path / str(depth), NAMES, size=(48, 48)) for depth in (8, 12)}
     for name in NAMES:
         path = data[12] / name / "image.png"

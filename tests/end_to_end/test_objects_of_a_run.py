@@ -6,20 +6,21 @@ import tifffile
 
 from src.data.synthetic_cells import write_cells
 from src.report.history import VALIDATION, read_history
-from tests.support.scripts import run, run_here
+from tests.support.scripts import run_here
 
 OPTIONS = ["--model_name=unet_simple", "--dataset=folders", "--image_size=[64, 64]", "--target=boundary",
-           "--device_target=CPU"]
+           "--device_target=CPU", "--context_mode=pynative"]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(tmp_path_factory, narrow_networks, exports_here, onnx_is_fastest):
     """(folder of the data, output folder) of a run of a few steps."""
     folder = tmp_path_factory.mktemp("objects")
     write_cells(folder / "data", 5, 64, 1)
-    result = run("train.py", *OPTIONS, f"--data_path={folder / 'data'}", f"--output_path={folder / 'out'}",
-                 "--epochs=2", "--repeat=2", "--batch_size=2", "--lr=0.001", "--run_eval=True", "--border_weight=True",
-                 "--eval_metrics=[object_f1, dice_coeff]", "--monitor=object_f1", "--class_weights=auto")
+    result = run_here("train.py", *OPTIONS, f"--data_path={folder / 'data'}", f"--output_path={folder / 'out'}",
+                      "--epochs=2", "--repeat=2", "--batch_size=2", "--lr=0.001", "--run_eval=True",
+                      "--border_weight=True", "--eval_metrics=[object_f1, dice_coeff]", "--monitor=object_f1",
+                      "--class_weights=auto")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "object_f1: " in result.stdout
     return folder / "data", folder / "out"

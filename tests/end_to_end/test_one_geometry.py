@@ -14,7 +14,7 @@ SIZES = [(60, 90), (72, 64), (81, 81), (90, 53), (64, 100), (70, 75)]
 @pytest.fixture(scope="module", params=[["--image_size=[64,48]"], ["--image_size=native", "--train_crop=48"],
                                         ["--image_size=native", "--train_crop=220", "--crop=[36,36]",
                                          "--model_name=unet_medical"]], ids=["resized", "native", "native-valid"])
-def trained(request, tmp_path_factory, narrow_networks, exports_here):
+def trained(request, tmp_path_factory, narrow_networks, exports_here, onnx_is_fastest):
     """Folder of the data set, of a run of two steps, and of its files."""
     folder = tmp_path_factory.mktemp("geometry")
     for number, size in enumerate(SIZES):
@@ -24,7 +24,7 @@ def trained(request, tmp_path_factory, narrow_networks, exports_here):
             Image.fromarray(array).save(folder / "data" / kind / f"{number}.png")
     call("train.py", folder, *request.param, "--dataset=image_mask", "--batch_size=2", "--epochs=1", "--repeat=1",
          "--run_eval=True", "--weight_init=he_uniform", "--lr=0.003", f"--output_path={folder / 'run'}",
-         "--device_target=CPU")
+         "--device_target=CPU", "--context_mode=pynative")
     return folder
 
 

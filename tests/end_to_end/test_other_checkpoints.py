@@ -11,13 +11,20 @@ from tests.support.checkpoints import case_study
 from tests.support.networks import network_of
 from tests.support.scripts import run_here
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("own_cache", "exports_here", "onnx_is_fastest")]
 
 FOLDERS = ["--dataset=folders", "--num_channels=3", "--image_size=[48,32]", "--device_target=CPU", "--cpu_ops=off",
            "--context_mode=pynative", "--check_dataset=False"]
 # Kind -> options of its network, and how its file names a parameter.
 KINDS = {"wrapped": (["--model_name=unet_nested", "--use_ds=False", "--use_bn=False"], "net.{}".format),
          "case_study": (["--model_name=unet_bilinear", "--eval_activate=Sigmoid", "--input_range=[0,1]"], case_study)}
+
+
+@pytest.fixture(scope="module")
+def own_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -58,10 +65,9 @@ def test_evaluated(files):
 
 @pytest.mark.parametrize("files, backend", [("wrapped", "mindspore"), ("wrapped", "onnx"), ("case_study", "mindspore")],
                          indirect=["files"])
-def test_predicted_with(files, nuclei, backend, tmp_path, monkeypatch):
+def test_predicted_with(files, nuclei, backend, tmp_path):
     """With ONNX Runtime the file in the cache is made of the checkpoint."""
     argv, folder = files
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     masks = []
     for path in each(folder):
         call("predict.py", *argv, f"--data_path={nuclei / '0003' / 'image.png'}", f"--checkpoint_file_path={path}",

@@ -16,6 +16,8 @@ from src.training.run import train
 from tests.support.data import write_pairs
 from tests.support.scripts import PROJECT, assert_one_line_error, run, run_here
 
+pytestmark = pytest.mark.usefixtures("narrow_networks", "exports_here", "onnx_is_fastest")
+
 SMALL = ["--model_name=unet_simple", "--image_size=[96,96]", "--train_crop=32", "--batch_size=2", "--repeat=2",
          "--epochs=4", "--weight_init=he_uniform", "--lr=0.002"]
 
@@ -101,7 +103,7 @@ def test_argmax_gives_the_pixel_accuracy(trained, sample, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("argv", [
     ["--config_path={p}/unet_nested_cell_config.yaml", "--image_size=[48,32]", "--batch_size=4",
-     "--train_augment=True"],
+     "--train_augment=True", "--context_mode=pynative"],
     ["--config_path=unet_nested_config.yaml", "--dataset=folders", "--num_channels=3", "--image_size=[32,32]",
      "--batch_size=4", "--eval_resize=True", "--include_background=False"],
     ["--config_path={p}/unet_medical_config.yaml", "--dataset=folders", "--num_channels=3", "--image_size=[188,188]",
@@ -109,7 +111,7 @@ def test_argmax_gives_the_pixel_accuracy(trained, sample, tmp_path):
     ["--model_name=unet_simple", "--dataset=folders", "--num_channels=1", "--image_size=[32,32]", "--batch_size=4",
      "--context_mode=pynative", "--log_interval=0"],
 ], ids=["nested-cell", "nested-ds", "medical", "simple-pynative"])
-def test_folders(narrow_networks, nuclei, tmp_path, argv):
+def test_folders(nuclei, tmp_path, argv):
     """Each network on pictures and masks: one epoch of two or four steps, evaluated while training and after."""
     argv = [part.format(p=PROJECT) for part in argv] + [f"--data_path={nuclei}", f"--output_path={tmp_path / 'out'}"]
     result = run_here("train.py", *argv, "--epochs=1", "--repeat=1", "--run_eval=True", cwd=tmp_path)
@@ -123,7 +125,7 @@ def test_folders(narrow_networks, nuclei, tmp_path, argv):
 
 
 @pytest.mark.slow
-def test_case_study(tmp_path, narrow_networks, caplog):
+def test_case_study(tmp_path, caplog):
     """One output channel: the metrics of the case study, while training and after it; in this process."""
     caplog.set_level("INFO", "unet")
     data = tmp_path / "data"
@@ -134,7 +136,7 @@ def test_case_study(tmp_path, narrow_networks, caplog):
             for k in range(count):
                 (pairs / str(k) / f"{kind}.png").rename(data / part / kind / f"{k}.png")
     argv = ["--config_path=unet_bilinear_config.yaml", f"--data_path={data}", "--image_size=[32,32]",
-            f"--output_path={tmp_path / 'out'}", "--cpu_ops=off"]
+            f"--output_path={tmp_path / 'out'}", "--context_mode=pynative"]
     train(parse_options([*argv, "--epochs=2", "--repeat=1", "--batch_size=2"], ""))
     value = r"(\d\.\d{4})"
     names = f"acc: {value}, hard_iou: {value}, hard_dice: {value}, sens: {value}, spec: {value}"
@@ -155,11 +157,12 @@ def test_case_study(tmp_path, narrow_networks, caplog):
 
 
 @pytest.mark.slow
-def test_many_classes(narrow_networks, tmp_path):
+def test_many_classes(tmp_path):
     data = write_pairs(tmp_path / "data" / "train", [str(k) for k in range(4)], classes=12).parent
     write_pairs(data / "val", ["x", "y"], classes=12)
     argv = ["--config_path=unet_simple_coco_config.yaml", f"--data_path={data}", "--num_classes=12",
-            "--image_size=[48,32]", "--batch_size=2", f"--output_path={tmp_path / 'out'}"]
+            "--image_size=[48,32]", "--batch_size=2", "--context_mode=pynative",
+            f"--output_path={tmp_path / 'out'}"]
     result = run_here("train.py", *argv, "--epochs=1", cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     path = tmp_path / "out" / "checkpoint" / "ckpt_0" / "ckpt_unet_simple_adam-1_2.ckpt"
@@ -217,7 +220,7 @@ def test_wrong_setting_on_the_command_line(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_damaged_picture_in_the_middle_of_a_run(narrow_networks, tmp_path):
+def test_damaged_picture_in_the_middle_of_a_run(tmp_path):
     """Folders are read lazily; the error still is one line, and names the file."""
     data = write_pairs(tmp_path / "data", [str(k) for k in range(6)])
     (data / "2" / "image.png").write_bytes((data / "2" / "image.png").read_bytes()[:500])
@@ -228,7 +231,7 @@ def test_damaged_picture_in_the_middle_of_a_run(narrow_networks, tmp_path):
 
 
 @pytest.mark.slow
-def test_loss_that_is_not_finite(narrow_networks, sample, tmp_path):
+def test_loss_that_is_not_finite(sample, tmp_path):
     result = run_here("train.py", *SMALL, f"--data_path={sample}", f"--output_path={tmp_path / 'out'}", "--lr=1e30",
                  "--save_checkpoint_steps=1")
     # It depends on the operators whether the loss or a weight is the first that is not finite.

@@ -10,6 +10,7 @@ from src.inference.backend_choice import Measurement, fastest
 from src.model_utils.config import parse_options
 from src.model_utils.trust import cache_folder
 from src.training import checkpoint
+from tests.support.cache import new_cache
 from tests.support.networks import network_of
 from tests.support.scripts import assert_one_line_error
 
@@ -93,15 +94,17 @@ def test_a_measurement_that_fails_says_so(monkeypatch, tmp_path, caplog):
 
 
 @pytest.mark.slow
-def test_predict_measures_and_follows(run, tmp_path):
+def test_predict_measures_and_follows(narrow_networks, run, tmp_path):
     """The first run measures and says why; the second one follows what is written."""
     path = checkpoint.save(network_of(SIMPLE), tmp_path / "x.ckpt", {"step": 1, "scale": 1.0})
     Image.fromarray(np.zeros((20, 20), np.uint8)).save(tmp_path / "p.png")
     argv = [*SIMPLE, f"--checkpoint_file_path={path}", f"--data_path={tmp_path / 'p.png'}"]
-    environment = {"UNET_CACHE_DIR": str(tmp_path / "cache")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("UNET_CACHE_DIR")      # has the operators
+        environment = {"UNET_CACHE_DIR": str(new_cache(tmp_path / "own"))}
     first = run("predict.py", *argv, **environment)
     assert first.returncode == 0 and first.stdout.count("runs this network fastest on this processor") == 1, first
-    record, = (tmp_path / "cache" / "backends").iterdir()
+    record, = (tmp_path / "own" / "backends").iterdir()
     about = json.loads(record.read_text())
     assert {"mindspore", "onnx"} <= about["seconds"].keys() and about["network"]["model_name"] == "unet_simple"
     for name, line in (("onnx", ".onnx is used instead of"), ("mindspore", "convolutions: ")):

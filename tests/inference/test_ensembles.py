@@ -11,6 +11,8 @@ from src.training.fold_results import write_results
 from tests.support.networks import network_of
 from tests.support.predictions import SMALL, probabilities
 
+pytestmark = pytest.mark.usefixtures("onnx_is_fastest")
+
 
 @pytest.mark.slow
 def test_several_checkpoints_are_averaged(checkpoints, images):

@@ -187,12 +187,12 @@ def test_shares_of_the_ranks(tmp_path):
 
 
 @pytest.mark.slow
-def test_two_ranks_write_the_files_of_one_process(tmp_path, images):
+def test_two_ranks_write_the_files_of_one_process(narrow_networks, exports_here, tmp_path, images):
     """With a file that cannot be read, whose message is in the report though another rank had it."""
     argv = ["--model_name=unet_simple", "--weight_init=he_uniform"]
     checkpoint.save(network_of(argv), tmp_path / "net.ckpt", {"step": 1, "scale": 1.0})
     (images / "3.png").write_bytes((images / "4.png").read_bytes()[:50])
-    options = [*ALL, "--image_size=native", "--normalize=range", "--cpu_ops=off"]
+    options = [*ALL, "--image_size=native", "--normalize=range", "--backend=onnx"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UNET_CACHE_DIR", str(tmp_path / "cache"))
         assert predict(parse_options([*argv, *options, f"--checkpoint_file_path={tmp_path / 'net.ckpt'}",

@@ -2,7 +2,7 @@
 import json
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from unittest import mock
 
@@ -14,20 +14,22 @@ from src.model_utils.trust import cache_folder
 from tests.support.scripts import SCRIPT_ENVIRONMENT
 
 
+def new_cache(folder):
+    """Make ``folder`` a cache of nothing but the compiled operators, which take 15 s of a processor; return it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(CannotBuild, UNetError):      # then no program compiles any either
+        library = Path(build_library())
+        if not (folder / library.name).exists():
+            shutil.copy2(library, folder)
+    return folder
+
+
 @contextmanager
 def own_cache(folder):
-    """Make ``folder`` the cache in the block, of this process and of those that it starts.
-
-    All that it holds at first are the compiled operators, which take 15 s of a processor.
-    """
-    try:
-        library = Path(build_library())
-    except (CannotBuild, UNetError):
-        library = None
+    """Make a folder in ``folder`` the cache in the block, of this process and of those that it starts."""
+    new_cache(folder / "unet_mindspore")
     variables = {"XDG_CACHE_HOME": str(folder)}
     with mock.patch.dict(os.environ, variables), mock.patch.dict(SCRIPT_ENVIRONMENT, variables):
-        if library and not (cache_folder() / library.name).exists():
-            shutil.copy2(library, cache_folder())
         yield
 
 
