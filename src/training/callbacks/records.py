@@ -51,6 +51,8 @@ class HistoryWriter(Callback):
 class ProgressPicture(Callback):
     """Draws progress.png after each evaluation and at the end of the run, as long as it can be written.
 
+    No step is drawn twice.
+
     Args:
         folder (RunFolder): the output folder.
         history (History): what to draw; this callback comes after HistoryWriter.
@@ -59,13 +61,16 @@ class ProgressPicture(Callback):
     def __init__(self, folder: RunFolder, history: History) -> None:
         self.folder, self.history = folder, history
         self._file = OptionalFile()
+        self._drawn: int | None = None
 
     def on_save(self, trainer: Trainer) -> None:
         if trainer.evaluation and trainer.evaluation.step == trainer.step:
             self._file.write(self._draw)
+            self._drawn = trainer.step
 
     def on_train_end(self, trainer: Trainer) -> None:
-        self._file.write(self._draw)
+        if self._drawn != trainer.step:
+            self._file.write(self._draw)
 
     def _draw(self) -> None:
         from src.report.figures import progress_png  # matplotlib takes a second to load
