@@ -22,6 +22,7 @@ logger = logging.getLogger("unet")
 QUICK_SECONDS = 10      # for the check before a training, which inspects samples at regular intervals
 MOST_ROWS = 10          # classes with a row of their own
 MOST_FAULTS = 10        # that are logged
+LISTS_ALL = "preprocess_dataset.py --check=True"
 
 
 @dataclass
@@ -81,19 +82,57 @@ class SplitSummary:
                 "intensities": self.intensities.as_dict(), "faults": self.faults}
 
 
-def check_dataset(train: TrainingSamples, validation: ValidationSamples, path: Path, names: list[str],
-                  quick: bool = False) -> None:
-    """Inspect the samples in their files' own sizes, log a table, and save the findings as JSON.
+@dataclass(frozen=True)
+class Findings:
+    """What was found in the training and in the validation samples.
+
+    Attributes:
+        summaries: "training" and "validation" -> findings.
+        leaks: groups of names of the same image, some in training and some in validation.
+        seconds: how long it took.
+    """
+    summaries: dict[str, SplitSummary]
+    leaks: list[list[str]]
+    seconds: float
+
+    @property
+    def faults(self) -> list[str]:
+        """Messages about samples that cannot be trained on, and about training masks that hold only one class."""
+        return _faults(self.summaries)
+
+    def save(self, path: Path) -> None:
+        """Write all of it as JSON."""
+        write_atomically(path, json_bytes({
+            **{name: summary.as_dict() for name, summary in self.summaries.items()}, "same_images_in_both": self.leaks,
+            "differing_ranges": _differing(self.summaries), "warnings": _warnings(self.summaries, self.leaks),
+            "faults": self.faults}))
+        logger.info("data set checked in %.1f s: %s", self.seconds, path)
+
+
+def raise_faults(faults: list[str], where: str) -> None:
+    """Raise UNetError with the first of ``faults``, if there are any; log the first of several ones.
+
+    Args:
+        faults (list[str]): messages.
+        where (str): what lists all of them.
+    """
+    if len(faults) > 1:
+        for line in faults[:MOST_FAULTS]:
+            logger.error("ERROR: %s", line)
+        if len(faults) > MOST_FAULTS:
+            logger.error("ERROR: and %d more; %s lists all", len(faults) - MOST_FAULTS, where)
+    if faults:
+        raise UNetError(faults[0] + (f" ({len(faults)} faults in all, listed above)" if len(faults) > 1 else ""))
+
+
+def find_faults(train: TrainingSamples, validation: ValidationSamples, names: list[str],
+                quick: bool = False) -> Findings:
+    """Inspect the samples in their files' own sizes, and log a table and the warnings.
 
     Args:
         train (TrainingSamples), validation (ValidationSamples): samples to inspect.
-        path (Path): the JSON file.
         names (list[str]): names of the classes.
         quick (bool): inspect as many samples as a few seconds allow, evenly spread.
-
-    Raises:
-        UNetError: samples that cannot be read or that hold other classes, or training masks that together hold only
-            one class. The first of them are logged; the message names the very first.
     """
     started = time.perf_counter()
     seconds = QUICK_SECONDS / 2 if quick else None
@@ -103,20 +142,9 @@ def check_dataset(train: TrainingSamples, validation: ValidationSamples, path: P
              if key in summaries["training"].hashes]
     for line in table(summaries, leaks):
         logger.info("  %s", line)
-    warnings, faults = _warnings(summaries, leaks), _faults(summaries)
-    for line in warnings:
+    for line in _warnings(summaries, leaks):
         logger.warning("WARNING: %s", line)
-    write_atomically(path, json_bytes({**{name: summary.as_dict() for name, summary in summaries.items()},
-                                       "same_images_in_both": leaks, "differing_ranges": _differing(summaries),
-                                       "warnings": warnings, "faults": faults}))
-    logger.info("data set checked in %.1f s: %s", time.perf_counter() - started, path)
-    if len(faults) > 1:
-        for line in faults[:MOST_FAULTS]:
-            logger.error("ERROR: %s", line)
-        if len(faults) > MOST_FAULTS:
-            logger.error("ERROR: and %d more; %s lists all", len(faults) - MOST_FAULTS, path)
-    if faults:
-        raise UNetError(faults[0] + (f" ({len(faults)} faults in all, listed above)" if len(faults) > 1 else ""))
+    return Findings(summaries, leaks, time.perf_counter() - started)
 
 
 def check_not_empty(train: TrainingSamples, validation: ValidationSamples, config: Config) -> None:

@@ -115,7 +115,8 @@ class OnnxNetwork:
         for own, given in zip(self.input_shape[1:], shape):
             if own not in (None, given):
                 raise UNetError(f"{self.path}: takes images of {_text(self.input_shape[1:])} (channels x height x "
-                                f"width), these are {_text(shape)}; give the YAML file that it was exported with")
+                                f"width), these are {_text(shape)}; give the YAML file that it was exported with, or "
+                                f"export it for these, with --height={shape[1]} --width={shape[2]}")
 
 
 def _text(sides):

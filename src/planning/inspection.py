@@ -8,10 +8,12 @@ import numpy as np
 
 from src.data.boundary import objects_of
 from src.data.class_values import OTHER, parse
+from src.data.dataset_check import LISTS_ALL, raise_faults
 from src.data.layouts import Source
 from src.data.mask_pixels import MaskOptions, MaskPixels
 from src.data.page import Page, Window
 from src.data.reader import StoredReader
+from src.model_utils.errors import UNetError
 from src.planning.facts import DataFacts, Objects
 from src.planning.masks import Classes, decide
 
@@ -44,13 +46,19 @@ def find_classes(source: Source) -> Classes:
     """
     reader = replace(source, masks=permissive(source.masks)).open()
     found: list[MaskPixels] = []
+    faults: list[str] = []
     pixels = 0
     for index in spread(len(reader), MOST_IMAGES):
-        mask = reader.mask_pixels(index, _window(reader.size(index), 0) if _is_large(reader, index) else None)
+        try:
+            mask = reader.mask_pixels(index, _window(reader.size(index), 0) if _is_large(reader, index) else None)
+        except UNetError as error:
+            faults.append(str(error))
+            continue
         found.append(mask)
         pixels += mask.numbers.size
         if pixels > WHOLE:
             break
+    raise_faults(faults, LISTS_ALL)
     return decide(found, source.masks.ignore)
 
 
@@ -67,14 +75,19 @@ def inspect(source: Source, classes: Classes) -> DataFacts:
     reader = source.open()
     train, valid = source.divide(reader)
     images, measured = _Images(), _Masks(source.masks.num_classes)
+    faults: list[str] = []
     began = time.monotonic()
     numbers = spread(len(reader), MOST_IMAGES)
     to_measure = {numbers[place] for place in spread(len(numbers), MEASURED)}
     for index in numbers:
-        with reader.open_image(index) as page:
-            images.add(page)
-        if index in to_measure and time.monotonic() - began < SECONDS:
-            measured.add(reader, index)
+        try:
+            with reader.open_image(index) as page:
+                images.add(page)
+            if index in to_measure and time.monotonic() - began < SECONDS:
+                measured.add(reader, index)
+        except UNetError as error:
+            faults.append(str(error))
+    raise_faults(faults, LISTS_ALL)
     channels, because = images.channels()
     return DataFacts(source.dataset, len(train), len(valid), len(numbers), images.sizes, channels, because, images.deep,
                      images.contrast(), classes, measured.shares(), measured.has_objects, measured.objects(),

@@ -2,7 +2,7 @@
 from pathlib import Path
 
 from src.data.data_options import class_names
-from src.data.dataset_check import check_dataset, check_not_empty
+from src.data.dataset_check import check_not_empty, find_faults, raise_faults
 from src.data.samples import create_samples
 from src.model_utils.config import Config
 from src.model_utils.files import DATASET_JPG, DATASET_JSON
@@ -18,11 +18,11 @@ def check_and_report(config: Config) -> None:
     output = Path(config.output_path)
     train, validation = create_samples(config)
     check_not_empty(train, validation, config)
-    try:
-        check_dataset(train, validation, output / DATASET_JSON, class_names(config))
-    finally:
-        write_pictures(output / DATASET_JPG, train, validation, config.color)
-        if config.report:
-            from src.report.page import ReportInput, write_report  # matplotlib takes a second to load
+    findings = find_faults(train, validation, class_names(config))
+    findings.save(output / DATASET_JSON)
+    write_pictures(output / DATASET_JPG, train, validation, config.color)
+    if config.report:
+        from src.report.page import ReportInput, write_report  # matplotlib takes a second to load
 
-            write_report(config, ReportInput("preprocess_dataset.py"))
+        write_report(config, ReportInput("preprocess_dataset.py"))
+    raise_faults(findings.faults, str(output / DATASET_JSON))

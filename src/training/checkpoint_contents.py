@@ -124,6 +124,9 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         found = "no checkpoint was given" if path == Path() else f"no such checkpoint: {path}"
         raise UNetError(f"{found}; expected a .ckpt file, with --checkpoint_file_path or --resume_ckpt")
+    if path.suffix.lower() in (".onnx", ".mindir"):
+        raise UNetError(f"{path}: an exported file, where a .ckpt file is expected; predict.py and infer_unet_onnx.py "
+                        f"take ONNX files with --file_name")
     try:
         _check_records(read_input(path, MOST_NETWORK))
         return ms.load_checkpoint(str(path), crc_check=True)

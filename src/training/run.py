@@ -12,7 +12,7 @@ from mindspore import Tensor, nn
 
 from src.cpu_ops import choose_backend
 from src.data.data_options import class_names
-from src.data.dataset_check import check_dataset, check_not_empty
+from src.data.dataset_check import LISTS_ALL, Findings, check_not_empty, find_faults, raise_faults
 from src.data.fingerprint import fingerprint
 from src.data.input_options import GEOMETRY
 from src.data.location import data_root
@@ -84,6 +84,11 @@ def train(config: Config, interrupted: Callable[[], object] = lambda: False, beg
             config, start, folder = find_place(config, runtime, ranks)
             config = stored_length(config, start)
             samples, validation = create_samples(config)
+            check_not_empty(samples, validation, config)
+            findings = None
+            if config.check_dataset and runtime.rank == 0:
+                findings = find_faults(samples, validation, class_names(config), quick=True)
+                raise_faults(findings.faults, LISTS_ALL)
             # The option auto is settled by the data, and stored as such.
             config = config.replace(normalize=samples.transform.normalization.mode)
             settled = is_settled(config)
@@ -97,7 +102,7 @@ def train(config: Config, interrupted: Callable[[], object] = lambda: False, beg
             if trainer.folder == checkpoint_folder(config.output_path, config.checkpoint_path, runtime.rank):
                 remove_leftovers(trainer.folder)
             if runtime.rank == 0:
-                fill_output_folder(config, folder, start, samples, validation)
+                fill_output_folder(config, folder, start, samples, validation, findings)
                 bring_history(start, folder)
                 if config.save_best_ckpt and bring_best(start, trainer):
                     folder.take_over()
@@ -131,7 +136,6 @@ def check_options(config: Config) -> None:
 def build(config: Config, run_folder: RunFolder, runtime: Runtime, ranks: Ranks, samples: TrainingSamples,
           validation: ValidationSamples) -> tuple[Any, Trainer]:
     """Build what a run needs besides its samples: the network and its Trainer."""
-    check_not_empty(samples, validation, config)
     schedule = build_schedule(config, len(samples), runtime.group_size)
     size = samples.image_shape[1:]
     check_sizes(config.model_name, size, samples.label_shape[1:],
@@ -171,7 +175,7 @@ def build_schedule(config: Config, samples: int, group_size: int) -> Schedule:
 
 
 def fill_output_folder(config: Config, folder: RunFolder, start: Start, samples: TrainingSamples,
-                       validation: ValidationSamples) -> None:
+                       validation: ValidationSamples, findings: Findings | None) -> None:
     """Write the files that are known before the first step: the options, the split, and the check of the data set."""
     remove_leftovers(config.output_path)
     output = Path(folder)
@@ -180,8 +184,8 @@ def fill_output_folder(config: Config, folder: RunFolder, start: Start, samples:
     write_splits(output / SPLITS_JSON, entries(samples, root), entries(validation, root))
     if samples.class_counts:
         samples.class_counts.save(output / CLASS_COUNTS_JSON)
-    if config.check_dataset:
-        check_dataset(samples, validation, output / DATASET_JSON, class_names(config), quick=True)
+    if findings:
+        findings.save(output / DATASET_JSON)
         OptionalFile().write(write_pictures, output / DATASET_JPG, samples, validation, config.color)
     folder.write_name(start.checkpoint)       # with its name the folder is taken; data that are refused take none
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from src.data.data_options import class_names
-from src.data.dataset_check import _spread, check_dataset, table
+from src.data.dataset_check import _spread, find_faults, raise_faults, table
 from src.data.samples import create_samples
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
@@ -23,11 +23,10 @@ def check(tmp_path, caplog):
         caplog.clear()
         config = parse_options(["--dataset=folders", "--num_channels=3", "--image_size=[32,32]", f"--data_path={data}",
                                 *argv], "")
-        try:
-            check_dataset(*create_samples(config), tmp_path / "dataset.json", class_names(config), quick)
-        finally:
-            found = json.loads((tmp_path / "dataset.json").read_text())
-        return found, caplog.text
+        findings = find_faults(*create_samples(config), class_names(config), quick)
+        findings.save(tmp_path / "dataset.json")
+        raise_faults(findings.faults, "dataset.json")
+        return json.loads((tmp_path / "dataset.json").read_text()), caplog.text
 
     caplog.set_level("INFO", "unet")
     return check
@@ -159,7 +158,7 @@ def test_spread(count):
 
 def test_stacks(sample, tmp_path):
     train, valid = create_samples(parse_options([f"--data_path={sample}", "--border_weight=True"], ""))
-    check_dataset(train, valid, tmp_path / "dataset.json", ["membrane", "cell"])
+    find_faults(train, valid, ["membrane", "cell"]).save(tmp_path / "dataset.json")
     found = json.loads((tmp_path / "dataset.json").read_text())
     assert found["training"]["kinds"] == {"gray": 8} and 0.2 < found["training"]["foreground_fraction"] < 0.95
 

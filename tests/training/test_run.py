@@ -1,10 +1,9 @@
 """What a run builds from its options."""
 import pytest
 
-from src.data.samples import create_samples
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
-from src.training.run import build, build_schedule, check_options
+from src.training.run import build_schedule, check_options, train
 from tests.support.data import write_pairs
 
 
@@ -39,7 +38,21 @@ def test_options_that_contradict_each_other(argv, part):
 
 
 def test_one_image_cannot_be_split(tmp_path):
-    write_pairs(tmp_path, ["a"])
-    config = parse_options(["--dataset=folders", f"--data_path={tmp_path}", "--num_channels=3"], "")
+    write_pairs(tmp_path / "data", ["a"])
+    config = parse_options(["--dataset=folders", f"--data_path={tmp_path / 'data'}", "--num_channels=3",
+                            "--device_target=CPU", f"--output_path={tmp_path / 'out'}"], "")
     with pytest.raises(UNetError, match="the data set has 1, and split 0.8 rounds down to none"):
-        build(config, None, None, None, *create_samples(config))
+        train(config)
+    assert not (tmp_path / "out").exists()
+
+
+def test_all_damaged_images_are_named_and_nothing_is_written(tmp_path, caplog):
+    data = write_pairs(tmp_path / "data", ["a", "b", "c", "d", "e"])
+    for name in "abe":
+        (data / name / "image.png").write_bytes(b"none")
+    config = parse_options(["--dataset=folders", f"--data_path={data}", "--num_channels=3", "--image_size=[48,32]",
+                            "--device_target=CPU", f"--output_path={tmp_path / 'out'}"], "")
+    with pytest.raises(UNetError, match=r"a/image.png: cannot be read .*\(3 faults in all, listed above\)"):
+        train(config)
+    assert [line.split("/")[-2] for line in caplog.text.splitlines() if "ERROR: " in line] == ["a", "b", "e"]
+    assert not (tmp_path / "out").exists()
