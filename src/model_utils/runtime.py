@@ -38,6 +38,8 @@ def quiet_mindspore() -> None:
     of nn.Adam.
     """
     os.environ.setdefault("GLOG_v", "3")
+    # MindSpore sets it too. Before 2.10 it cannot be imported if ONNX, loaded before it, has found another value.
+    os.environ.setdefault("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "python")
     # MindSpore's Python part also logs exceptions that it raises anyway. They end in one line of our own.
     logging.getLogger(f"ME.mindspore.log.{os.getpid()}").addFilter(lambda record: False)
 

@@ -196,7 +196,8 @@ def test_values_survive_the_command_line(size, lr, flag):
 
 @pytest.mark.parametrize("argv, parts", [
     (["--lrr=1"], ["--lrr", "did you mean --lr?"]), (["--learning_rat=1"], ["did you mean --learning_rate"]),
-    (["--instances"], ["did you mean --class_values?"]), (["--suffix=a"], ["--mask_suffix, --image_suffix or "]),
+    (["--instances"], ["did you mean --object_metrics, --objects or --class_values?"]),
+    (["--suffix=a"], ["--mask_suffix, --image_suffix or "]),
     (["--batchsize=4"], ["did you mean --batch_size"]),
     (["nonsense"], ["nonsense"]),
     (["--lr=fast"], ["lr", "a number", "'fast'"]),

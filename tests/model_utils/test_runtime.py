@@ -7,6 +7,7 @@ from src.model_utils import runtime
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.model_utils.local_adapter import get_device_id
+from tests.support.scripts import run_code
 
 
 @pytest.fixture
@@ -68,6 +69,12 @@ def test_card(monkeypatch, tmp_path, caplog, argv, card):
     caplog.set_level("INFO", "unet")
     assert runtime.card_number(parse_options(argv, "")) == card
     assert ("device_id 5 is not used" in caplog.text) == (len(argv) == 2)
+
+
+@pytest.mark.slow
+def test_mindspore_loads_after_onnx():
+    """Whichever comes first, as it does in prediction."""
+    run_code("from src.model_utils.runtime import quiet_mindspore; quiet_mindspore(); import onnx, mindspore")
 
 
 def test_device_id_of_the_launcher(monkeypatch):
