@@ -104,6 +104,7 @@ def test_mindspore_is_imported_only_where_it_is_needed():
             if other == "mindspore" and not allowed(module, at_import)] == []
 
 
+@pytest.mark.slow
 def test_what_does_without_mindspore_loads_without_it():
     """Whatever it imports: readers, evaluation, report and prediction, and every script up to its main()."""
     modules = [module for module in PATHS if room(module) in (

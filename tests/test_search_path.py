@@ -68,6 +68,7 @@ def test_worker_processes(planted, monkeypatch):
     assert "PYTHONSAFEPATH" not in os.environ
 
 
+@pytest.mark.slow
 def test_worker_processes_of_python_3_10(planted, tmp_path):
     """In an interpreter of that version, if there is one; it needs no packages for this."""
     found = [*Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob("versions/3.10*/bin/python"),

@@ -91,6 +91,7 @@ def test_all_heads_come_in_training_and_in_evaluation():
         np.testing.assert_allclose(UnetEval(network, need_slice).set_train(False)(x).asnumpy(), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_losses():
     logits, label = image(2, 2, 4, 4), Tensor(np.stack([np.ones((2, 4, 4)), np.zeros((2, 4, 4))], 1).astype(np.float32))
     one = CrossEntropyWithLogits()(logits, label)

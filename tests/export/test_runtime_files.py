@@ -115,6 +115,7 @@ def test_a_network_scores_as_in_eval(narrow_networks, sample, tmp_path):
     assert words[0] == words[1]
 
 
+@pytest.mark.slow
 def test_mindspore_is_not_needed(sample, tmp_path):
     (tmp_path / "blocked").mkdir()
     (tmp_path / "blocked" / "mindspore.py").write_text("raise ImportError('not here')")

@@ -121,6 +121,7 @@ def test_output_goes_up_when_training_fails(store, result, status, line):
     assert calls(store) == [*BROUGHT, TAKEN] and (store / "out" / "1.txt").is_file()
 
 
+@pytest.mark.slow
 def test_failed_copy_ends_both(store):
     results = both(store, MOXING_FAIL="ckpt", MOXING_SLOW="data", MOXING_SECONDS="1")
     for status, _, err in results:
@@ -129,6 +130,7 @@ def test_failed_copy_ends_both(store):
     assert TAKEN not in calls(store)
 
 
+@pytest.mark.slow
 def test_failed_upload_is_an_error_and_does_not_hide_one(store):
     first, second = sorted(both(store, MOXING_FAIL="out"))
     assert (first[0], second[0]) == (0, 2) and "train_url: copying in side/out to obs://out failed" in second[2]
@@ -146,6 +148,7 @@ def test_copy_that_hangs_is_ended(store):
                for _, _, err in results)
 
 
+@pytest.mark.slow
 def test_death_of_the_one_that_copies_is_seen(store):
     slow = {"MOXING_SLOW": "data", "MOXING_SECONDS": "1000"}
     owner = start(store, 0, **slow)
@@ -232,6 +235,7 @@ def test_training_and_export(light_runs, store, sample):
     assert (store / "out" / "unet.mindir").is_file()
 
 
+@pytest.mark.slow
 def test_preprocess(store, sample):
     shutil.copytree(sample, store / "isbi")
     result = run("preprocess.py", *OPTIONS, "--data_url=obs://isbi", "--image_size=[96,96]", cwd=store.parent,

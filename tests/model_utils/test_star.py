@@ -48,6 +48,7 @@ def test_all_get_the_messages_of_all(stars, size):
         assert exchange(made, messages) == [messages] * size
 
 
+@pytest.mark.slow
 def test_they_wait_for_the_slowest(stars, monkeypatch):
     monkeypatch.setattr(star, "JOIN_SECONDS", 2)      # counts only until all have met
     made = stars(3)

@@ -53,6 +53,7 @@ def test_half_of_the_values_are_dropped_by_the_key(mode):
             assert abs(mask.mean() - 1) < 0.06
 
 
+@pytest.mark.slow
 def test_the_mask_depends_on_seed_step_rank_part_and_layer_alone():
     """Any two of them agree in about half of the values; the same numbers give the same mask, whatever came before."""
     ms.set_context(mode=ms.PYNATIVE_MODE)

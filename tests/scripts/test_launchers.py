@@ -163,6 +163,7 @@ def test_msrun_predicts(launch, network, option):
                  "--output_path=old/output"]} for rank in range(2)]
 
 
+@pytest.mark.slow
 def test_progress_of_all_ranks(launch):
     """Each new line of rank 0 once; those of its files are left out."""
     result = launch("run_distribute_predict.sh", 2, "my data", "best.ckpt", "a.yaml", "CPU", DO='{"0": "progress"}')

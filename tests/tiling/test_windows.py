@@ -60,6 +60,7 @@ def test_valid_convolutions(height, width, side):
     np.testing.assert_allclose(predict(image, window, valid_network), truth(image, 6), atol=1e-5)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(height=st.integers(1, 90), width=st.integers(1, 90), side=st.sampled_from([40, 48, 64, 200]))
 def test_same_convolutions(height, width, side):

@@ -188,6 +188,7 @@ def test_checkpoints_of_the_case_study(narrow, tmp_path, caplog, rename):
     same(values(net), expected)
 
 
+@pytest.mark.slow
 def test_the_skip_comes_first_as_in_the_case_study(narrow):
     """Its channels are the first of a decoder block: without the weights of the others, deeper levels are unused."""
     net = bilinear(1).set_train(False)

@@ -75,6 +75,7 @@ def check_mean_for_a_while():
     assert all((mean == other).all() for mean, other in zip(means, average.means))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [ms.GRAPH_MODE, ms.PYNATIVE_MODE])
 def test_the_means_in_the_network_for_a_while_do_not_change_the_training(mode):
     def trained(evaluates):

@@ -90,6 +90,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 def test_bad_items_are_named_and_the_rest_goes_on(tmp_path):
     names = [kind.replace(" ", "_") for kind in BAD]
     raw = write_raw(tmp_path / "raw", [*names, "good1", "good2"])
@@ -208,6 +209,7 @@ def _group_runs(group):
     return True
 
 
+@pytest.mark.slow
 def test_check_looks_at_what_was_prepared(tmp_path):
     run_tasks(nuclei_tasks(write_raw(tmp_path / "raw", "abcde"), tmp_path / "out"), 1)
     result = run("preprocess_dataset.py", "--dataset=Cell_nuclei", "--num_channels=3", "-d", tmp_path / "out",

@@ -67,6 +67,7 @@ def test_files_of_killed_processes_are_cleared_away(tmp_path):
     assert not left.exists() and other.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_stop_and_go_on(tmp_path, workers):
     answers = iter([False] * 2)

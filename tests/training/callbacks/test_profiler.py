@@ -26,6 +26,7 @@ def messages(caplog):
     return caplog
 
 
+@pytest.mark.slow
 def test_profile_of_a_few_steps(tmp_path, messages):
     cell, image = nn.ReLU(), Tensor(np.ones((1, 1, 8, 8), np.float32))
     go(StepProfiler(tmp_path, "CPU"), WARM_UP + STEPS + 3, lambda: cell(image).asnumpy())
