@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -100,11 +100,16 @@ class Findings:
         """Messages about samples that cannot be trained on, and about training masks that hold only one class."""
         return _faults(self.summaries)
 
+    @cached_property
+    def warnings(self) -> list[str]:
+        """Messages about what a user should know."""
+        return _warnings(self.summaries, self.leaks)
+
     def save(self, path: Path) -> None:
         """Write all of it as JSON."""
         write_atomically(path, json_bytes({
             **{name: summary.as_dict() for name, summary in self.summaries.items()}, "same_images_in_both": self.leaks,
-            "differing_ranges": _differing(self.summaries), "warnings": _warnings(self.summaries, self.leaks),
+            "differing_ranges": _differing(self.summaries), "warnings": self.warnings,
             "faults": self.faults}))
         logger.info("data set checked in %.1f s: %s", self.seconds, path)
 
@@ -142,9 +147,10 @@ def find_faults(train: TrainingSamples, validation: ValidationSamples, names: li
              if key in summaries["training"].hashes]
     for line in table(summaries, leaks):
         logger.info("  %s", line)
-    for line in _warnings(summaries, leaks):
+    findings = Findings(summaries, leaks, time.perf_counter() - started)
+    for line in findings.warnings:
         logger.warning("WARNING: %s", line)
-    return Findings(summaries, leaks, time.perf_counter() - started)
+    return findings
 
 
 def check_not_empty(train: TrainingSamples, validation: ValidationSamples, config: Config) -> None:

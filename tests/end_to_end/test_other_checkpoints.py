@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support import cache
 from tests.support.checkpoints import case_study
 from tests.support.networks import network_of
 from tests.support.scripts import run_here
@@ -22,8 +23,7 @@ KINDS = {"wrapped": (["--model_name=unet_nested", "--use_ds=False", "--use_bn=Fa
 
 @pytest.fixture(scope="module")
 def own_cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    with cache.own_cache(tmp_path_factory.mktemp("cache")):
         yield
 
 
