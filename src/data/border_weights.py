@@ -12,19 +12,23 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import ndimage
 
+from src.data.boundary import EDGE
 from src.data.class_values import IGNORED
-from src.data.reader import ReaderWrapper
+from src.data.reader import Reader, ReaderWrapper
 
 SIGMA = 5.0
 FAR = int(4 * SIGMA)        # pixels; where both distances are at least half of it, the weight is below 0.2 % of w0
 WEIGHT_STEPS = 255          # the weights 0 to 1 as a byte
 
 
-def border_map(classes: np.ndarray, instances: np.ndarray | None = None) -> np.ndarray:
+def border_map(classes: np.ndarray, instances: np.ndarray | None = None, has_rim: bool = False) -> np.ndarray:
     """Compute the equation's second term, divided by w0: (H, W) classes -> (H, W) float32 from 0 to 1.
 
     It is 0 inside objects and at ignored pixels. Objects are the regions of one number other than 0 that are connected
     by sides, not corners: of the numbers of ``instances`` if the mask has them, else of the classes.
+
+    With ``has_rim`` classes are those of ``src.data.boundary``. A rim is not inside then: d1 is 0 on it, so the map is
+    largest where objects touch, and nearly 0 on the rim of an object that is far from others.
     """
     nearest = np.full((2, *classes.shape), np.inf, np.float32)      # the two smallest distances
     for mask, window in _objects(np.where(classes == IGNORED, 0, classes if instances is None else instances)):
@@ -33,7 +37,7 @@ def border_map(classes: np.ndarray, instances: np.ndarray | None = None) -> np.n
         np.minimum(second, np.maximum(first, distance), out=second)
         np.minimum(first, distance, out=first)
     weight = np.exp(-(nearest.sum(axis=0) ** 2) / (2 * SIGMA ** 2))
-    weight[classes > 0] = 0
+    weight[(classes > 0) & (classes != EDGE) if has_rim else classes > 0] = 0
     return weight.astype(np.float32)
 
 
@@ -48,11 +52,15 @@ def _objects(numbers: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[slice, ...
 
 
 class BorderReader(ReaderWrapper):
-    """A reader whose classes carry their weight maps in the upper byte."""
+    """A reader whose classes carry their weight maps in the upper byte; see ``border_map`` for ``has_rim``."""
+
+    def __init__(self, reader: Reader, has_rim: bool = False) -> None:
+        super().__init__(reader)
+        self.has_rim = has_rim
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         image, classes = self.reader[index]
-        return image, with_weights(classes, self.reader.instances(index))
+        return image, with_weights(classes, self.reader.instances(index), self.has_rim)
 
 
 class WithoutWeights(ReaderWrapper):
@@ -63,9 +71,9 @@ class WithoutWeights(ReaderWrapper):
         return image, split_weights(packed)[0]
 
 
-def with_weights(classes: np.ndarray, instances: np.ndarray | None = None) -> np.ndarray:
+def with_weights(classes: np.ndarray, instances: np.ndarray | None = None, has_rim: bool = False) -> np.ndarray:
     """Return classes (H, W) with their weight map, as ``pack_weights`` does; see ``border_map``."""
-    return pack_weights(classes, np.rint(border_map(classes, instances) * WEIGHT_STEPS).astype(np.uint8))
+    return pack_weights(classes, np.rint(border_map(classes, instances, has_rim) * WEIGHT_STEPS).astype(np.uint8))
 
 
 def pack_weights(classes: np.ndarray, weights: np.ndarray) -> np.ndarray:

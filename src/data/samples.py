@@ -221,7 +221,7 @@ def _training_reader(stored: StoredReader, transform: Transform, options: Traini
     if options.has_rim:
         reader = boundary.BoundaryReader(reader)
     # The cache is over the weight maps, so that it holds them too.
-    return CachedReader(border_weights.BorderReader(reader) if options.border_w0 else reader, cache_mb)
+    return CachedReader(border_weights.BorderReader(reader, options.has_rim) if options.border_w0 else reader, cache_mb)
 
 
 def entries(samples: TrainingSamples | ValidationSamples, root: str | Path) -> list[str]:

@@ -112,7 +112,7 @@ class WindowReader(NormalizedReader):
             instances = boundary.objects_of(classes, instances)
             classes = boundary.boundary_classes(classes, instances)
         if self.weighted:
-            classes = with_weights(classes, instances)
+            classes = with_weights(classes, instances, self.has_rim)
         if fits:
             self._free -= image.pixels.nbytes + classes.nbytes
             self._kept[index] = image.pixels, classes

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.data.border_weights import border_map, pack_weights, pixel_weights, split_weights
+from src.data.boundary import EDGE, INTERIOR, boundary_classes
 from src.data.class_values import IGNORED
 from src.data.samples import create_samples
 from src.model_utils.config import parse_options
@@ -121,3 +122,18 @@ def test_ignored_pixels_and_numbers_of_objects():
     numbers[10:20, 5:15], numbers[10:20, 15:25] = 300, 7
     assert border_map(touching).max() == 0
     assert border_map(touching, numbers)[9, 14] == pytest.approx(math.exp(-(1 + math.sqrt(2)) ** 2 / 50), rel=1e-5)
+
+
+def test_rims_where_objects_touch():
+    """Two squares side by side: their rims weigh most where they touch, and nothing inside or far from the other."""
+    objects = two_squares(0)
+    objects[10:20, 15:25] = 2
+    rims = boundary_classes((objects > 0).astype(np.uint8), objects)
+    weights = border_map(rims, objects, has_rim=True)
+    assert (weights[rims == INTERIOR] == 0).all() and weights[15, 10] == 0
+    # In the last column of the left square the right one is 1 pixel away, in the column before it 2.
+    np.testing.assert_allclose(weights[14, 13:17], [math.exp(-distance ** 2 / 50) for distance in (2, 1, 1, 2)],
+                               rtol=1e-5)
+    assert rims[14, 5] == EDGE and weights[14, 5] == pytest.approx(math.exp(-100 / 50), rel=1e-5)
+    np.testing.assert_array_equal(weights[objects == 0], border_map(objects, objects)[objects == 0])
+    assert (border_map((objects > 0).astype(np.uint8), objects)[objects > 0] == 0).all()
