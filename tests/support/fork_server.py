@@ -1,5 +1,7 @@
 """Runs scripts of the project one after another in forks of a process that has loaded their packages.
 
+What such a script starts, as train_folds.py starts train.py and eval.py, runs in forks of its own.
+
 ``python fork_server.py PROJECT MODULE...`` loads the modules of PROJECT. It then reads runs from standard input, a JSON
 object a line, and answers each with its exit status, or "hangs".
 """
@@ -12,6 +14,7 @@ import runpy
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 
@@ -25,9 +28,34 @@ def begin(run):
     ctypes.CDLL(None).begin_counting()
     # MindSpore's logger has the name of the process that loaded it; see quiet_mindspore.
     logging.getLogger(f"ME.mindspore.log.{os.getppid()}").addFilter(lambda record: False)
-    sys.argv = [run["script"], *run["arguments"]]
     sys.path[0] = str(Path(run["script"]).parent)
-    runpy.run_path(run["script"], run_name="__main__")
+    importlib.import_module("src.model_utils.signals").ChildProcess.run = run_in_fork
+    run_script(run["script"], *run["arguments"])
+
+
+def run_script(script, *arguments):
+    """Run a script in this process."""
+    sys.argv = [script, *arguments]
+    runpy.run_path(script, run_name="__main__")
+
+
+def run_in_fork(_, command):
+    """Run [Python, script, argument...] in a fork; return its exit status."""
+    pid = os.fork()
+    if pid:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    try:
+        run_script(*command[1:])
+        status = 0
+    except SystemExit as end:
+        status = end.code or 0
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    # Not what the starting process would do at its end, such as to remove its lock.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def end_of(pid, seconds):
