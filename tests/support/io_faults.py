@@ -28,6 +28,7 @@ from tests.support.scripts import PROJECT, SCRIPT_ENVIRONMENT, call
 
 ERRORS = (errno.ENOSPC, errno.EIO)
 KINDS = ("open", "write", "sync", "rename", "mkdir")
+PICTURES = (".png", ".jpg", "report.html")
 SECONDS = 1200          # after which a run hangs
 # What the server loads, with all that these modules import.
 MODULES = ("mindspore", "src.training.run", "src.report.page", "src.report.figures", "src.inference.predict",
@@ -51,11 +52,13 @@ class Command:
         arguments: its arguments; {data} stands for the folder of the inputs.
         before: what the arguments of an earlier run had more, whose files are there; None for no earlier run.
         cwd: the folder in which it runs, beside or in ``out``.
+        resumes: what is finished is not done again, so a picture that a run went on without stays missing.
     """
     script: str
     arguments: tuple[str, ...]
     before: tuple[str, ...] | None = ()
     cwd: str = "."
+    resumes: bool = False
 
 
 COMMANDS = {
@@ -73,7 +76,8 @@ COMMANDS = {
     "preprocess_dataset.py": Command(
         "preprocess_dataset.py", ("--dataset=Cell_nuclei", "--data_path={data}/nuclei", "--save_path=out"),
         ("--data_path={data}/old_nuclei",)),
-    "train_folds.py": Command("train_folds.py", (*TRAINING, "--epochs=2", "--folds=2", "--backend=mindspore"), None),
+    "train_folds.py": Command("train_folds.py", (*TRAINING, "--epochs=2", "--folds=2", "--backend=mindspore"), None,
+                              resumes=True),
     "preprocess.py": Command(
         "preprocess.py", ("--data_path={data}/stacks", "--image_size=[16,16]", "--result_path=inputs"),
         ("--image_size=[20,20]",), cwd="out"),
@@ -247,9 +251,13 @@ class Experiment:
         else:
             assert status in ("1", "2") and re.fullmatch(r"error: .*\n", errors), said
         self._check_files(outcome)
+        missing = set()
+        if outcome == "warning" and self.command.resumes:
+            missing = {name for name in self.whole.keys() - files(self.runner.out) if name.endswith(PICTURES)}
         status, output, errors = self.runner.run(self.command)
         assert (status, errors) == ("0", ""), f"again: status {status}\n{output[-1500:]}{errors}"
-        assert_same(contents(self.runner.out), self.whole)
+        found = contents(self.runner.out)
+        assert_same(found, {name: value for name, value in self.whole.items() if name not in missing - found.keys()})
         return outcome
 
     def _check_files(self, outcome):
