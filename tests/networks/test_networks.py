@@ -31,7 +31,7 @@ class Pin:
         values: number of values in a checkpoint.
         trained: number of those that training changes: without the moving means and variances.
         activate: the activation that gives probabilities.
-        deviations: the standard deviation of each kind of convolution, by a piece of its name; "" stands for all others.
+        deviations: the standard deviation of each kind of convolution, by a piece of its name; "" is all others.
     """
     argv: list[str]
     values: int
