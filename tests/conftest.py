@@ -21,6 +21,11 @@ def pytest_configure(config):
         cap_cpu_instruction_set()
 
 
+def pytest_xdist_auto_num_workers():
+    """One worker more than there are processors, as tests also wait: for disks, compilers, and processes that start."""
+    return (os.cpu_count() or 1) + 1
+
+
 # Every run has the same examples, so that a change is refused for what it changed. Others are looked for with
 # --hypothesis-profile=random. A loaded machine is slow, which is no fault.
 for name, settled in (("unet", {"derandomize": True}), ("random", {"max_examples": 500})):
