@@ -21,6 +21,7 @@ def pytest_configure(config):
         cap_cpu_instruction_set()
 
 
+@pytest.hookimpl(optionalhook=True)      # without xdist, as with -p no:xdist
 def pytest_xdist_auto_num_workers():
     """One worker more than there are processors, as tests also wait: for disks, compilers, and processes that start."""
     return (os.cpu_count() or 1) + 1
