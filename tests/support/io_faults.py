@@ -52,7 +52,7 @@ class Command:
         arguments: its arguments; {data} stands for the folder of the inputs.
         before: what the arguments of an earlier run had more, whose files are there; None for no earlier run.
         cwd: the folder in which it runs, beside or in ``out``.
-        resumes: what is finished is not done again, so a picture that a run went on without stays missing.
+        resumes: what is finished is not done again, so a picture that a run went on without stays as it is.
     """
     script: str
     arguments: tuple[str, ...]
@@ -65,7 +65,8 @@ COMMANDS = {
     "train.py, in place of another run": Command(
         "train.py", (*RUN, "--epochs=2", "--overwrite=True"), ("--seed=2",)),
     "train.py, resumed": Command(
-        "train.py", (*RUN, "--epochs=4", "--resume=True", "--resume_ckpt=auto"), ("--epochs=2", "--resume=False")),
+        "train.py", (*RUN, "--epochs=4", "--resume=True", "--resume_ckpt=auto"), ("--epochs=2", "--resume=False"),
+        resumes=True),
     "predict.py": Command(
         "predict.py", (*NETWORK, "--data_path={data}/images", "--output_path=out", "--save_probability=True",
                        "--overlay=True", "--isbi_submission=True", "--checkpoint_file_path={data}/new.ckpt"),
@@ -251,13 +252,14 @@ class Experiment:
         else:
             assert status in ("1", "2") and re.fullmatch(r"error: .*\n", errors), said
         self._check_files(outcome)
-        missing = set()
+        stale = set()
         if outcome == "warning" and self.command.resumes:
-            missing = {name for name in self.whole.keys() - files(self.runner.out) if name.endswith(PICTURES)}
+            left = contents(self.runner.out)
+            stale = {name for name, value in self.whole.items() if name.endswith(PICTURES) and left.get(name) != value}
         status, output, errors = self.runner.run(self.command)
         assert (status, errors) == ("0", ""), f"again: status {status}\n{output[-1500:]}{errors}"
-        found = contents(self.runner.out)
-        assert_same(found, {name: value for name, value in self.whole.items() if name not in missing - found.keys()})
+        assert_same(*({name: value for name, value in both.items() if name not in stale}
+                      for both in (contents(self.runner.out), self.whole)))
         return outcome
 
     def _check_files(self, outcome):
