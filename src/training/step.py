@@ -1,11 +1,14 @@
 """The training step: compiled before its first use, and in several parts for batches that do not fit into memory."""
 import logging
 import os
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, amp, nn, ops
 from mindspore.train.loss_scale_manager import FixedLossScaleManager
@@ -104,6 +107,10 @@ def build_step(network: Any, optimizer: Any, loss: Any, amp_level: str, loss_sca
     # MindSpore may write the source of the changed network into ./rewritten_network. It reads it again when it compiles
     # the network, so the folder must last as long as the step.
     here, folder = os.getcwd(), TemporaryDirectory(prefix="unet_mixed_precision_")
+    # MindSpore looks for its own modules by real paths, which an environment behind a symbolic link does not have.
+    packages = str(Path(ms.__file__).resolve().parents[1])
+    if packages not in sys.path:
+        sys.path.append(packages)
     os.chdir(folder.name)
     try:
         step = amp.build_train_network(network, optimizer, loss, level=amp_level, loss_scale_manager=manager)

@@ -1,5 +1,6 @@
 """Steps in parts: the curve of the larger batch, in the memory of a part."""
 import re
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -95,8 +96,15 @@ def test_mixed_precision_leaves_the_current_folder_alone(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_mixed_precision_of_chosen_layers(losses_of, tmp_path, monkeypatch):
-    """Level O1 begins like float32, and its networks are built anew each time."""
+    """Level O1 begins like float32, and its networks are built anew each time.
+
+    Python may know its packages by a symbolic link, as in an environment behind one.
+    """
     monkeypatch.chdir(tmp_path)
+    packages = Path(ms.__file__).resolve().parents[1]
+    (tmp_path / "packages").symlink_to(packages)
+    monkeypatch.setattr(sys, "path", [*(path for path in sys.path if Path(path).resolve() != packages),
+                                      str(tmp_path / "packages")])
     narrow = partial(UNet, feature_scale=16, use_bn=False)
     _, whole = losses_of("O0", "--batch_size=4", "--context_mode=pynative", steps=1, make=narrow)
     for name in ("O1", "again"):
