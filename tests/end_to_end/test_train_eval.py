@@ -209,7 +209,8 @@ def test_wrong_settings(sample, tmp_path, argv, parts):
         (tmp_path / "data" / "x").mkdir(parents=True)
         argv = [*argv, f"--data_path={tmp_path / 'data'}"]
     # Some settings are refused only when the network is there, for which no operators need to be compiled.
-    message = refusal(train, *SMALL, "--cpu_ops=off", f"--data_path={sample}", f"--output_path={tmp_path / 'out'}", *argv)
+    message = refusal(train, *SMALL, "--cpu_ops=off", f"--data_path={sample}", f"--output_path={tmp_path / 'out'}",
+                      *argv)
     assert all(part in message for part in parts), message
     assert not (tmp_path / "out").exists()
 
