@@ -37,7 +37,10 @@ def border_map(classes: np.ndarray, instances: np.ndarray | None = None, has_rim
         np.minimum(second, np.maximum(first, distance), out=second)
         np.minimum(first, distance, out=first)
     weight = np.exp(-(nearest.sum(axis=0) ** 2) / (2 * SIGMA ** 2))
-    weight[(classes > 0) & (classes != EDGE) if has_rim else classes > 0] = 0
+    inside = classes > 0
+    if has_rim:
+        inside &= classes != EDGE
+    weight[inside] = 0
     return weight.astype(np.float32)
 
 

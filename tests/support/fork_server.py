@@ -1,6 +1,6 @@
 """Runs scripts of the project one after another in forks of a process that has loaded their packages.
 
-What such a script starts, as train_folds.py starts train.py and eval.py, runs in forks of its own.
+The scripts that one of them starts, as train_folds.py starts train.py and eval.py, run in forks too.
 
 ``python fork_server.py PROJECT MODULE...`` loads the modules of PROJECT. It then reads runs from standard input, a JSON
 object a line, and answers each with its exit status, or "hangs".

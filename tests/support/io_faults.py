@@ -252,14 +252,15 @@ class Experiment:
         else:
             assert status in ("1", "2") and re.fullmatch(r"error: .*\n", errors), said
         self._check_files(outcome)
-        stale = set()
+        left, stale = contents(self.runner.out), set()
         if outcome == "warning" and self.command.resumes:
-            left = contents(self.runner.out)
             stale = {name for name, value in self.whole.items() if name.endswith(PICTURES) and left.get(name) != value}
         status, output, errors = self.runner.run(self.command)
         assert (status, errors) == ("0", ""), f"again: status {status}\n{output[-1500:]}{errors}"
+        found = contents(self.runner.out)
+        assert all(found.get(name) in (left.get(name), self.whole[name]) for name in stale), sorted(stale)
         assert_same(*({name: value for name, value in both.items() if name not in stale}
-                      for both in (contents(self.runner.out), self.whole)))
+                      for both in (found, self.whole)))
         return outcome
 
     def _check_files(self, outcome):
