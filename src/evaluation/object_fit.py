@@ -21,11 +21,13 @@ logger = logging.getLogger("unet")
 FITTED = "objects.json"     # beside the checkpoint, or the ONNX file
 # Option -> field of ObjectOptions.
 NAMES = {"object_threshold": "threshold", "object_seed_threshold": "seed_threshold",
-         "object_min_distance": "min_distance", "object_min_size": "min_size"}
+         "object_min_distance": "min_distance", "object_min_probability": "min_probability",
+         "object_min_size": "min_size"}
 
 FOREGROUND = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
 SEEDS = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
 DISTANCES = [2, 3, 5, 7, 10, 14, 20]
+CERTAIN = [0, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9]
 SIZES = [0, 5, 10, 20, 40, 80]
 
 
@@ -51,7 +53,7 @@ def accuracy(images: Iterable[KnownImage], options: ObjectOptions) -> float:
 
 
 def fit(images: Sequence[KnownImage], start: ObjectOptions) -> tuple[ObjectOptions, float]:
-    """Search the thresholds, or threshold and distance, on a grid, then the smallest size.
+    """Search the thresholds, or threshold and distance, on a grid, then the least probability, then the smallest size.
 
     Args:
         images: pictures that the result is not judged by.
@@ -64,8 +66,10 @@ def fit(images: Sequence[KnownImage], start: ObjectOptions) -> tuple[ObjectOptio
     if start.split == WATERSHED:
         seeds = ([{"min_distance": distance} for distance in DISTANCES] if images[0].interior is None
                  else [{"seed_threshold": threshold} for threshold in SEEDS])
-    tried = [replace(start, threshold=threshold, min_size=0, **seed) for threshold, seed in product(FOREGROUND, seeds)]
-    best, _ = _best(images, tried)
+    start = replace(start, min_size=0, min_probability=0)
+    best, _ = _best(images, [replace(start, threshold=threshold, **seed)
+                             for threshold, seed in product(FOREGROUND, seeds)])
+    best, _ = _best(images, [replace(best, min_probability=probability) for probability in CERTAIN])
     return _best(images, [replace(best, min_size=size) for size in SIZES])
 
 

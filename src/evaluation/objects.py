@@ -34,6 +34,7 @@ class ObjectOptions:
         seed_threshold: of the probability of the interior, where there is a boundary class.
         fill_holes: give the holes of an object to it.
         min_size: pixels of the smallest object that stays.
+        min_probability: mean probability of its class of the least certain object that stays.
     """
     threshold: float = 0.5
     split: str = WATERSHED
@@ -41,15 +42,23 @@ class ObjectOptions:
     seed_threshold: float = 0.5
     fill_holes: bool = True
     min_size: float = 0
+    min_probability: float = 0
 
     @classmethod
     def from_config(cls, config: Config) -> "ObjectOptions":
-        """Take object_threshold, object_split, object_min_distance, object_seed_threshold, fill_holes, object_min_size.
-
-        object_min_size is taken as pixels.
-        """
+        """Take fill_holes and the options that begin with ``object_``; object_min_size is taken as pixels."""
         return cls(config.object_threshold, config.object_split, config.object_min_distance,
-                   config.object_seed_threshold, config.fill_holes, config.object_min_size)
+                   config.object_seed_threshold, config.fill_holes, config.object_min_size,
+                   config.object_min_probability)
+
+    def stay(self, areas: np.ndarray, sums: np.ndarray) -> np.ndarray:
+        """Return which objects are large and certain enough.
+
+        Args:
+            areas: pixels of each object; objects without any do not stay.
+            sums: sum of the probabilities of its class over the pixels of each object.
+        """
+        return (areas >= max(1, self.min_size)) & (sums >= self.min_probability * areas)
 
 
 class Objects(NamedTuple):
@@ -77,14 +86,16 @@ def find_objects(probabilities: np.ndarray, options: ObjectOptions, interior: np
         interior (np.ndarray): (H, W) probabilities of the interior of objects, of a network with a boundary class.
     """
     labels, classes = separate(probabilities, options, interior)
-    kept = np.bincount(labels.reshape(-1), minlength=len(classes)) >= max(1, options.min_size)
+    own = np.take_along_axis(probabilities, classes[labels][..., None], axis=-1)
+    kept = options.stay(np.bincount(labels.reshape(-1), minlength=len(classes)),
+                        np.bincount(labels.reshape(-1), own.reshape(-1), len(classes)))
     kept[0] = False
     numbers = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
     return Objects(numbers[labels], np.concatenate([[0], classes[kept]]))
 
 
 def separate(probabilities: np.ndarray, options: ObjectOptions, interior: np.ndarray | None = None) -> Objects:
-    """Find the objects as ``find_objects`` does, of any size."""
+    """Find the objects as ``find_objects`` does, of any size and probability."""
     foreground = probabilities[..., 1:].sum(axis=-1) > options.threshold
     likely = probabilities[..., 1:].argmax(axis=-1) + 1
     labels, parts = np.zeros(foreground.shape, np.int32), [np.zeros(1, int)]

@@ -133,7 +133,7 @@ class ObjectBands:
         _, group = connected_components(coo_array((np.ones(len(first)), (first, second)), (self.known, self.known)),
                                         directed=False)
         areas, sums = np.bincount(group, areas), np.bincount(group, sums)
-        kept = areas >= max(1, self.options.min_size)
+        kept = self.options.stay(areas, sums)
         numbers = np.where(kept, np.cumsum(kept), 0)[group]
         class_of = np.zeros(len(areas), int)
         class_of[group] = classes

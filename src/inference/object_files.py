@@ -127,8 +127,8 @@ class FileObjects:
         areas = np.concatenate([page.areas for page in self.pages])
         name = self.image_file.title
         if not len(areas):
-            logger.warning("WARNING: %s: no object; lower object_threshold or object_min_size, or look at the "
-                           "probabilities (--save_probability=True)", name)
+            logger.warning("WARNING: %s: no object; lower object_threshold, object_min_size or object_min_probability, "
+                           "or look at the probabilities (--save_probability=True)", name)
             return
         of_class = Counter(np.concatenate([page.classes for page in self.pages]).tolist())
         each = ", ".join(f"{self.options.class_names[number]} {count}" for number, count in sorted(of_class.items()))

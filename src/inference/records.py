@@ -30,7 +30,7 @@ REPORT = "report"       # beside the names of the folders, a kind of result
 NETWORK_FILES = "network_files"
 _OPTIONS = (*NETWORK, TARGET, *PIXELS, "image_size", "crop", "scale", "tta", "cpu_precision", EVAL_ACTIVATE, COLOR)
 _OF_OBJECTS = ("object_threshold", "object_split", "object_min_distance", "object_seed_threshold", "fill_holes",
-               "object_min_size", "object_size_unit")
+               "object_min_size", "object_min_probability", "object_size_unit")
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ STEPS_PER_EPOCH = 50    # at least
 BRIGHTNESS = 3          # percentile instead of range, if brightness differs by this factor
 FEW_IMAGES = 100        # that train; below, augmentation has to make more of them
 WARMUP = 50             # steps, or a tenth of the run
+AVERAGE = 0.99          # ema_decay
 RARE = 0.02             # share of the pixels
 SHORT_MINUTES = 8       # in which elaborate augmentation does not pay
 
@@ -58,7 +59,7 @@ def choose(data: DataFacts, machine: Machine, given: Mapping[str, Any]) -> list[
     now = take(*_network(machine))
     now = take(*_loss(data, now))
     now = take(*_augmentation(data, now), *_batch(data, machine, now))
-    take(*_rate(data, now), *_evaluation(data, now))
+    take(*_rate(data, machine, now), *_evaluation(data, now))
     return chosen
 
 
@@ -148,8 +149,9 @@ def _network(machine: Machine) -> Iterator[Choice]:
 
 def _loss(data: DataFacts, now: Mapping[str, Any]) -> Iterator[Choice]:
     if data.has_objects and now["num_classes"] == 2 and _are_whole(data):
-        yield Choice({"target": BOUNDARY}, f"the masks tell objects apart, {data.objects.touching:.0%} of which touch "
-                                           f"another one")
+        yield Choice({"target": BOUNDARY, "border_weight": True}, f"the masks tell objects apart, "
+                                                                  f"{data.objects.touching:.0%} of which touch another "
+                                                                  f"one")
     if is_membrane(data):
         yield Choice({"loss": "cross_entropy", "border_weight": True, "class_weights": ["1", "2"]},
                      f"{data.shares[1]:.0%} foreground, with a background {data.gap:.0f} pixels wide in between: "
@@ -218,11 +220,14 @@ def _patches(data: DataFacts, now: Mapping[str, Any], batch: int, pixels: int) -
                   f"pixels are foreground")
 
 
-def _rate(data: DataFacts, now: Mapping[str, Any]) -> Iterator[Choice]:
+def _rate(data: DataFacts, machine: Machine, now: Mapping[str, Any]) -> Iterator[Choice]:
     lr = 0.002 if is_membrane(data) else 0.001
     warmup = 0 if is_membrane(data) else int(min(WARMUP, _steps(data, now) / 10))
     yield Choice({"lr": lr, "lr_schedule": "cosine", "weight_decay": 0.0, "warmup_steps": warmup},
                  f"measured with this loss ({now['loss']}); the cosine ends with the run")
+    if machine.device == "CPU":     # elsewhere all weights would be copied at each step
+        yield Choice({"ema_decay": AVERAGE}, f"the mean of the weights of {1 / (1 - AVERAGE):.0f} steps scores better "
+                                             f"than those of one")
 
 
 def _steps(data: DataFacts, now: Mapping[str, Any]) -> float:

@@ -32,6 +32,17 @@ def test_the_fit_finds_threshold_and_size():
     assert score == accuracy(images, best) > accuracy(images, start)
 
 
+def test_the_fit_finds_the_least_probability():
+    """The network is a little less certain of a region where there is nothing, as large as the object."""
+    true = np.zeros((40, 40), np.int32)
+    true[5:15, 5:15] = 1
+    foreground = np.where(true > 0, 0.9, 0.1).astype(np.float32)
+    foreground[20:30, 20:30] = 0.82
+    image = KnownImage(np.stack([1 - foreground, foreground], axis=-1), None, true)
+    best, score = fit([image], ObjectOptions(split="components"))
+    assert best.min_probability == 0.85 and best.min_size == 0 and score == 1
+
+
 def test_options_are_stored_and_followed(tmp_path, caplog):
     write_cells(tmp_path / "data", 4, 64, 1)
     (tmp_path / "best.ckpt").touch()

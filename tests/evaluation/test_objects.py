@@ -90,6 +90,18 @@ def test_small_objects_are_dropped_and_numbers_have_no_gaps():
         assert found.labels.tolist() == [expected] and len(found.classes) == max(expected) + 1
 
 
+def test_uncertain_objects_are_dropped():
+    """By the mean probability of their class, which of several classes need not be the foreground's."""
+    foreground = [[0.5, 1.0, 0, 0.625, 0.75, 0, 0.6875]]      # means 0.75, 0.6875, 0.6875
+    for least, expected in ((0.6875, 3), (0.7, 1), (0.8, 0)):
+        options = ObjectOptions(0.4, "components", min_probability=least)
+        found = find_objects(two_classes(foreground), options)
+        assert found.labels.max() == expected and len(found.classes) == expected + 1
+    probabilities = np.array([[[0, 0.6, 0.4], [1, 0, 0], [0, 0.2, 0.8]]])
+    found = find_objects(probabilities, ObjectOptions(split="components", min_probability=0.7))
+    assert found.labels.tolist() == [[0, 0, 1]] and found.classes.tolist() == [0, 2]
+
+
 def test_each_class_has_its_objects():
     """A pixel is of the most likely class but 0, if the foreground is likely enough."""
     probabilities = np.array([[[0.4, 0.35, 0.25], [0.4, 0.2, 0.4], [0.1, 0.0, 0.9], [0.6, 0.4, 0], [0, 1, 0]]])

@@ -32,7 +32,7 @@ def in_bands(probabilities, options, has_rim=False, parts=7):
 def test_components_are_exactly_those_of_the_page():
     probabilities = picture(1900, 60, 170)
     probabilities[:, 30, :] = 0, 1      # an object of the page's whole height, through all seams
-    options = ObjectOptions(split="components", fill_holes=False, min_size=30)
+    options = ObjectOptions(split="components", fill_holes=False, min_size=30, min_probability=0.85)
     labels, found, passed = in_bands(probabilities, options)
     whole = find_objects(probabilities, options)
     counts = overlaps(whole.labels, labels).counts(0.5)

@@ -26,10 +26,11 @@ def test_nuclei_get_the_recipe_that_was_made_for_them():
     assert found == {
         "num_classes": 2, "num_channels": 3, "normalize": "percentile", "minutes": 20, "repeat": 1,
         "image_size": "native", "train_crop": 256, "model_name": "unet_simple", "weight_init": "he_uniform",
-        "target": "boundary", "loss": "cross_entropy+dice", "train_augment": True, "augment_rot90": True,
-        "augment_scale": [0.7, 1.4], "batch_size": 4, "accumulate_steps": 1, "patches_per_image": 1,
-        "foreground_patches": 0.33, "lr": 0.001, "lr_schedule": "cosine", "weight_decay": 0.0, "warmup_steps": 50,
-        "run_eval": True, "eval_metrics": ["hard_iou", "hard_dice", "dice_coeff"], "keep_checkpoint_max": 2}
+        "target": "boundary", "border_weight": True, "loss": "cross_entropy+dice", "train_augment": True,
+        "augment_rot90": True, "augment_scale": [0.7, 1.4], "batch_size": 4, "accumulate_steps": 1,
+        "patches_per_image": 1, "foreground_patches": 0.33, "lr": 0.001, "lr_schedule": "cosine", "weight_decay": 0.0,
+        "warmup_steps": 50, "ema_decay": 0.99, "run_eval": True, "keep_checkpoint_max": 2,
+        "eval_metrics": ["hard_iou", "hard_dice", "dice_coeff"]}
 
 
 def test_membranes():
@@ -83,7 +84,8 @@ def test_large_masks_are_not_read_whole():
 def test_machines():
     assert options(NUCLEI, replace(CPU, bfloat16=True))["cpu_precision"] == "bfloat16"
     assert "cpu_precision" not in options(NUCLEI)
-    assert options(NUCLEI, Machine("Ascend", 8, 64))["model_name"] == "unet_nested"
+    on_ascend = options(NUCLEI, Machine("Ascend", 8, 64))
+    assert on_ascend["model_name"] == "unet_nested" and "ema_decay" not in on_ascend
 
 
 @pytest.mark.parametrize("train, valid, evaluates", [(0, 1, False), (1, 1, True), (6, 0, False), (2, 1, True)])
