@@ -12,8 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import ndimage
 
-from src.data.boundary import EDGE
-from src.data.class_values import IGNORED
+from src.data.boundary import EDGE, objects_of
 from src.data.reader import Reader, ReaderWrapper
 
 SIGMA = 5.0
@@ -24,14 +23,14 @@ WEIGHT_STEPS = 255          # the weights 0 to 1 as a byte
 def border_map(classes: np.ndarray, instances: np.ndarray | None = None, has_rim: bool = False) -> np.ndarray:
     """Compute the equation's second term, divided by w0: (H, W) classes -> (H, W) float32 from 0 to 1.
 
-    It is 0 inside objects and at ignored pixels. Objects are the regions of one number other than 0 that are connected
-    by sides, not corners: of the numbers of ``instances`` if the mask has them, else of the classes.
+    It is 0 inside objects and at ignored pixels. Objects are those that ``instances`` numbers, if the mask has such
+    numbers; else the regions of one class that are connected by sides, not corners.
 
     With ``has_rim`` classes are those of ``src.data.boundary``. A rim is not inside then: d1 is 0 on it, so the map is
     largest where objects touch, and nearly 0 on the rim of an object that is far from others.
     """
     nearest = np.full((2, *classes.shape), np.inf, np.float32)      # the two smallest distances
-    for mask, window in _objects(np.where(classes == IGNORED, 0, classes if instances is None else instances)):
+    for mask, window in _objects(objects_of(classes, instances)):
         distance = ndimage.distance_transform_edt(~mask).astype(np.float32)
         first, second = nearest[0][window], nearest[1][window]
         np.minimum(second, np.maximum(first, distance), out=second)
@@ -46,9 +45,9 @@ def border_map(classes: np.ndarray, instances: np.ndarray | None = None, has_rim
 
 def _objects(numbers: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[slice, ...]]]:
     """Yield each object as a mask in a window that reaches FAR pixels beyond it."""
-    from skimage.measure import label  # takes a moment to load
+    from skimage.segmentation import relabel_sequential  # takes a moment to load
 
-    labels = label(numbers, connectivity=1)
+    labels = relabel_sequential(numbers)[0]
     for index, box in enumerate(ndimage.find_objects(labels), 1):
         window = tuple(slice(max(0, side.start - FAR), side.stop + FAR) for side in box)
         yield labels[window] == index, window

@@ -1,9 +1,9 @@
 """Images and their masks, each in a file of its own."""
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -66,9 +66,10 @@ class PairReader:
         self.invert = masks.invert
         self.masks = MaskClasses(self.mask_pixels, len(pairs), masks)
         self._meanings: dict[int, Meaning] = {}     # of the masks that are read in windows
+        self._agreeing: set[int] = set()            # whose numbers of objects are known to fit
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_meanings": {}}
+        return {**vars(self), "_meanings": {}, "_agreeing": set()}
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -170,30 +171,74 @@ class PairReader:
             UNetError: the file of the numbers does not fit the mask.
         """
         pair = self.pairs[index]
-        numbers = self.masks.instances(self.mask_pixels(index)) if pair.labels is None else self._labels(pair, index)
+        numbers = (self._all_labels(pair, index) if pair.labels else
+                   self.masks.instances(self.mask_pixels(index)))
         if numbers is not None and _has_parts(numbers):
             say_once(pair.labels or pair.mask, "the pixels of an object are not connected; its parts count as one "
-                                               "object, and border_weight takes them for several")
+                                               "object")
         return numbers
 
-    def _labels(self, pair: Pair, index: int) -> np.ndarray:
+    def numbers_objects(self, index: int) -> bool:
+        """Return whether a mask has the numbers of its objects, in its own file or in another."""
+        return self.pairs[index].labels is not None or self.masks.has_objects
+
+    def instances_in(self, index: int, window: Window) -> np.ndarray:
+        """Return the object numbers of a part of a mask that has them; only that part is read where that is possible.
+
+        Raises:
+            UNetError: the file of the numbers does not fit the mask.
+        """
+        pair = self.pairs[index]
+        if pair.labels is None:
+            numbers = self.masks.instances(self.mask_pixels(index, window))
+            assert numbers is not None
+            return numbers
+        if index not in self._agreeing:
+            _check_all_have_numbers(pair, (_labels(pair, self.classes_in(index, strip), self.size(index), strip)
+                                           for strip in self._strips(index)))
+            self._agreeing.add(index)
+        return _labels(pair, self.classes_in(index, window), self.size(index), window).numbers
+
+    def _all_labels(self, pair: Pair, index: int) -> np.ndarray:
         """Read the numbers of the objects from a file of their own."""
-        assert pair.labels is not None
-        labels, classes = read_mask(pair.labels, pair.page or 0), self.mask_classes(index)
-        if labels.is_colour or labels.is_lossy or labels.numbers.shape != classes.shape or labels.numbers.min() < 0:
-            raise UNetError(f"{labels.where}: expected the numbers of the objects in {pair.mask.name}, an image of "
-                            f"{classes.shape[1]}x{classes.shape[0]} whole numbers from 0, the background; prepare the "
-                            f"data set again, or remove the file")
-        foreground = (classes > 0) & (classes != IGNORED)
-        without = int(np.count_nonzero(foreground & (labels.numbers == 0)))
-        if without > MOST_WITHOUT * np.count_nonzero(foreground):
-            raise UNetError(f"{labels.where}: {without} foreground pixels of {pair.mask.name} are of no object; the "
-                            f"two files must agree; prepare the data set again, or remove the one with the objects")
-        return np.where(foreground, labels.numbers, 0).astype(np.int32)
+        classes = self.mask_classes(index)
+        labels = _labels(pair, classes, classes.shape)
+        _check_all_have_numbers(pair, [labels])
+        return labels.numbers
 
     def folders(self) -> set[Path]:
         """Return the folders of the files."""
         return {path.parent for pair in self.pairs for path in (pair.image, pair.mask)}
+
+
+class _Labels(NamedTuple):
+    """A part of a file of object numbers: (h, w) int32 numbers, and how many pixels of the foreground have none."""
+    numbers: np.ndarray
+    foreground: int
+    without: int
+
+
+def _labels(pair: Pair, classes: np.ndarray, size: tuple[int, ...], window: Window | None = None) -> _Labels:
+    """Read the numbers of the objects from a file of their own, or a part of it, whose classes are ``classes``."""
+    assert pair.labels is not None
+    with open_pages(pair.labels) as pages:
+        own = pages[pair.page or 0].height, pages[pair.page or 0].width
+    labels = read_mask(pair.labels, pair.page or 0, window=window)
+    if labels.is_colour or labels.is_lossy or own != size or labels.numbers.min() < 0:
+        raise UNetError(f"{labels.where}: expected the numbers of the objects in {pair.mask.name}, an image of "
+                        f"{size[1]}x{size[0]} whole numbers from 0, the background; prepare the data set again, or "
+                        f"remove the file")
+    foreground = (classes > 0) & (classes != IGNORED)
+    numbers = np.where(foreground, labels.numbers, 0).astype(np.int32)
+    return _Labels(numbers, int(np.count_nonzero(foreground)), int(np.count_nonzero(foreground & (numbers == 0))))
+
+
+def _check_all_have_numbers(pair: Pair, parts: Iterable[_Labels]) -> None:
+    found = [(part.foreground, part.without) for part in parts]
+    foreground, without = (sum(counts) for counts in zip(*found))
+    if without > MOST_WITHOUT * foreground:
+        raise UNetError(f"{pair.labels}: {without} foreground pixels of {pair.mask.name} are of no object; the two "
+                        f"files must agree; prepare the data set again, or remove the one with the objects")
 
 
 def _check_one_size(pair: Pair, image: Sequence[int], mask: Sequence[int]) -> None:

@@ -113,6 +113,11 @@ class MaskClasses:
         """What the masks hold, for tables."""
         return ", or ".join(dict.fromkeys(meaning.hold for meaning in self.meanings))
 
+    @property
+    def has_objects(self) -> bool:
+        """Whether the masks hold the numbers of objects."""
+        return any(meaning.has_objects for meaning in self.meanings)
+
     def meaning(self, pixels: MaskPixels) -> Meaning | None:
         """Return how a mask is read, given its numbers; None if none of the known ways fits."""
         mask = self._readable(pixels)
@@ -141,7 +146,7 @@ class MaskClasses:
 
     def instances(self, pixels: MaskPixels) -> np.ndarray | None:
         """Return the (H, W) int32 numbers of the objects, 0 for the background; None if masks hold no objects."""
-        if not any(meaning.has_objects for meaning in self.meanings):
+        if not self.has_objects:
             return None
         classes = self.classes(pixels)
         numbers = self._readable(pixels).pixels.numbers

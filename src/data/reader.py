@@ -67,6 +67,12 @@ class StoredReader(Samples, Protocol):
     def classes_in(self, index: int, window: Window) -> np.ndarray:
         """Return the classes of a part of a mask, of which only that part is read where its format allows it."""
 
+    def numbers_objects(self, index: int) -> bool:
+        """Return whether a mask has the numbers of its objects."""
+
+    def instances_in(self, index: int, window: Window) -> np.ndarray:
+        """Return the object numbers of a part of a mask that has them; see ``classes_in`` and ``instances``."""
+
     def class_bands(self, index: int) -> Iterator[np.ndarray]:
         """Yield the classes of a mask from top to bottom, some rows at a time."""
 

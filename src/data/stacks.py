@@ -138,6 +138,16 @@ class StackReader:
         """Return the (H, W) int32 object numbers of a label, 0 for the background; None if it has classes only."""
         return self.masks.instances(self.mask_pixels(index))
 
+    def numbers_objects(self, index: int) -> bool:
+        """Return whether a label has the numbers of its objects."""
+        return self.masks.has_objects
+
+    def instances_in(self, index: int, window: Window) -> np.ndarray:
+        """Return the object numbers of a part of a label that has them."""
+        numbers = self.masks.instances(self.mask_pixels(index, window))
+        assert numbers is not None
+        return numbers
+
     def folders(self) -> set[Path]:
         """Return the folder of the stacks."""
         return {self.folder}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from src.data import boundary
-from src.data.border_weights import with_weights
+from src.data.border_weights import FAR, with_weights
 from src.data.class_positions import sample_positions
 from src.data.normalization import Mapping, Normalization
 from src.data.notices import say_once
@@ -16,6 +16,7 @@ from src.model_utils.errors import UNetError
 LARGE = 50 * 10**6          # pixels; larger images are never in memory as a whole, if their format allows it
 MOST_POSITIONS = 10**7      # of pixels of classes, over all images; each takes 4 bytes
 OF_A_CLASS = 16, 10_000     # least and largest number of them for a class of an image
+BAND = 2**22                # pixels of a mask that are read at once
 
 
 class WindowReader(NormalizedReader):
@@ -60,7 +61,7 @@ class WindowReader(NormalizedReader):
             tuple: (h, w, C), uint8 or float32 as ``src.data.normalization`` gives it, and (h, w) classes.
 
         Raises:
-            UNetError: a sample that cannot be used, or is too large for weight maps or rims.
+            UNetError: a sample that cannot be used, or is too large for weight maps or rims of objects without numbers.
         """
         kept = self._whole(index)
         mapping = self._mapping(index)
@@ -69,14 +70,12 @@ class WindowReader(NormalizedReader):
         rows, columns = window
         with self.stored_reader.open_image(index) as page:
             pixels = self.stored_reader.channels.read(page, rows.start, rows.stop, columns.start, columns.stop)
-        return mapping(pixels), self.stored_reader.classes_in(index, window)
+        return mapping(pixels), self._classes_in(index, window)
 
     def mask_classes(self, index: int) -> np.ndarray:
         """Return the (H, W) classes of a sample, without weights."""
         classes = self.stored_reader.mask_classes(index)
-        if not self.has_rim:
-            return classes
-        return boundary.boundary_classes(classes, boundary.objects_of(classes, self.stored_reader.instances(index)))
+        return self._with_rim(classes, self.stored_reader.instances(index))[0] if self.has_rim else classes
 
     def positions(self, index: int) -> list[np.ndarray]:
         """Return pixels of each class of an image but class 0, see ``sample_positions``."""
@@ -90,7 +89,27 @@ class WindowReader(NormalizedReader):
 
     def _class_bands(self, index: int) -> Iterator[np.ndarray]:
         kept = self._whole(index)
-        return iter([kept[1] & 255 if self.weighted else kept[1]]) if kept else self.stored_reader.class_bands(index)
+        if kept:
+            yield kept[1] & 255 if self.weighted else kept[1]
+        elif not self._by_objects:
+            yield from self.stored_reader.class_bands(index)
+        else:
+            height, width = self.size(index)
+            rows = max(1, BAND // width)
+            for top in range(0, height, rows):
+                yield self._classes_in(index, (slice(top, min(top + rows, height)), slice(0, width))) & 255
+
+    def _classes_in(self, index: int, window: Window) -> np.ndarray:
+        """Return the classes of a part of a sample that is not read as a whole; they are the same as if it were."""
+        if not self._by_objects:
+            return self.stored_reader.classes_in(index, window)
+        # Pixels further away change neither rims nor weights.
+        rows, columns = (slice(max(0, side.start - FAR), min(side.stop + FAR, length))
+                         for side, length in zip(window, self.size(index)))
+        found = self._by_objects_of(self.stored_reader.classes_in(index, (rows, columns)),
+                                    self.stored_reader.instances_in(index, (rows, columns)))
+        return found[window[0].start - rows.start:, window[1].start - columns.start:][
+            :window[0].stop - window[0].start, :window[1].stop - window[1].start]
 
     def _whole(self, index: int) -> tuple[np.ndarray, np.ndarray] | None:
         """Return the stored pixels and the classes of an image that is read as a whole, else None."""
@@ -98,25 +117,37 @@ class WindowReader(NormalizedReader):
             return self._kept[index]
         header = self._header(index)
         is_large = header.in_windows and header.pixels > LARGE
-        needs_whole = self.weighted or self.has_rim
+        needs_whole = self._by_objects and not self.stored_reader.numbers_objects(index)
         if needs_whole and header.pixels > LARGE:
-            raise UNetError(f"{self.name(index)} has {header.pixels / 1e6:.0f} megapixels; border_weight and target "
-                            f"boundary need whole masks, and take at most {LARGE // 10**6} megapixels: leave them out, "
-                            f"or cut the image")
+            raise UNetError(f"{self.name(index)} has {header.pixels / 1e6:.0f} megapixels, and its mask does not "
+                            f"number its objects; border_weight and target boundary then need whole masks, and take at "
+                            f"most {LARGE // 10**6} megapixels: leave them out, or cut the image")
         fits = header.bytes <= self._free and not is_large
         if not fits and not needs_whole:
             return None
         image, classes = self.stored_reader[index]
-        instances = self.stored_reader.instances(index) if needs_whole else None
-        if self.has_rim:
-            instances = boundary.objects_of(classes, instances)
-            classes = boundary.boundary_classes(classes, instances)
-        if self.weighted:
-            classes = with_weights(classes, instances, self.has_rim)
+        if self._by_objects:
+            classes = self._by_objects_of(classes, self.stored_reader.instances(index))
         if fits:
             self._free -= image.pixels.nbytes + classes.nbytes
             self._kept[index] = image.pixels, classes
         return image.pixels, classes
+
+    @property
+    def _by_objects(self) -> bool:
+        """Whether the classes depend on the objects around them."""
+        return self.weighted or self.has_rim
+
+    def _by_objects_of(self, classes: np.ndarray, instances: np.ndarray | None) -> np.ndarray:
+        """Return classes with rims and weights, as the options of the reader say."""
+        if self.has_rim:
+            classes, instances = self._with_rim(classes, instances)
+        return with_weights(classes, instances, self.has_rim) if self.weighted else classes
+
+    @staticmethod
+    def _with_rim(classes: np.ndarray, instances: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        objects = boundary.objects_of(classes, instances)
+        return boundary.boundary_classes(classes, objects), objects
 
     def _mapping(self, index: int) -> Mapping:
         """Return the function that normalizes an image. Its statistics are found once, in the file's own bands.

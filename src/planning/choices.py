@@ -101,7 +101,7 @@ def _middle(data: DataFacts) -> tuple[int, int]:
 
 
 def _are_whole(data: DataFacts) -> bool:
-    """Return whether masks are read whole, which the rims of objects and the weights of borders need."""
+    """Return whether masks are read whole, which the weights of borders need where objects have no numbers."""
     return max(map(math.prod, data.sizes)) <= LARGE
 
 
@@ -148,7 +148,7 @@ def _network(machine: Machine) -> Iterator[Choice]:
 
 
 def _loss(data: DataFacts, now: Mapping[str, Any]) -> Iterator[Choice]:
-    if data.has_objects and now["num_classes"] == 2 and _are_whole(data):
+    if data.has_objects and now["num_classes"] == 2:
         yield Choice({"target": BOUNDARY, "border_weight": True}, f"the masks tell objects apart, "
                                                                   f"{data.objects.touching:.0%} of which touch another "
                                                                   f"one")

@@ -3,6 +3,7 @@ import pickle
 from collections import Counter
 from functools import cached_property
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -14,6 +15,7 @@ from src.data.augment import Augmentation
 from src.data.normalization import Normalization
 from src.data.patches import Patches, PatchOptions
 from src.data.samples import all_entries, create_samples, create_validation_samples
+from src.data.synthetic_cells import make_cells
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from tests.support.data import write_pairs
@@ -206,6 +208,35 @@ def test_stacks(sample):
     assert valid[0][0].shape == (1, 96, 96) and valid[0][1].shape == (96, 96)
 
 
+@pytest.mark.parametrize("options", [["--border_weight=True"], ["--target=boundary"],
+                                     ["--border_weight=True", "--target=boundary"]], ids=" ".join)
+@pytest.mark.parametrize("layout", ["image_mask", "folders"])
+def test_objects_with_numbers_are_read_in_windows(tmp_path, monkeypatch, layout, options):
+    """Rims and weights of a window are those of the whole mask, whether its file or labels.tif numbers the objects."""
+    for number in range(3):
+        image, objects = make_cells(200, np.random.default_rng(number))
+        objects[30:34, 20:180] = objects.max() + 1      # which other objects do not divide
+        if layout == "image_mask":
+            for name, pixels in (("image", image), ("mask", objects)):
+                (tmp_path / name).mkdir(exist_ok=True)
+                tifffile.imwrite(tmp_path / name / f"{number}.tif", pixels)
+        else:
+            (tmp_path / str(number)).mkdir()
+            for name, pixels in (("image.png", image), ("mask.png", (objects > 0) * np.uint8(255))):
+                cv2.imwrite(str(tmp_path / str(number) / name), pixels)
+            tifffile.imwrite(tmp_path / str(number) / "labels.tif", objects)
+    argv = [f"--dataset={layout}", "--num_channels=1", "--augment_rotate=True", "--foreground_patches=0.5", *options]
+    whole = samples(tmp_path, *argv)[0]
+    parts = samples(tmp_path, *argv, "--cache_mb=0")[0]
+    monkeypatch.setattr(type(parts.reader.stored_reader), "instances", None)        # of whole masks
+    monkeypatch.setattr(window_reader, "BAND", 1000)
+    found = [parts[position] for position in range(8)]
+    monkeypatch.undo()
+    for position in range(8):
+        for one, expected in zip(found[position], whole[position]):
+            np.testing.assert_array_equal(one, expected)
+
+
 def test_patches_of_large_tiff_files_are_read_in_windows(tmp_path, monkeypatch):
     """They are those that are cut out of the whole file."""
     rng = np.random.default_rng(0)
@@ -224,7 +255,7 @@ def test_patches_of_large_tiff_files_are_read_in_windows(tmp_path, monkeypatch):
         for found, expected in zip(parts[position], whole[position]):
             np.testing.assert_array_equal(found, expected)
     weighted = samples(tmp_path, *argv, "--border_weight=True")[0]
-    with pytest.raises(UNetError, match="0 megapixels; border_weight and target boundary need whole masks"):
+    with pytest.raises(UNetError, match="0 megapixels, and its mask does not number its objects; border_weight"):
         weighted[0]
 
 
