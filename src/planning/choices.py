@@ -11,7 +11,8 @@ from src.planning.facts import DataFacts, Machine
 
 MINUTES = 20            # if nothing says how long
 STEP = 16               # sides of a network's input are multiples of it
-PATCH, LARGE_PATCH = 256, 384
+SMALL_PATCH, PATCH, LARGE_PATCH = 128, 256, 384
+SMALL_OBJECT = 64       # pixels; if objects are at most so wide, small patches show them, and a batch more of the images
 LARGE_OBJECT = 96       # pixels; from there on a larger patch shows more of the surroundings
 # Images are resized if the object that a pixel of the foreground is in has this share of their side, and they are so
 # large: then a patch would not show what it is.
@@ -123,7 +124,8 @@ def _size(data: DataFacts, now: Mapping[str, Any]) -> Choice:
         return Choice({"image_size": size, "train_crop": 0, "eval_resize": True},
                       f"most of the foreground is in objects {objects.typical:.0f} pixels wide, in images of "
                       f"{width}x{height}: a patch would not show them; scores are of the images' own sizes")
-    patch = LARGE_PATCH if objects.median >= LARGE_OBJECT else PATCH
+    patch = (LARGE_PATCH if objects.median >= LARGE_OBJECT else
+             SMALL_PATCH if objects.count and objects.largest <= SMALL_OBJECT and not is_membrane(data) else PATCH)
     heights, widths = zip(*data.sizes)
     size = [min(patch, _multiple(max(side), math.ceil)) for side in (heights, widths)]
     about = f"objects are {objects.smallest:.0f} to {objects.largest:.0f} pixels wide" if objects.count else (

@@ -25,10 +25,10 @@ def test_nuclei_get_the_recipe_that_was_made_for_them():
     found = options(NUCLEI)
     assert found == {
         "num_classes": 2, "num_channels": 3, "normalize": "percentile", "minutes": 20, "repeat": 1,
-        "image_size": "native", "train_crop": 256, "model_name": "unet_simple", "weight_init": "he_uniform",
+        "image_size": "native", "train_crop": 128, "model_name": "unet_simple", "weight_init": "he_uniform",
         "target": "boundary", "border_weight": True, "loss": "cross_entropy+dice", "train_augment": True,
-        "augment_rot90": True, "augment_scale": [0.7, 1.4], "batch_size": 4, "accumulate_steps": 1,
-        "patches_per_image": 1, "foreground_patches": 0.33, "lr": 0.001, "lr_schedule": "cosine", "weight_decay": 0.0,
+        "augment_rot90": True, "augment_scale": [0.7, 1.4], "batch_size": 16, "accumulate_steps": 1,
+        "patches_per_image": 4, "foreground_patches": 0.33, "lr": 0.001, "lr_schedule": "cosine", "weight_decay": 0.0,
         "warmup_steps": 50, "ema_decay": 0.99, "run_eval": True, "keep_checkpoint_max": 2,
         "eval_metrics": ["hard_iou", "hard_dice", "dice_coeff"]}
 
@@ -50,16 +50,17 @@ def test_objects_that_fill_photographs():
 
 @pytest.mark.parametrize("sizes, objects, expected", [
     ([(64, 64)], Objects(), 64), ([(100, 300)], Objects(), [112, 256]), ([(2000, 3000)], Objects(), 256),
-    ([(2000, 3000)], Objects(10, 5, 90, 120, 200, 130), 384), ([(30, 40)], Objects(), [32, 48])])
+    ([(2000, 3000)], Objects(10, 5, 90, 120, 200, 130), 384), ([(30, 40)], Objects(), [32, 48]),
+    ([(2000, 3000)], Objects(10, 5, 20, 40, 64, 50), 128), ([(2000, 3000)], Objects(10, 5, 20, 40, 65, 50), 256)])
 def test_patches(sizes, objects, expected):
-    """As large as the largest image, up to 256; 384 for large objects; multiples of 16."""
+    """As large as the largest image, up to 256; 128 for small objects, 384 for large ones; multiples of 16."""
     assert options(replace(NUCLEI, sizes=sizes, objects=objects))["train_crop"] == expected
 
 
 @pytest.mark.parametrize("memory, operators, batch, parts", [
-    (16, True, 4, 1), (1.8, True, 2, 2), (1.45, True, 1, 4), (5, False, 1, 4), (5.3, False, 2, 2), (0, True, 4, 1)])
+    (16, True, 16, 1), (1.8, True, 8, 2), (1.45, True, 4, 4), (5, False, 4, 4), (5.3, False, 8, 2), (0, True, 16, 1)])
 def test_batches_that_fit_into_the_memory(memory, operators, batch, parts):
-    """0.75 + 0.1 GB an image, or 2.7 + 0.17; at most 0.6 of what is free."""
+    """0.75 + 0.1 GB for 256x256 pixels, or 2.7 + 0.17; at most 0.6 of what is free."""
     found = options(NUCLEI, Machine("CPU", 2, memory, operators))
     assert (found["batch_size"], found["accumulate_steps"]) == (batch, parts)
 
@@ -67,7 +68,8 @@ def test_batches_that_fit_into_the_memory(memory, operators, batch, parts):
 def test_small_patches_come_in_larger_batches():
     found = options(replace(NUCLEI, sizes=[(64, 64)], train=4, valid=2))
     assert found["batch_size"] == 16 and found["patches_per_image"] == 200
-    assert options(replace(NUCLEI, sizes=[(160, 160)]))["batch_size"] == 10
+    assert options(replace(NUCLEI, sizes=[(112, 112)], objects=Objects()))["batch_size"] == 16
+    assert options(replace(NUCLEI, sizes=[(160, 160)], objects=Objects()))["batch_size"] == 10
 
 
 def test_images_of_many_bits_and_of_many_bands():
@@ -103,7 +105,7 @@ def test_the_warm_up_is_at_most_a_tenth_of_the_run():
 def test_what_the_user_gave_is_considered():
     assert "minutes" not in options(NUCLEI, epochs=5) and "eval_interval" in options(NUCLEI, epochs=5)
     assert options(NUCLEI, minutes=3).get("augment_scale") is None
-    assert options(NUCLEI, train_crop=128)["batch_size"] == 16
+    assert options(NUCLEI, train_crop=256)["batch_size"] == 4
     resized = options(NUCLEI, image_size=[128, 128])
     assert "patches_per_image" not in resized and resized["train_crop"] == 0
     assert options(PHOTOGRAPHS, image_size="native")["train_crop"] == 256
