@@ -12,7 +12,7 @@ from src.planning.facts import DataFacts, Machine
 MINUTES = 20            # if nothing says how long
 STEP = 16               # sides of a network's input are multiples of it
 SMALL_PATCH, PATCH, LARGE_PATCH = 128, 256, 384
-SMALL_OBJECT = 64       # pixels; if objects are at most so wide, small patches show them, and a batch more of the images
+SMALL_OBJECT = 64       # pixels; if objects are at most so wide, a batch of small patches shows more of the images
 LARGE_OBJECT = 96       # pixels; from there on a larger patch shows more of the surroundings
 # Images are resized if the object that a pixel of the foreground is in has this share of their side, and they are so
 # large: then a patch would not show what it is.
@@ -228,8 +228,8 @@ def _rate(data: DataFacts, machine: Machine, now: Mapping[str, Any]) -> Iterator
     yield Choice({"lr": lr, "lr_schedule": "cosine", "weight_decay": 0.0, "warmup_steps": warmup},
                  f"measured with this loss ({now['loss']}); the cosine ends with the run")
     if machine.device == "CPU":     # elsewhere all weights would be copied at each step
-        yield Choice({"ema_decay": AVERAGE}, f"the mean of the weights of {1 / (1 - AVERAGE):.0f} steps scores better "
-                                             f"than those of one")
+        yield Choice({"ema_decay": AVERAGE}, f"the mean of the weights of {1 / (1 - AVERAGE):.0f} steps instead of "
+                                             f"those of one")
 
 
 def _steps(data: DataFacts, now: Mapping[str, Any]) -> float:
