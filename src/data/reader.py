@@ -162,6 +162,30 @@ class ReaderWrapper(_Wrapper):
         return self.reader.checked(index)
 
 
+class SampleCache:
+    """Keeps samples in memory, as far as they fit.
+
+    Attributes:
+        kept: number of a sample -> its image and its classes.
+        free: bytes that are left.
+    """
+
+    def __init__(self, cache_mb: int):
+        self.capacity = self.free = cache_mb * 10**6
+        self.kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def keep(self, index: int, item: tuple[np.ndarray, np.ndarray]) -> None:
+        """Keep a sample if it fits."""
+        size = sum(array.nbytes for array in item)
+        if size <= self.free:
+            self.kept[index], self.free = item, self.free - size
+
+    def share(self, count: int) -> float:
+        """Return which share of ``count`` samples will fit, if all are as large as those that are kept."""
+        used = self.capacity - self.free
+        return min(1.0, self.capacity * len(self.kept) / (used * count)) if used else 0.0
+
+
 class CachedReader(ReaderWrapper):
     """A reader that keeps the first samples that are asked for in memory. A pickled one has kept nothing yet.
 
@@ -172,19 +196,15 @@ class CachedReader(ReaderWrapper):
 
     def __init__(self, reader: Reader, cache_mb: int):
         super().__init__(reader)
-        self.cache_mb = cache_mb
-        self._kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self._free = cache_mb * 10**6
+        self.cache_mb, self.cache = cache_mb, SampleCache(cache_mb)
 
     def __reduce__(self) -> tuple[type["CachedReader"], tuple[Reader, int]]:
         return CachedReader, (self.reader, self.cache_mb)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         index = int(index)
-        if index not in self._kept:
-            item = self.reader[index]
-            size = item[0].nbytes + item[1].nbytes
-            if self._free < size:
-                return item
-            self._kept[index], self._free = item, self._free - size
-        return self._kept[index]
+        if index in self.cache.kept:
+            return self.cache.kept[index]
+        item = self.reader[index]
+        self.cache.keep(index, item)
+        return item

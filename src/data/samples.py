@@ -94,6 +94,10 @@ class TrainingSamples:
         return ValidationSamples(reader, self.indices, self.transform, self.num_classes - self.options.has_rim,
                                  keep_label_size)
 
+    def share_in_memory(self) -> float:
+        """Return which share of the images will stay in memory, judged by those that have been read."""
+        return cast(CachedReader | WindowReader, self.reader).cache.share(len(self.indices))
+
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of a sample's image."""

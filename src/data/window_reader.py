@@ -10,7 +10,7 @@ from src.data.class_positions import sample_positions
 from src.data.normalization import Mapping, Normalization
 from src.data.notices import say_once
 from src.data.page import Window
-from src.data.reader import NormalizedReader, StoredReader
+from src.data.reader import NormalizedReader, SampleCache, StoredReader
 from src.model_utils.errors import UNetError
 
 LARGE = 50 * 10**6          # pixels; larger images are never in memory as a whole, if their format allows it
@@ -40,8 +40,7 @@ class WindowReader(NormalizedReader):
         super().__init__(stored_reader, normalization)
         self.num_classes, self.cache_mb, self.seed = num_classes, cache_mb, seed
         self.weighted, self.has_rim = weighted, has_rim
-        self._free = cache_mb * 10**6
-        self._kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}       # stored pixels, classes
+        self.cache = SampleCache(cache_mb)      # of stored pixels and classes
         self._mappings: dict[int, Mapping] = {}
         self._headers: dict[int, _Header] = {}
         self._positions: dict[int, list[np.ndarray]] = {}
@@ -113,8 +112,8 @@ class WindowReader(NormalizedReader):
 
     def _whole(self, index: int) -> tuple[np.ndarray, np.ndarray] | None:
         """Return the stored pixels and the classes of an image that is read as a whole, else None."""
-        if index in self._kept:
-            return self._kept[index]
+        if index in self.cache.kept:
+            return self.cache.kept[index]
         header = self._header(index)
         is_large = header.in_windows and header.pixels > LARGE
         needs_whole = self._by_objects and not self.stored_reader.numbers_objects(index)
@@ -122,15 +121,14 @@ class WindowReader(NormalizedReader):
             raise UNetError(f"{self.name(index)} has {header.pixels / 1e6:.0f} megapixels, and its mask does not "
                             f"number its objects; border_weight and target boundary then need whole masks, and take at "
                             f"most {LARGE // 10**6} megapixels: leave them out, or cut the image")
-        fits = header.bytes <= self._free and not is_large
+        fits = header.bytes <= self.cache.free and not is_large
         if not fits and not needs_whole:
             return None
         image, classes = self.stored_reader[index]
         if self._by_objects:
             classes = self._by_objects_of(classes, self.stored_reader.instances(index))
         if fits:
-            self._free -= image.pixels.nbytes + classes.nbytes
-            self._kept[index] = image.pixels, classes
+            self.cache.keep(index, (image.pixels, classes))
         return image.pixels, classes
 
     @property

@@ -2,6 +2,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from src.training.trainer import Trainer
 
 FIRST_STEPS = 2         # which are slower, and do not count
 LEAST_STEPS = 5
-STEP_SHARE, EVALUATION_SHARE = 0.03, 0.03       # of the minutes
+STEP_SHARE, EVALUATION_SHARE = 0.02, 0.03       # of the minutes
 MOST_HEADERS = 200      # of validation images, to know how large all are
 
 
@@ -38,8 +39,12 @@ def try_out(trainer: Trainer, samples: TrainingSamples, config: Config) -> Costs
         compile_step(trainer.train_network, *(Tensor(np.zeros((batch, *shape), np.float32))
                                               for shape in (samples.image_shape, samples.label_shape)))
     compiled = time.monotonic() - began
-    batches = training_batches(samples, trainer.schedule, trainer.ranks.rank, 0, config.num_parallel_workers)
-    first, step = time_steps(trainer, batches, 60 * STEP_SHARE * config.minutes)
+    # Twice the same steps: images that stay in memory are read from their files at the first time only.
+    workers, seconds = config.num_parallel_workers, 60 * STEP_SHARE * config.minutes
+    cold, warm = (time_steps(trainer, training_batches(samples, trainer.schedule, trainer.ranks.rank, 0, workers),
+                             seconds) for _ in range(2))
+    first, step = with_memory(cold, warm, samples.share_in_memory(),
+                              len(samples.indices) / trainer.schedule.batch_size)
     first_evaluation = evaluation = 0.0
     evaluator = next((one for one in trainer.callbacks if isinstance(one, Evaluator)), None)
     if evaluator:
@@ -52,11 +57,28 @@ def try_out(trainer: Trainer, samples: TrainingSamples, config: Config) -> Costs
     return Costs(*(float(trainer.ranks.values(value).max()) for value in found))
 
 
-def time_steps(trainer: Trainer, batches: Iterator[Any], seconds: float) -> tuple[float, float]:
-    """Return by how much the first steps take longer than the others, and the mean time of one of these.
+@dataclass(frozen=True)
+class StepTimes:
+    """Seconds of steps: by how much the first ones take longer, and the mean of the others; and the number of steps."""
+    first: float
+    each: float
+    count: int
 
-    ``seconds`` is how long to try.
+
+def with_memory(cold: StepTimes, warm: StepTimes, share: float, reading: float) -> tuple[float, float]:
+    """Return what the first steps of a run take besides, and the time of a step once images are in memory.
+
+    Args:
+        cold, warm: steps whose images were read from their files, and the same steps again.
+        share: share of the images that stay in memory.
+        reading: number of steps until all images have been read once.
     """
+    saved = share * max(0.0, cold.each - warm.each)
+    return cold.first + saved * max(0.0, reading - cold.count), cold.each - saved
+
+
+def time_steps(trainer: Trainer, batches: Iterator[Any], seconds: float) -> StepTimes:
+    """Measure steps for so many seconds, TRIAL_STEPS of them at most."""
     ends = [time.monotonic()]
     while len(ends) <= TRIAL_STEPS:
         trainer.try_step(batches)
@@ -65,7 +87,7 @@ def time_steps(trainer: Trainer, batches: Iterator[Any], seconds: float) -> tupl
         if trainer.ranks.synchronize(stop=enough):
             break
     each = (ends[-1] - ends[FIRST_STEPS]) / (len(ends) - 1 - FIRST_STEPS)
-    return max(0.0, ends[FIRST_STEPS] - ends[0] - FIRST_STEPS * each), each
+    return StepTimes(max(0.0, ends[FIRST_STEPS] - ends[0] - FIRST_STEPS * each), each, len(ends) - 1)
 
 
 def time_evaluation(evaluator: Evaluator, samples: ValidationSamples, seconds: float) -> tuple[float, float]:

@@ -99,9 +99,9 @@ def test_maps_count_into_the_memory_for_samples(nuclei):
     """Images of 40x48 with 3 bytes a pixel, classes and maps with 1 each: 9600 bytes a sample."""
     argv = [f"--data_path={nuclei}", "--dataset=folders", "--num_channels=3", "--border_weight=True"]
     samples, _ = create_samples(parse_options(argv, ""))
-    samples.reader._free = 3 * 9600
+    samples.reader.cache.free = 3 * 9600
     kept = [samples.reader[index][1] is samples.reader[index][1] for index in samples.indices]
-    assert kept == [True] * 3 + [False] * 5 and samples.reader._free == 0
+    assert kept == [True] * 3 + [False] * 5 and samples.reader.cache.free == 0
 
 
 def test_folders_with_weights(nuclei):

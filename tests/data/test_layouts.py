@@ -8,6 +8,7 @@ import pytest
 from src.data.channels import StoredImage
 from src.data.folds import create_folds
 from src.data.layouts import LAYOUTS, Layout, Source, in_two_folders
+from src.data.reader import SampleCache
 from src.data.sample_transforms import StackTransform
 from src.data.samples import create_samples, entries
 from src.export.runtime_files import write_inputs
@@ -129,3 +130,15 @@ def test_memory_is_kept_for_each_part(nuclei):
     for part in (train, valid):
         assert all(part.reader[index][0] is part.reader[index][0] for index in part.indices)
     assert Source("folders", nuclei, 3).open()[0][0] is not train.reader[0][0]
+
+
+def test_the_share_that_fits_into_memory():
+    """Judged by the samples that are kept."""
+    cache, item = SampleCache(1), (np.zeros(200_000, np.uint8), np.zeros(50_000, np.uint8))
+    assert cache.share(4) == 0
+    for index in range(2):
+        cache.keep(index, item)
+    assert cache.free == 500_000 and (cache.share(2), cache.share(4), cache.share(16)) == (1, 1, 0.25)
+    for index in range(2, 6):
+        cache.keep(index, item)
+    assert sorted(cache.kept) == [0, 1, 2, 3] and cache.free == 0

@@ -150,7 +150,7 @@ def test_windows_are_normalized_by_the_whole_image(tmp_path, mode, cache_mb):
         np.testing.assert_allclose(found, whole[window], atol=1e-6)
         np.testing.assert_array_equal(found_classes, classes[window])
         assert found.dtype == whole.dtype
-    assert windows.size(0) == SIZE and bool(windows._kept) == bool(cache_mb)
+    assert windows.size(0) == SIZE and bool(windows.cache.kept) == bool(cache_mb)
 
 
 def test_only_what_fits_into_memory_is_kept(tmp_path):
@@ -160,4 +160,4 @@ def test_only_what_fits_into_memory_is_kept(tmp_path):
     for index in range(110):
         windows.window(index, WINDOWS[1])
     of_one = SIZE[0] * SIZE[1] * 4
-    assert len(windows._kept) == 10**6 // of_one
+    assert len(windows.cache.kept) == 10**6 // of_one
