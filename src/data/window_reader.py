@@ -69,7 +69,7 @@ class WindowReader(NormalizedReader):
         rows, columns = window
         with self.stored_reader.open_image(index) as page:
             pixels = self.stored_reader.channels.read(page, rows.start, rows.stop, columns.start, columns.stop)
-        return mapping(pixels), self._classes_in(index, window)
+        return mapping(pixels), self._classes_in(index, window, self.weighted)
 
     def mask_classes(self, index: int) -> np.ndarray:
         """Return the (H, W) classes of a sample, without weights."""
@@ -90,23 +90,23 @@ class WindowReader(NormalizedReader):
         kept = self._whole(index)
         if kept:
             yield kept[1] & 255 if self.weighted else kept[1]
-        elif not self._by_objects:
+        elif not self.has_rim:
             yield from self.stored_reader.class_bands(index)
         else:
             height, width = self.size(index)
             rows = max(1, BAND // width)
             for top in range(0, height, rows):
-                yield self._classes_in(index, (slice(top, min(top + rows, height)), slice(0, width))) & 255
+                yield self._classes_in(index, (slice(top, min(top + rows, height)), slice(0, width)), False)
 
-    def _classes_in(self, index: int, window: Window) -> np.ndarray:
+    def _classes_in(self, index: int, window: Window, weighted: bool) -> np.ndarray:
         """Return the classes of a part of a sample that is not read as a whole; they are the same as if it were."""
-        if not self._by_objects:
+        if not (weighted or self.has_rim):
             return self.stored_reader.classes_in(index, window)
         # Pixels further away change neither rims nor weights.
         rows, columns = (slice(max(0, side.start - FAR), min(side.stop + FAR, length))
                          for side, length in zip(window, self.size(index)))
         found = self._by_objects_of(self.stored_reader.classes_in(index, (rows, columns)),
-                                    self.stored_reader.instances_in(index, (rows, columns)))
+                                    self.stored_reader.instances_in(index, (rows, columns)), weighted)
         return found[window[0].start - rows.start:, window[1].start - columns.start:][
             :window[0].stop - window[0].start, :window[1].stop - window[1].start]
 
@@ -126,7 +126,7 @@ class WindowReader(NormalizedReader):
             return None
         image, classes = self.stored_reader[index]
         if self._by_objects:
-            classes = self._by_objects_of(classes, self.stored_reader.instances(index))
+            classes = self._by_objects_of(classes, self.stored_reader.instances(index), self.weighted)
         if fits:
             self.cache.keep(index, (image.pixels, classes))
         return image.pixels, classes
@@ -136,11 +136,11 @@ class WindowReader(NormalizedReader):
         """Whether the classes depend on the objects around them."""
         return self.weighted or self.has_rim
 
-    def _by_objects_of(self, classes: np.ndarray, instances: np.ndarray | None) -> np.ndarray:
-        """Return classes with rims and weights, as the options of the reader say."""
+    def _by_objects_of(self, classes: np.ndarray, instances: np.ndarray | None, weighted: bool) -> np.ndarray:
+        """Return classes with rims, if the reader has them, and with weights if they are asked for."""
         if self.has_rim:
             classes, instances = self._with_rim(classes, instances)
-        return with_weights(classes, instances, self.has_rim) if self.weighted else classes
+        return with_weights(classes, instances, self.has_rim) if weighted else classes
 
     @staticmethod
     def _with_rim(classes: np.ndarray, instances: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
