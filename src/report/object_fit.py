@@ -10,7 +10,7 @@ from src.evaluation.object_fit import NAMES, KnownImage, fit, fitted_path, store
 from src.evaluation.objects import ObjectOptions
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
-from src.report.object_scores import at_label_size
+from src.report.object_scores import at_label_size, check_can_be_kept
 
 MOST = 64       # images, evenly spread
 
@@ -45,7 +45,8 @@ def fit_objects(predict: Predictor | BandPredictor, samples: ValidationSamples, 
         Config: the options with the fitted ones.
 
     Raises:
-        UNetError: more than two classes, no training image, or a file that cannot be written.
+        UNetError: more than two classes, no training image, an image that is too large, or a file that cannot be
+            written.
     """
     if config.num_classes != 2:
         raise UNetError(f"fit_objects fits objects of one class, and num_classes is {config.num_classes}; set the "
@@ -58,6 +59,7 @@ def fit_objects(predict: Predictor | BandPredictor, samples: ValidationSamples, 
     step = -(-len(samples) // MOST)
     few = ValidationSamples(samples.reader, samples.indices[::step], samples.transform, samples.num_classes,
                             samples.keep_label_size)
+    check_can_be_kept(few)
     images: list[KnownImage] = []
 
     def keep(image: ScoredImage) -> None:

@@ -41,6 +41,7 @@ class ObjectScorer:
 
     def __init__(self, samples: ValidationSamples, options: ObjectOptions,
                  *listeners: Callable[[ScoredObjects], object]) -> None:
+        check_can_be_kept(samples)
         self.samples, self.options, self.listeners = samples, options, listeners
         self.scores = ObjectScores()
 
@@ -57,16 +58,24 @@ class ObjectScorer:
             listener(ScoredObjects(image.index, true, Objects(labels, predicted.classes), found))
 
 
+def check_can_be_kept(samples: ValidationSamples) -> None:
+    """Raise UNetError if an image is too large for evaluation to keep its probabilities, by the headers of the files."""
+    if samples.transform.geometry and not samples.keep_label_size:
+        return      # images are resized
+    for index in samples.indices:
+        height, width = samples.reader.size(index)
+        if height * width > MOST_PIXELS:
+            raise UNetError(f"{samples.reader.name(index)}: {width}x{height} pixels; objects are scored in images of "
+                            f"at most {MOST_PIXELS / 1e6:.0f} megapixels: cut it, or leave object_metrics and "
+                            f"fit_objects out")
+
+
 def at_label_size(image: ScoredImage, size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the probabilities, and those of the interior or None, resized bilinearly to the (H, W) of a label file.
 
-    Raises:
-        UNetError: the image is too large for evaluation to keep its probabilities.
+    Images are those of ``check_can_be_kept``.
     """
-    if image.volume is None:
-        height, width = image.classes.shape
-        raise UNetError(f"an image of {width}x{height} pixels; objects are scored in images of at most "
-                        f"{MOST_PIXELS / 1e6:.0f} megapixels: cut it, or leave object_metrics out")
+    assert image.volume is not None
     volume = np.stack([_resized(image.volume[..., number], size) for number in range(image.volume.shape[-1])], axis=-1)
     return volume, None if image.interior is None else _resized(image.interior, size)
 

@@ -11,6 +11,8 @@ from src.evaluation.evaluate import ScoreOptions, evaluate
 from src.evaluation.object_metrics import overlaps
 from src.evaluation.objects import ObjectOptions, Objects
 from src.model_utils.config import parse_options
+from src.model_utils.errors import UNetError
+from src.report import object_scores
 from src.report.evaluation import evaluate_and_report
 from src.report.object_pictures import OBJECT_COLOURS, kinds_of_pixels, object_overlay, outlines
 from src.report.object_scores import ObjectScorer, ScoredObjects
@@ -108,3 +110,13 @@ def test_outlines_and_overlay():
     drawn = object_overlay(image, scored(labels, labels))
     assert drawn[0, 0].tolist() == [100] * 3 and drawn[1, 1].tolist() == list(OBJECT_COLOURS["matched"])
     assert drawn[3, 2].tolist() not in ([100] * 3, list(OBJECT_COLOURS["matched"]))
+
+
+@pytest.mark.parametrize("argv", [["--image_size=native", "--train_crop=48"], ["--eval_resize=True"]], ids=" ".join)
+def test_an_image_that_is_too_large_is_said_before_anything_is_predicted(cells, monkeypatch, argv):
+    monkeypatch.setattr(object_scores, "MOST_PIXELS", 96 * 96 - 1)
+    _, samples = create_samples(options(cells, *argv))
+    name = samples.name(0)
+    with pytest.raises(UNetError, match=f"{name}: 96x96 pixels; objects are scored in images of at most 0 megapixels"):
+        ObjectScorer(samples, ObjectOptions())
+    ObjectScorer(create_samples(options(cells))[1], ObjectOptions())        # resized
