@@ -59,7 +59,7 @@ class ObjectScorer:
 
 
 def check_can_be_kept(samples: ValidationSamples) -> None:
-    """Raise UNetError if an image is too large for evaluation to keep its probabilities, by the headers of the files."""
+    """Raise UNetError if an image is too large to keep its probabilities; only headers of files are read."""
     if samples.transform.geometry and not samples.keep_label_size:
         return      # images are resized
     for index in samples.indices:
