@@ -76,10 +76,12 @@ class ObjectBands:
         """Take in the (rows, W, classes) float32 probabilities of the page; yield them, with the rim as foreground."""
         for part in rows:
             self.waiting.append(part)
-            while sum(map(len, self.waiting)) >= self.band_rows < self.size[0] - self.top:
+            while (held := sum(map(len, self.waiting))) >= self.band_rows < self.size[0] - self.top:
                 self._band(self.band_rows)
+            # Before the last rows are passed on, as whoever takes them need not ask for more.
+            if self.top + held == self.size[0]:
+                self._band(held)
             yield without_rim(part) if self.has_rim else part
-        self._band(self.size[0] - self.top)
 
     def _band(self, rows: int) -> None:
         """Find the objects of the next band."""

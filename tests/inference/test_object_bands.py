@@ -70,3 +70,15 @@ def test_pages_of_any_height_and_without_objects(height):
     probabilities[height // 2, 1] = 0, 0, 1
     labels, found, _ = in_bands(probabilities, ObjectOptions(), parts=1)
     assert found.classes.tolist() == [2] and found.areas.tolist() == [1] and labels[height // 2, 1] == 1
+
+
+@pytest.mark.parametrize("height", [60, FEWEST_ROWS, FEWEST_ROWS + 300])
+def test_objects_are_known_with_the_last_rows(height):
+    """Whoever takes the rows knows how many a page has, and may not ask for more."""
+    probabilities = picture(height, 50, 20)
+    with tempfile.TemporaryFile() as file:
+        bands = ObjectBands(probabilities.shape[:2], ObjectOptions(), False, file, FEWEST_ROWS)
+        rows = bands.watch(np.array_split(probabilities, 3))
+        for _ in range(3):
+            next(rows)
+        assert len(bands.objects.areas) == find_objects(probabilities, ObjectOptions()).labels.max() > 0
