@@ -213,6 +213,7 @@ class PairReader:
 
 class _Labels(NamedTuple):
     """A part of a file of object numbers: (h, w) int32 numbers, and how many pixels of the foreground have none."""
+    where: str
     numbers: np.ndarray
     foreground: int
     without: int
@@ -223,21 +224,23 @@ def _labels(pair: Pair, classes: np.ndarray, size: tuple[int, ...], window: Wind
     assert pair.labels is not None
     with open_pages(pair.labels) as pages:
         own = pages[pair.page or 0].height, pages[pair.page or 0].width
-    labels = read_mask(pair.labels, pair.page or 0, window=window)
+    labels = read_mask(pair.labels, pair.page or 0, window=window if own == size else None)
     if labels.is_colour or labels.is_lossy or own != size or labels.numbers.min() < 0:
         raise UNetError(f"{labels.where}: expected the numbers of the objects in {pair.mask.name}, an image of "
                         f"{size[1]}x{size[0]} whole numbers from 0, the background; prepare the data set again, or "
                         f"remove the file")
     foreground = (classes > 0) & (classes != IGNORED)
     numbers = np.where(foreground, labels.numbers, 0).astype(np.int32)
-    return _Labels(numbers, int(np.count_nonzero(foreground)), int(np.count_nonzero(foreground & (numbers == 0))))
+    without = foreground & (numbers == 0)
+    return _Labels(labels.where, numbers, int(np.count_nonzero(foreground)), int(np.count_nonzero(without)))
 
 
 def _check_all_have_numbers(pair: Pair, parts: Iterable[_Labels]) -> None:
-    found = [(part.foreground, part.without) for part in parts]
-    foreground, without = (sum(counts) for counts in zip(*found))
+    where, foreground, without = "", 0, 0
+    for part in parts:      # one at a time in memory
+        where, foreground, without = part.where, foreground + part.foreground, without + part.without
     if without > MOST_WITHOUT * foreground:
-        raise UNetError(f"{pair.labels}: {without} foreground pixels of {pair.mask.name} are of no object; the two "
+        raise UNetError(f"{where}: {without} foreground pixels of {pair.mask.name} are of no object; the two "
                         f"files must agree; prepare the data set again, or remove the one with the objects")
 
 

@@ -181,7 +181,7 @@ class SampleCache:
             self.kept[index], self.free = item, self.free - size
 
     def share(self, count: int) -> float:
-        """Return which share of ``count`` samples will fit, if all are as large as those that are kept."""
+        """Return which share of ``count`` samples will fit, judged by those that are kept now."""
         used = self.capacity - self.free
         return min(1.0, self.capacity * len(self.kept) / (used * count)) if used else 0.0
 

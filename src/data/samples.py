@@ -95,7 +95,7 @@ class TrainingSamples:
                                  keep_label_size)
 
     def share_in_memory(self) -> float:
-        """Return which share of the images will stay in memory, judged by those that have been read."""
+        """Return which share of the images will stay in memory, judged by those that it holds now."""
         return cast(CachedReader | WindowReader, self.reader).cache.share(len(self.indices))
 
     @property

@@ -16,7 +16,7 @@ from src.model_utils.errors import UNetError
 LARGE = 50 * 10**6          # pixels; larger images are never in memory as a whole, if their format allows it
 MOST_POSITIONS = 10**7      # of pixels of classes, over all images; each takes 4 bytes
 OF_A_CLASS = 16, 10_000     # least and largest number of them for a class of an image
-BAND = 2**22                # pixels of a mask that are read at once
+BAND = 2**22                # pixels of a mask that are read at once to find rims
 
 
 class WindowReader(NormalizedReader):
@@ -105,7 +105,7 @@ class WindowReader(NormalizedReader):
         # Pixels further away change neither rims nor weights.
         rows, columns = (slice(max(0, side.start - FAR), min(side.stop + FAR, length))
                          for side, length in zip(window, self.size(index)))
-        found = self._by_objects_of(self.stored_reader.classes_in(index, (rows, columns)),
+        found = self._with_rim_and_weights(self.stored_reader.classes_in(index, (rows, columns)),
                                     self.stored_reader.instances_in(index, (rows, columns)), weighted)
         return found[window[0].start - rows.start:, window[1].start - columns.start:][
             :window[0].stop - window[0].start, :window[1].stop - window[1].start]
@@ -116,7 +116,7 @@ class WindowReader(NormalizedReader):
             return self.cache.kept[index]
         header = self._header(index)
         is_large = header.in_windows and header.pixels > LARGE
-        needs_whole = self._by_objects and not self.stored_reader.numbers_objects(index)
+        needs_whole = self._needs_objects and not self.stored_reader.numbers_objects(index)
         if needs_whole and header.pixels > LARGE:
             raise UNetError(f"{self.name(index)} has {header.pixels / 1e6:.0f} megapixels, and its mask does not "
                             f"number its objects; border_weight and target boundary then need whole masks, and take at "
@@ -125,18 +125,18 @@ class WindowReader(NormalizedReader):
         if not fits and not needs_whole:
             return None
         image, classes = self.stored_reader[index]
-        if self._by_objects:
-            classes = self._by_objects_of(classes, self.stored_reader.instances(index), self.weighted)
+        if self._needs_objects:
+            classes = self._with_rim_and_weights(classes, self.stored_reader.instances(index), self.weighted)
         if fits:
             self.cache.keep(index, (image.pixels, classes))
         return image.pixels, classes
 
     @property
-    def _by_objects(self) -> bool:
+    def _needs_objects(self) -> bool:
         """Whether the classes depend on the objects around them."""
         return self.weighted or self.has_rim
 
-    def _by_objects_of(self, classes: np.ndarray, instances: np.ndarray | None, weighted: bool) -> np.ndarray:
+    def _with_rim_and_weights(self, classes: np.ndarray, instances: np.ndarray | None, weighted: bool) -> np.ndarray:
         """Return classes with rims, if the reader has them, and with weights if they are asked for."""
         if self.has_rim:
             classes, instances = self._with_rim(classes, instances)

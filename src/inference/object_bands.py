@@ -79,7 +79,7 @@ class ObjectBands:
             while (held := sum(map(len, self.waiting))) >= self.band_rows < self.size[0] - self.top:
                 self._band(self.band_rows)
             # Before the last rows are passed on, as whoever takes them need not ask for more.
-            if self.top + held == self.size[0]:
+            if held and self.top + held == self.size[0]:
                 self._band(held)
             yield without_rim(part) if self.has_rim else part
 

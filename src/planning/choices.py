@@ -102,7 +102,7 @@ def _middle(data: DataFacts) -> tuple[int, int]:
 
 
 def _are_whole(data: DataFacts) -> bool:
-    """Return whether masks are read whole, which the weights of borders need where objects have no numbers."""
+    """Return whether masks are read whole, which rims and the weights of borders need of those without numbers."""
     return max(map(math.prod, data.sizes)) <= LARGE
 
 
@@ -124,8 +124,8 @@ def _size(data: DataFacts, now: Mapping[str, Any]) -> Choice:
         return Choice({"image_size": size, "train_crop": 0, "eval_resize": True},
                       f"most of the foreground is in objects {objects.typical:.0f} pixels wide, in images of "
                       f"{width}x{height}: a patch would not show them; scores are of the images' own sizes")
-    patch = (LARGE_PATCH if objects.median >= LARGE_OBJECT else
-             SMALL_PATCH if objects.count and objects.largest <= SMALL_OBJECT and not is_membrane(data) else PATCH)
+    are_small = objects.count > 0 and max(objects.largest, objects.typical) <= SMALL_OBJECT and not is_membrane(data)
+    patch = LARGE_PATCH if objects.median >= LARGE_OBJECT else SMALL_PATCH if are_small else PATCH
     heights, widths = zip(*data.sizes)
     size = [min(patch, _multiple(max(side), math.ceil)) for side in (heights, widths)]
     about = f"objects are {objects.smallest:.0f} to {objects.largest:.0f} pixels wide" if objects.count else (
@@ -150,7 +150,7 @@ def _network(machine: Machine) -> Iterator[Choice]:
 
 
 def _loss(data: DataFacts, now: Mapping[str, Any]) -> Iterator[Choice]:
-    if data.has_objects and now["num_classes"] == 2:
+    if data.has_objects and now["num_classes"] == 2 and _are_whole(data):
         yield Choice({"target": BOUNDARY, "border_weight": True}, f"the masks tell objects apart, "
                                                                   f"{data.objects.touching:.0%} of which touch another "
                                                                   f"one")

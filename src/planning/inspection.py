@@ -164,9 +164,9 @@ class _Masks:
         window = _window(reader.size(index))
         classes = reader.classes_in(index, window)
         self.pixels += np.bincount(classes.ravel(), minlength=256)[:len(self.pixels)]
-        numbers = reader.instances_in(index, window) if reader.numbers_objects(index) else None
+        numbers = None if _is_large(reader, index) else reader.instances(index)
         self.has_objects |= numbers is not None
-        objects = objects_of(classes, numbers)
+        objects = objects_of(classes, None if numbers is None else numbers[window])
         areas = np.bincount(objects.ravel())[1:]
         self.areas.append(areas[areas >= SMALLEST_OBJECT])
         if numbers is not None:

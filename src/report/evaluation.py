@@ -21,7 +21,7 @@ from src.model_utils.files import METRICS_JSON, OptionalFile, json_bytes, write_
 from src.report.drawing import ClassDrawer
 from src.report.gallery import Gallery
 from src.report.object_fit import fit_or_follow
-from src.report.object_scores import ObjectScorer
+from src.report.object_scores import ObjectScorer, check_can_be_kept
 
 if TYPE_CHECKING:       # scikit-image takes a moment to load
     from src.evaluation.isbi_metrics import BoardMetrics
@@ -115,6 +115,7 @@ def _board_metrics(num_classes: int) -> "BoardMetrics":
 def _object_scorer(samples: ValidationSamples, config: Config, gallery: Gallery | None) -> ObjectScorer | None:
     if not config.object_metrics:
         return None
+    check_can_be_kept(samples)
     return ObjectScorer(samples, ObjectOptions.from_config(config), *([gallery.add_objects] if gallery else []))
 
 

@@ -41,7 +41,6 @@ class ObjectScorer:
 
     def __init__(self, samples: ValidationSamples, options: ObjectOptions,
                  *listeners: Callable[[ScoredObjects], object]) -> None:
-        check_can_be_kept(samples)
         self.samples, self.options, self.listeners = samples, options, listeners
         self.scores = ObjectScores()
 
@@ -60,14 +59,13 @@ class ObjectScorer:
 
 def check_can_be_kept(samples: ValidationSamples) -> None:
     """Raise UNetError if an image is too large to keep its probabilities; only headers of files are read."""
-    if samples.transform.geometry and not samples.keep_label_size:
-        return      # images are resized
+    geometry = samples.transform.geometry
     for index in samples.indices:
-        height, width = samples.reader.size(index)
+        height, width = geometry.content if geometry and not samples.keep_label_size else samples.reader.size(index)
         if height * width > MOST_PIXELS:
             raise UNetError(f"{samples.reader.name(index)}: {width}x{height} pixels; objects are scored in images of "
-                            f"at most {MOST_PIXELS / 1e6:.0f} megapixels: cut it, or leave object_metrics and "
-                            f"fit_objects out")
+                            f"at most {MOST_PIXELS / 1e6:.0f} megapixels: cut it, or leave out object_metrics, "
+                            f"fit_objects and the objects of eval_metrics")
 
 
 def at_label_size(image: ScoredImage, size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray | None]:

@@ -1,4 +1,5 @@
 """A trial of a run: some steps and an evaluation, to know how long they take. Nothing of it is kept."""
+import math
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -39,10 +40,14 @@ def try_out(trainer: Trainer, samples: TrainingSamples, config: Config) -> Costs
         compile_step(trainer.train_network, *(Tensor(np.zeros((batch, *shape), np.float32))
                                               for shape in (samples.image_shape, samples.label_shape)))
     compiled = time.monotonic() - began
-    # Twice the same steps: images that stay in memory are read from their files at the first time only.
     workers, seconds = config.num_parallel_workers, 60 * STEP_SHARE * config.minutes
-    cold, warm = (time_steps(trainer, training_batches(samples, trainer.schedule, trainer.ranks.rank, 0, workers),
-                             seconds) for _ in range(2))
+
+    def batches() -> Iterator[Any]:
+        return training_batches(samples, trainer.schedule, trainer.ranks.rank, 0, workers)
+
+    cold = time_steps(trainer, batches(), seconds, TRIAL_STEPS)
+    # The same steps again, with images in memory. Worker processes would begin without any.
+    warm = time_steps(trainer, batches(), math.inf, cold.count) if workers == 1 else cold
     first, step = with_memory(cold, warm, samples.share_in_memory(),
                               len(samples.indices) / trainer.schedule.batch_size)
     first_evaluation = evaluation = 0.0
@@ -71,16 +76,16 @@ def with_memory(cold: StepTimes, warm: StepTimes, share: float, reading: float) 
     Args:
         cold, warm: steps whose images were read from their files, and the same steps again.
         share: share of the images that stay in memory.
-        reading: number of steps until all images have been read once.
+        reading: images by those of a step: so many steps' worth of them is read from files in all.
     """
     saved = share * max(0.0, cold.each - warm.each)
     return cold.first + saved * max(0.0, reading - cold.count), cold.each - saved
 
 
-def time_steps(trainer: Trainer, batches: Iterator[Any], seconds: float) -> StepTimes:
-    """Measure steps for so many seconds, TRIAL_STEPS of them at most."""
+def time_steps(trainer: Trainer, batches: Iterator[Any], seconds: float, most: int) -> StepTimes:
+    """Measure steps for so many seconds, ``most`` of them at most."""
     ends = [time.monotonic()]
-    while len(ends) <= TRIAL_STEPS:
+    while len(ends) <= most:
         trainer.try_step(batches)
         ends.append(time.monotonic())
         enough = len(ends) > LEAST_STEPS and ends[-1] - ends[FIRST_STEPS] > seconds

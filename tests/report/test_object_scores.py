@@ -16,6 +16,8 @@ from src.report import object_scores
 from src.report.evaluation import evaluate_and_report
 from src.report.object_pictures import OBJECT_COLOURS, kinds_of_pixels, object_overlay, outlines
 from src.report.object_scores import ObjectScorer, ScoredObjects
+from src.training.callbacks.evaluation import Evaluator
+from src.training.evaluation import EvaluationPlan
 
 NAMES = ["none", *OBJECT_COLOURS]
 
@@ -112,11 +114,19 @@ def test_outlines_and_overlay():
     assert drawn[3, 2].tolist() not in ([100] * 3, list(OBJECT_COLOURS["matched"]))
 
 
-@pytest.mark.parametrize("argv", [["--image_size=native", "--train_crop=48"], ["--eval_resize=True"]], ids=" ".join)
-def test_an_image_that_is_too_large_is_said_before_anything_is_predicted(cells, monkeypatch, argv):
+@pytest.mark.parametrize("argv", [["--image_size=native", "--train_crop=48"], ["--eval_resize=True"], []], ids=" ".join)
+def test_an_image_that_is_too_large_is_said_before_anything_is_predicted(cells, monkeypatch, tmp_path, argv):
     monkeypatch.setattr(object_scores, "MOST_PIXELS", 96 * 96 - 1)
-    _, samples = create_samples(options(cells, *argv))
-    name = samples.name(0)
-    with pytest.raises(UNetError, match=f"{name}: 96x96 pixels; objects are scored in images of at most 0 megapixels"):
-        ObjectScorer(samples, ObjectOptions())
-    ObjectScorer(create_samples(options(cells))[1], ObjectOptions())        # resized
+    (tmp_path / "best.ckpt").touch()
+    for option in ("--object_metrics=True", "--fit_objects=True"):
+        config = options(cells, option, *argv)
+        _, samples = create_samples(config)
+        with pytest.raises(UNetError, match="cells_00.: 96x96 pixels; objects are scored in images of at most 0 mega"):
+            evaluate_and_report(None, samples, config, tmp_path / "best.ckpt", "eval.py", "CPU")
+
+
+def test_so_it_is_before_a_training(cells, monkeypatch):
+    monkeypatch.setattr(object_scores, "MOST_PIXELS", 96 * 96 - 1)
+    config = options(cells, "--run_eval=True", "--eval_metrics=[object_f1]")
+    with pytest.raises(UNetError, match="96x96 pixels; objects are scored"):
+        Evaluator(None, create_samples(config)[1], EvaluationPlan.from_config(config))

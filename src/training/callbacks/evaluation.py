@@ -11,7 +11,7 @@ from src.evaluation.scores import Scores
 from src.networks.inference_network import predictor
 from src.report.drawing import ClassDrawer
 from src.report.gallery import Gallery
-from src.report.object_scores import ObjectScorer, ScoredObjects
+from src.report.object_scores import ObjectScorer, ScoredObjects, check_can_be_kept
 from src.tiling.predictor import Windows, in_windows
 from src.training.callbacks.callback import Callback
 from src.training.evaluation import Evaluation, EvaluationPlan
@@ -43,6 +43,9 @@ class Evaluator(Callback):
         self.predict: Predictor | BandPredictor = predict if windows is None else in_windows(
             predict, windows, samples.transform.normalization.input_min)
         self.samples, self.plan, self.train_samples, self.drawer = samples, plan, train_samples, drawer
+        for part in (samples, train_samples) if plan.objects else ():
+            if part:
+                check_can_be_kept(part)
         self.in_detail = len(plan.metrics) > 1 or train_samples is not None
         self.best, self.best_epoch, self.since_best = float("-inf"), 0, 0
         self.evaluated_step: int | None = None
