@@ -86,12 +86,22 @@ def find_objects(probabilities: np.ndarray, options: ObjectOptions, interior: np
         interior (np.ndarray): (H, W) probabilities of the interior of objects, of a network with a boundary class.
     """
     labels, classes = separate(probabilities, options, interior)
-    own = np.take_along_axis(probabilities, classes[labels][..., None], axis=-1)
-    kept = options.stay(np.bincount(labels.reshape(-1), minlength=len(classes)),
-                        np.bincount(labels.reshape(-1), own.reshape(-1), len(classes)))
+    kept = options.stay(*areas_and_sums(Objects(labels, classes), probabilities))
     kept[0] = False
     numbers = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
     return Objects(numbers[labels], np.concatenate([[0], classes[kept]]))
+
+
+def areas_and_sums(objects: Objects, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pixels of each object, and the sum over them of the probabilities of its class, by number from 0 on.
+
+    Args:
+        objects: the objects, of (H, W) pixels.
+        probabilities: (H, W, classes) floats.
+    """
+    own = np.take_along_axis(probabilities, objects.classes[objects.labels][..., None], axis=-1)
+    numbers, count = objects.labels.reshape(-1), len(objects.classes)
+    return np.bincount(numbers, minlength=count), np.bincount(numbers, own.reshape(-1), count)
 
 
 def separate(probabilities: np.ndarray, options: ObjectOptions, interior: np.ndarray | None = None) -> Objects:

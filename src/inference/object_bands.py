@@ -18,7 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from src.evaluation.object_metrics import overlaps
-from src.evaluation.objects import COMPONENTS, ObjectOptions, Objects, separate, without_rim
+from src.evaluation.objects import COMPONENTS, ObjectOptions, Objects, areas_and_sums, separate, without_rim
 
 OVERLAP = 256               # rows
 BAND_PIXELS = 2**23
@@ -104,11 +104,9 @@ class ObjectBands:
 
     def _take(self, labels: np.ndarray, classes: np.ndarray, probabilities: np.ndarray) -> None:
         """Write rows, and add up what is known of their objects."""
-        own = np.take_along_axis(probabilities, classes[labels][..., None], axis=-1)
-        places = np.where(labels > 0, labels - self.known, 0).reshape(-1)
-        length = len(classes) - self.known
-        self.parts.append((classes[self.known + 1:], np.bincount(places, minlength=length)[1:],
-                           np.bincount(places, own.reshape(-1), minlength=length)[1:]))
+        of_band = Objects(np.where(labels > 0, labels - self.known, 0), classes[self.known:])
+        areas, sums = areas_and_sums(of_band, probabilities)
+        self.parts.append((of_band.classes[1:], areas[1:], sums[1:]))
         labels.astype(np.uint32).tofile(self.file)
         self.done += len(labels)
         self.known = len(classes) - 1

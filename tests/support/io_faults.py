@@ -62,8 +62,7 @@ class Command:
 
 
 COMMANDS = {
-    "train.py, in place of another run": Command(
-        "train.py", (*RUN, "--epochs=2", "--overwrite=True"), ("--seed=2",)),
+    "train.py, in place of another run": Command("train.py", (*RUN, "--epochs=2", "--overwrite=True"), ("--seed=2",)),
     "train.py, resumed": Command(
         "train.py", (*RUN, "--epochs=4", "--resume=True", "--resume_ckpt=auto"), ("--epochs=2", "--resume=False"),
         resumes=True),

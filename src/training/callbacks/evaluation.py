@@ -43,8 +43,8 @@ class Evaluator(Callback):
         self.predict: Predictor | BandPredictor = predict if windows is None else in_windows(
             predict, windows, samples.transform.normalization.input_min)
         self.samples, self.plan, self.train_samples, self.drawer = samples, plan, train_samples, drawer
-        for part in (samples, train_samples) if plan.objects else ():
-            if part:
+        if plan.objects:
+            for part in filter(None, (samples, train_samples)):
                 check_can_be_kept(part)
         self.in_detail = len(plan.metrics) > 1 or train_samples is not None
         self.best, self.best_epoch, self.since_best = float("-inf"), 0, 0
