@@ -27,7 +27,7 @@ GEOMETRY = "geometry"       # what is stored of image_size and crop, see ``Train
 # How the numbers of an image become the network's input.
 PIXELS = ("normalize", "normalize_percentiles", "input_range", "channels")
 # The network itself.
-NETWORK = ("model_name", "num_channels", "num_classes", "use_deconv", "use_bn")
+NETWORK = ("model_name", "num_channels", "num_classes", "feature_scale", "use_deconv", "use_bn")
 TARGET = "target"           # with boundary, the network has a class more than num_classes
 # Only exported files say what their output is, and of which colours their classes are.
 EVAL_ACTIVATE, COLOR = "eval_activate", "color"

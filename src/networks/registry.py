@@ -20,6 +20,7 @@ class NetworkSpec:
     model_name: str
     num_channels: int
     num_classes: int
+    feature_scale: int
     use_deconv: bool
     use_bn: bool
     use_ds: bool
@@ -44,23 +45,23 @@ class Entry:
         upsampling: NetworkSpec -> deconv, bilinear or nearest.
         heads: NetworkSpec -> number of heads in training. Their logits are stacked to (heads, N, C, H, W); a network
             of one head gives (N, C, H, W).
-        most_channels: channels of the full resolution that are in memory at once, in the last block: the skips, the
-            upsampled tensor, their concatenation, and the result of its convolution.
+        most_channels: NetworkSpec -> channels of the full resolution that are in memory at once, in the last block:
+            the skips, the upsampled tensor, their concatenation, and the result of its convolution.
     """
     network_class: type[Any]
     arguments: dict[str, str]
     output: str
     upsampling: Callable[[NetworkSpec], str]
     heads: Callable[[NetworkSpec], int]
-    most_channels: int
+    most_channels: Callable[[NetworkSpec], int]
 
 
 _ENTRIES: dict[str, Entry] = {}
 
 
 def register(model_name: str, arguments: dict[str, str], upsampling: str | Callable[[NetworkSpec], str],
-             output: str = "softmax", heads: Callable[[NetworkSpec], int] = lambda spec: 1, most_channels: int = 320,
-             ) -> Callable[[type[Any]], type[Any]]:
+             output: str = "softmax", heads: Callable[[NetworkSpec], int] = lambda spec: 1,
+             most_channels: Callable[[NetworkSpec], int] = lambda spec: 320) -> Callable[[type[Any]], type[Any]]:
     """Register the decorated class as a network; see ``Entry``."""
     def add(network_class: type[Any]) -> type[Any]:
         by_spec = upsampling if callable(upsampling) else lambda spec: upsampling
@@ -204,7 +205,7 @@ def window_size(spec: NetworkSpec, size: tuple[int, int]) -> tuple[int, int] | N
 def bytes_per_pixel(spec: NetworkSpec) -> int:
     """Return the memory that the network needs for a pixel of its input in inference, about."""
     # The logits, in both layouts, and the probabilities.
-    return 4 * max(entry(spec.model_name).most_channels, 3 * output_channels(spec))
+    return 4 * max(entry(spec.model_name).most_channels(spec), 3 * output_channels(spec))
 
 
 def smallest_size(model_name: str) -> int:

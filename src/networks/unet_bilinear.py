@@ -25,8 +25,8 @@ class DoubleConv(nn.Cell):
         return self.convs(x)
 
 
-@register("unet_bilinear", {"in_channel": "num_channels"}, upsampling="bilinear", most_channels=448,
-          output="sigmoid")
+@register("unet_bilinear", {"in_channel": "num_channels"}, upsampling="bilinear", output="sigmoid",
+          most_channels=lambda spec: 448)
 class UNetBilinear(nn.Cell):
     """U-Net with bilinear upsampling: (N, in_channel, H, W) -> one logit a pixel (N, 1, H, W), both float32.
 

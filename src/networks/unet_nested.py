@@ -8,10 +8,10 @@ from src.networks.registry import register
 from src.networks.unet_simple import UnetConv2d, UnetUp, filters, final_conv
 
 
-@register("unet_nested", {"in_channel": "num_channels", "n_class": "num_classes", "use_deconv": "use_deconv",
-                          "use_bn": "use_bn", "use_ds": "use_ds"},
+@register("unet_nested", {"in_channel": "num_channels", "n_class": "num_classes", "feature_scale": "feature_scale",
+                          "use_deconv": "use_deconv", "use_bn": "use_bn", "use_ds": "use_ds"},
           upsampling=lambda spec: "deconv" if spec.use_deconv else "bilinear",
-          most_channels=352, heads=lambda spec: 4 if spec.use_ds else 1)
+          most_channels=lambda spec: 11 * filters(spec.feature_scale)[0], heads=lambda spec: 4 if spec.use_ds else 1)
 class NestedUNet(nn.Cell):
     """UNet++: (N, in_channel, H, W) -> logits (N, n_class, H, W), both float32; H and W multiples of 16.
 

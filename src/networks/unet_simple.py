@@ -63,8 +63,8 @@ def filters(feature_scale: int) -> list[int]:
     return [channels // feature_scale for channels in (64, 128, 256, 512, 1024)]
 
 
-@register("unet_simple", {"in_channel": "num_channels", "n_class": "num_classes"}, upsampling="deconv",
-          most_channels=160)
+@register("unet_simple", {"in_channel": "num_channels", "n_class": "num_classes", "feature_scale": "feature_scale"},
+          upsampling="deconv", most_channels=lambda spec: 5 * filters(spec.feature_scale)[0])
 class UNet(nn.Cell):
     """U-Net with same convolutions: (N, in_channel, H, W) -> logits (N, n_class, H, W), both float32.
 

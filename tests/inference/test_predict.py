@@ -243,6 +243,21 @@ def test_the_numbers_of_images_are_mapped_as_in_training(checkpoints, images, tm
         probabilities([*SMALL, f"--ckpt_path={checkpoints / 'simple.ckpt'},{path}"], tmp_path / "in" / "8.png")
 
 
+def test_the_width_of_the_network_is_followed(tmp_path):
+    """A network of an eighth of the paper's channels says so in its checkpoint, and contradicting it is an error."""
+    narrow = ["--feature_scale=8", "--num_channels=3", "--weight_init=he_uniform"]
+    path = checkpoint.save(network_of(narrow), tmp_path / "narrow.ckpt", {"step": 1, "scale": 1.0, "feature_scale": 8})
+    image = np.random.default_rng(0).uniform(-1, 1, (1, 3, 32, 32)).astype(np.float32)
+    argv = ["--num_channels=3", f"--checkpoint_file_path={path}", "--backend=mindspore", "--context_mode=pynative"]
+    followed, given = (load_network(parse_options([*argv, *more], "")) for more in ([], narrow))
+    assert followed.config.feature_scale == 8
+    np.testing.assert_array_equal(followed.predict(image), given.predict(image))
+    with pytest.raises(UNetError, match=r"feature_scale is 4, but .*narrow\.ckpt was trained with feature_scale 8"):
+        load_network(parse_options([*argv, "--feature_scale=4"], ""))
+    with pytest.raises(UNetError, match=r"feature_scale: 3 is not one of 1, 2, 4, 8, 16"):
+        parse_options(["--feature_scale=3"], "")
+
+
 @pytest.mark.parametrize("argv, parts", [
     (["--data_path=/none"], ["no such file or folder: /none"]),
     (["--checkpoint_file_path=/none.ckpt"], ["no such checkpoint: /none.ckpt"]),

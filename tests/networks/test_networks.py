@@ -55,6 +55,7 @@ PINS = {
     "unet_medical": Pin(["--model_name=unet_medical"], 31_029_698, 31_029_698,
                         deviations={".up.": 0.01, "": 0.06}),
     "unet_simple": Pin(["--model_name=unet_simple"], 7_764_064, 7_760_096),
+    "unet_simple_narrow": Pin(["--model_name=unet_simple", "--feature_scale=4"], 1_943_088, 1_941_104, published=False),
     "unet_nested_bn_ds": Pin(["--model_name=unet_nested", "--num_channels=3"], 9_045_856, 9_041_888),
     "unet_nested_cell": Pin(["--model_name=unet_nested", "--num_channels=3", "--use_bn=False", "--use_ds=False"],
                             9_037_920, 9_037_920),
