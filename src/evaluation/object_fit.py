@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from src.evaluation.object_metrics import overlaps
+from src.evaluation.object_metrics import THRESHOLDS, overlaps
 from src.evaluation.object_scores import ObjectScores
-from src.evaluation.objects import WATERSHED, ObjectOptions, find_objects
+from src.evaluation.objects import WATERSHED, ObjectOptions, areas_and_sums, find_objects, separate
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 from src.model_utils.files import write_atomically
@@ -27,8 +27,9 @@ NAMES = {"object_threshold": "threshold", "object_seed_threshold": "seed_thresho
 FOREGROUND = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
 SEEDS = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
 DISTANCES = [2, 3, 5, 7, 10, 14, 20]
-CERTAIN = [0, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9]
-SIZES = [0, 5, 10, 20, 40, 80]
+# Which of the objects stay.
+LIMITS: list[dict[str, Any]] = [{"min_probability": probability, "min_size": size} for probability, size in product(
+    (0, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9), (0, 5, 10, 20, 40, 80))]
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def accuracy(images: Iterable[KnownImage], options: ObjectOptions) -> float:
 
 
 def fit(images: Sequence[KnownImage], start: ObjectOptions) -> tuple[ObjectOptions, float]:
-    """Search the thresholds, or threshold and distance, on a grid, then the least probability, then the smallest size.
+    """Search the threshold, the other threshold or the distance, the least probability and the smallest size together.
 
     Args:
         images: pictures that the result is not judged by.
@@ -66,17 +67,28 @@ def fit(images: Sequence[KnownImage], start: ObjectOptions) -> tuple[ObjectOptio
     if start.split == WATERSHED:
         seeds = ([{"min_distance": distance} for distance in DISTANCES] if images[0].interior is None
                  else [{"seed_threshold": threshold} for threshold in SEEDS])
-    start = replace(start, min_size=0, min_probability=0)
-    best, _ = _best(images, [replace(start, threshold=threshold, **seed)
-                             for threshold, seed in product(FOREGROUND, seeds)])
-    best, _ = _best(images, [replace(best, min_probability=probability) for probability in CERTAIN])
-    return _best(images, [replace(best, min_size=size) for size in SIZES])
+    tried = [replace(start, threshold=threshold, **seed) for threshold, seed in product(FOREGROUND, seeds)]
+    scores = [np.mean([_accuracies(image, options) for image in images], axis=0) for options in tried]
+    place, limit = divmod(int(np.argmax(scores)), len(LIMITS))
+    best = replace(tried[place], **LIMITS[limit])
+    return best, accuracy(images, best)
 
 
-def _best(images: Sequence[KnownImage], tried: Sequence[ObjectOptions]) -> tuple[ObjectOptions, float]:
-    scores = [accuracy(images, options) for options in tried]
-    place = int(np.argmax(scores))
-    return tried[place], scores[place]
+def _accuracies(image: KnownImage, options: ObjectOptions) -> np.ndarray:
+    """Return (len(LIMITS),) accuracies of an image, means over the IoUs, with each of ``LIMITS``.
+
+    The objects are found once, and matched once: which pairs match at a larger IoU, or without some of the objects,
+    follows from that.
+    """
+    found = separate(image.probabilities, options, image.interior)
+    sizes = areas_and_sums(found, image.probabilities)
+    pairs = overlaps(image.true, found.labels)
+    stays = np.stack([replace(options, **limit).stay(*sizes) for limit in LIMITS])[:, pairs.predicted]
+    matched = pairs.matches(THRESHOLDS[0])
+    is_match = pairs.ious[matched][:, None] >= THRESHOLDS                           # (matched, IoUs)
+    matches = stays[:, pairs.pairs[matched, 1]].astype(float) @ is_match            # (LIMITS, IoUs)
+    objects = len(pairs.true) + stays.sum(axis=1, keepdims=True) - matches          # TP + FP + FN
+    return np.divide(matches, objects, out=np.ones_like(matches), where=objects > 0).mean(axis=1)
 
 
 def fitted_path(network: str | Path) -> Path:

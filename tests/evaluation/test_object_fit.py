@@ -1,12 +1,13 @@
 """Fitting the options of objects, and following what was fitted."""
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from src.data.samples import create_samples
 from src.data.synthetic_cells import make_cells, write_cells
-from src.evaluation.object_fit import FITTED, KnownImage, accuracy, fit, fitted_path, with_fitted
+from src.evaluation.object_fit import FITTED, LIMITS, KnownImage, _accuracies, accuracy, fit, fitted_path, with_fitted
 from src.evaluation.objects import ObjectOptions
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
@@ -41,6 +42,17 @@ def test_the_fit_finds_the_least_probability():
     image = KnownImage(np.stack([1 - foreground, foreground], axis=-1), None, true)
     best, score = fit([image], ObjectOptions(split="components"))
     assert best.min_probability == 0.85 and best.min_size == 0 and score == 1
+
+
+@pytest.mark.parametrize("has_rim", [False, True])
+def test_accuracies_with_all_limits(has_rim):
+    """Those that the objects of each have when they are found anew, also where nothing is true or found."""
+    nothing = np.stack([np.ones((9, 9), np.float32), np.zeros((9, 9), np.float32)], axis=-1)
+    empty = KnownImage(nothing, nothing[..., 1] if has_rim else None, np.zeros((9, 9), np.int32))
+    for image in [*known(has_rim), empty]:
+        for options in (ObjectOptions(threshold=0.7, seed_threshold=0.4), ObjectOptions(threshold=0.8, min_distance=2)):
+            np.testing.assert_allclose(_accuracies(image, options),
+                                       [accuracy([image], replace(options, **limit)) for limit in LIMITS])
 
 
 def test_options_are_stored_and_followed(tmp_path, caplog):
