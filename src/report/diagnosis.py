@@ -46,7 +46,7 @@ def needs_diagnosis(best: float, ended_early: bool) -> bool:
 def diagnose(facts: RunFacts) -> list[str]:
     """Return up to three sentences about a run; see ``needs_diagnosis`` for whether it needs them."""
     found = [*_never_predicted(facts), *_falling(facts), *facts.differing, *_tiny(facts), *_few(facts),
-             *_still_rising(facts)]
+             *_few_for_classes(facts), *_still_rising(facts)]
     return [f"{sentence[0].upper()}{sentence[1:]}." for sentence in found[:MOST_SENTENCES]]
 
 
@@ -88,6 +88,14 @@ def _few(facts: RunFacts) -> list[str]:
         return []
     return [f"{facts.train} images train and {facts.valid} validate, so the score depends on which ones they are; "
             f"train_folds.py uses each of them for both"]
+
+
+def _few_for_classes(facts: RunFacts) -> list[str]:
+    objects = max(1, len(facts.classes) - 1)
+    if facts.train < FEW_TRAIN or facts.train >= FEW_TRAIN * objects:
+        return []
+    return [f"{facts.train} images train {objects} classes besides the background, {facts.train / objects:.1f} for each; "
+            f"more images or fewer classes help"]
 
 
 def _still_rising(facts: RunFacts) -> list[str]:
