@@ -1,10 +1,9 @@
 # U-Net for MindSpore in a container.
 #   docker build -t unet .                                         for a CPU
 #   docker build -t unet --build-arg FROM_IMAGE_NAME=IMAGE .       based on an image that has MindSpore for Ascend
-# By tag, not by digest: where this file was written, none could be looked up. To pin it:
-#   docker buildx imagetools inspect python:3.11-slim-bookworm     prints the digest
-#   docker build -t unet --build-arg FROM_IMAGE_NAME=python:3.11-slim-bookworm@sha256:DIGEST .
-ARG FROM_IMAGE_NAME=python:3.11-slim-bookworm
+# By digest, so that it is always the same image. A newer one, with updates of Debian and Python:
+#   docker buildx imagetools inspect python:3.11-slim-bookworm     prints its digest
+ARG FROM_IMAGE_NAME=python:3.11-slim-bookworm@sha256:b18992999dbe963a45a8a4da40ac2b1975be1a776d939d098c647482bcad5cba
 
 # ---- build stage: everything that needs a compiler or pip; the image takes two folders from it
 FROM ${FROM_IMAGE_NAME} AS build

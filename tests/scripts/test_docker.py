@@ -132,6 +132,12 @@ def test_the_python_and_the_mindspore_of_the_image():
         assert (PROJECT / module.replace(".", "/")).with_suffix(".py").is_file()
 
 
+def test_the_base_image_is_always_the_same():
+    text = (PROJECT / "Dockerfile").read_text()
+    assert re.search(r"^ARG FROM_IMAGE_NAME=python:3\.11-\S+@sha256:[0-9a-f]{64}$", text, re.MULTILINE)
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"${FROM_IMAGE_NAME}"}
+
+
 def test_the_code_in_the_image_cannot_be_changed():
     """By the user who runs it: it stands in a folder of root."""
     lines = (PROJECT / "Dockerfile").read_text().splitlines()
