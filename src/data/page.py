@@ -7,6 +7,7 @@ import numpy as np
 
 from src.data import colours
 from src.data.file_structure import FileStructure
+from src.model_utils.errors import UNetError
 
 # Orientation tag of TIFF and EXIF -> whether rows and columns are exchanged, then whether rows, and columns, are turned
 # around, to make the stored image upright.
@@ -122,6 +123,9 @@ class Page:
         rows = _stored_slice(top, bottom, self.height, up)
         columns = _stored_slice(left, right, self.width, across)
         pixels = self.read_window(columns, rows).swapaxes(0, 1) if exchange else self.read_window(rows, columns)
+        if self.palette is not None and pixels[..., 0].max(initial=0) >= len(self.palette):
+            raise UNetError(f"{self.path}: damaged: a pixel has the number {pixels[..., 0].max()}, and the palette only "
+                            f"{len(self.palette)} colours; save the image again")
         return pixels[::-1 if up else 1, ::-1 if across else 1]
 
     def strips(self) -> Iterator[Window]:

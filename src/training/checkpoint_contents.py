@@ -156,6 +156,7 @@ def _check_records(data: bytes) -> None:
         kind = record.tensor.tensor_type
         found[record.tag] += len(record.tensor.tensor_content)     # long parameters come in several records
         if kind == "str":
+            record.tensor.tensor_content.decode("utf-32-le")       # native code would make a text of any numbers
             wanted[record.tag] = found[record.tag]
             continue
         width = re.fullmatch(r"(?:BFloat|Float|Int|UInt)(8|16|32|64)|Bool", kind)

@@ -7,6 +7,7 @@ import tifffile
 from PIL import Image
 
 from src.data.image_reader import open_pages
+from src.model_utils.errors import UNetError
 from tests.support.pages import COLOUR, GRAY, STACK, read, same
 
 
@@ -28,6 +29,19 @@ def test_palettes(folder, ending):
     same(read(folder / f"a.{ending}", "shown"), [np.asarray(image.convert("RGB"))])
     with open_pages(folder / f"a.{ending}") as pages:
         assert pages[0].palette[:4].tolist() == [[0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255]]
+
+
+def test_numbers_beyond_the_palette(folder):
+    """A palette of 128 colours, and a pixel with a larger number."""
+    image = Image.fromarray(np.full((4, 5), 200, np.uint8), mode="P")
+    image.putpalette([0, 0, 255] * 256)
+    image.save(folder / "a.bmp")
+    data = bytearray((folder / "a.bmp").read_bytes())
+    data[46:50] = (128).to_bytes(4, "little")       # the number of colours that are used
+    (folder / "a.bmp").write_bytes(data)
+    for kind in ("stored", "shown"):
+        with pytest.raises(UNetError, match="a.bmp: damaged: a pixel has the number 200, and the palette only 128 colours"):
+            read(folder / "a.bmp", kind)
 
 
 @pytest.mark.parametrize("ending", ["png", "tif"])

@@ -220,6 +220,7 @@ def record_cases(folder):
         "no kind": record("a", kind=""), "a kind of 2**30 bits": record("a", kind=f"Float{2**30}"),
         "two states": state(good) + record("b") + state(good), "a state twice": state(good) + state(good),
         "a deep state": state("[" * 100_000), "a state that is none": record("training_state", b"\xff" * 8, (), "str"),
+        "a state of no characters": record("training_state", good.encode("utf-32-le") + b"\0\0\x77\0", (), "str"),
     }
     states = ((f"state: {name}", state(data.decode())) for name, data in replaced(good, ("step", "scale", "run")))
 
