@@ -124,8 +124,8 @@ class Page:
         columns = _stored_slice(left, right, self.width, across)
         pixels = self.read_window(columns, rows).swapaxes(0, 1) if exchange else self.read_window(rows, columns)
         if self.palette is not None and pixels[..., 0].max(initial=0) >= len(self.palette):
-            raise UNetError(f"{self.path}: damaged: a pixel has the number {pixels[..., 0].max()}, and the palette only "
-                            f"{len(self.palette)} colours; save the image again")
+            raise UNetError(f"{self.path}: damaged: a pixel has the number {pixels[..., 0].max()}, and the palette "
+                            f"only {len(self.palette)} colours; save the image again")
         return pixels[::-1 if up else 1, ::-1 if across else 1]
 
     def strips(self) -> Iterator[Window]:

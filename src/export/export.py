@@ -99,7 +99,8 @@ def export(config: Config) -> None:
     path = with_ending(config.file_name, ENDINGS.get(config.file_format, f".{config.file_format.lower()}"))
     is_dynamic = _is_dynamic(config, can_be=config.file_format in ONNX_FORMATS and result_size == size)
     job = ExportJob(spec, contents, path, (_batch_size(config), spec.num_channels, *size), config.eval_activate,
-                    is_dynamic, config.color, _quantizer(config, spec, "normalize" in stored), config)
+                    is_dynamic, config.color,
+                    _quantizer(config, spec, "normalize" in stored, None if is_dynamic else size), config)
     WRITERS[config.file_format](job)
     is_argmax = config.eval_activate == "Argmax"
     result_shape = (job.shape[0], *result_size, *(() if is_argmax else (output_channels(spec),)))
@@ -113,12 +114,14 @@ def _batch_size(config: Config) -> int:
     return config.batch_size if "batch_size" in config.on_command_line else 1
 
 
-def _quantizer(config: Config, spec: NetworkSpec, is_normalized: bool) -> Quantizer | None:
+def _quantizer(config: Config, spec: NetworkSpec, is_normalized: bool,
+               fixed_size: tuple[int, int] | None) -> Quantizer | None:
     if config.quantize == "float32":
         return None
     if config.file_format != "ONNX":
         raise UNetError(f"quantize is for ONNX files; this is {config.file_format}; set file_format to ONNX")
-    return Quantizer(config, is_normalized, Windows(receptive_field(spec), config.tile_size or LARGEST_WINDOW))
+    return Quantizer(config, is_normalized,
+                     Windows(receptive_field(spec), config.tile_size or LARGEST_WINDOW, fixed_size))
 
 
 def _is_dynamic(config: Config, can_be: bool) -> bool:

@@ -20,6 +20,7 @@ from src.evaluation.evaluate import BandPredictor, Predictor, ScoreOptions, eval
 from src.export.onnx_model import OnnxNetwork
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
+from src.model_utils.options import NATIVE
 from src.model_utils.packages import import_quantization
 from src.tiling.predictor import Windows, in_windows
 
@@ -27,6 +28,7 @@ logger = logging.getLogger("unet")
 
 # More images change the ranges hardly; more would only take longer.
 CALIBRATION_IMAGES, HELD_BACK_IMAGES = 32, 64
+CALIBRATION_CROP = 256      # side of the patches of native images, if train_crop does not say
 QUANTIZED = ["Conv", "ConvTranspose", "Relu", "MaxPool", "Concat", "Resize"]
 
 
@@ -62,6 +64,9 @@ class Quantizer:
             raise UNetError("quantize needs images; give a data set with labels with --calibration_path")
         self.config, self.windows = config, windows
         config = config.replace(data_path=config.calibration_path, train_augment=False)
+        if config.image_size == NATIVE:
+            size = windows.fixed_size
+            config = config.replace(train_crop=list(size) if size else config.train_crop or CALIBRATION_CROP)
         self.train, held_back = create_samples(config, normalization_of(config) if is_normalized else None)
         if len(held_back) == 0:
             raise UNetError(f"{config.data_path}: no validation images, on which to measure what quantization loses; "

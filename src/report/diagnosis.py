@@ -94,8 +94,8 @@ def _few_for_classes(facts: RunFacts) -> list[str]:
     objects = max(1, len(facts.classes) - 1)
     if facts.train < FEW_TRAIN or facts.train >= FEW_TRAIN * objects:
         return []
-    return [f"{facts.train} images train {objects} classes besides the background, {facts.train / objects:.1f} for each; "
-            f"more images or fewer classes help"]
+    return [f"{facts.train} images train {objects} classes besides the background, {facts.train / objects:.1f} for "
+            f"each; more images or fewer classes help"]
 
 
 def _still_rising(facts: RunFacts) -> list[str]:

@@ -40,7 +40,7 @@ def test_numbers_beyond_the_palette(folder):
     data[46:50] = (128).to_bytes(4, "little")       # the number of colours that are used
     (folder / "a.bmp").write_bytes(data)
     for kind in ("stored", "shown"):
-        with pytest.raises(UNetError, match="a.bmp: damaged: a pixel has the number 200, and the palette only 128 colours"):
+        with pytest.raises(UNetError, match="a.bmp: damaged: a pixel has the number 200, and .* only 128 colours"):
             read(folder / "a.bmp", kind)
 
 

@@ -29,7 +29,8 @@ def test_nothing_is_said_without_a_number():
      "The numbers of channel 0 differ between training (0 to 9) and validation (20 to 30)."),
     ({"diameter": 1.8}, "Half of the objects are less than 1.8 pixels wide"),
     ({"train": 4, "valid": 2}, "4 images train and 2 validate"),
-    ({"classes": ["background", "cat", "dog", "cup"]}, "40 images train 3 classes besides the background, 13.3 for each"),
+    ({"classes": ["background", "cat", "dog", "cup"]},
+     "40 images train 3 classes besides the background, 13.3 for each"),
     ({"scores": [(100, 0.3), (300, 0.5), (400, 0.6)]}, "Hard_iou still rose by 0.100 in the last quarter of the run")])
 def test_sentences(more, words):
     (sentence,) = diagnose(facts(**more))
