@@ -1,5 +1,6 @@
 """What the options say about the data: the source, its classes, channels and normalization."""
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -45,13 +46,20 @@ def source_of(config: Config) -> Source:
                   config.cross_valid_ind, config.splits, config.cache_mb, tuple(config.channels))
 
 
-def class_names(config: Config) -> list[str]:
-    """Return the names of the classes: of class_values, classes.json or coco_classes, else "class 0", "class 1", ..."""
+def class_names(config: Config, stored: Sequence[str] = ()) -> list[str]:
+    """Return the names of the classes.
+
+    Args:
+        config: the options; class_values, classes.json in data_path, or coco_classes name the classes.
+        stored: those of the network's file, if the options name none; without any they are "class 0", "class 1", ...
+    """
     values = source_of(config).masks.values
     if values and values.names:
         return values.names
     if len(config.coco_classes) == config.num_classes:
         return list(config.coco_classes)
+    if len(stored) == config.num_classes:
+        return list(stored)
     return [f"class {number}" for number in range(config.num_classes)]
 
 

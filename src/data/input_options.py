@@ -28,10 +28,11 @@ GEOMETRY = "geometry"       # what is stored of image_size and crop, see ``Train
 PIXELS = ("normalize", "normalize_percentiles", "input_range", "channels")
 # The network itself.
 NETWORK = ("model_name", "num_channels", "num_classes", "feature_scale", "use_deconv", "use_bn")
+CLASS_NAMES = "class_names" # no option: the options class_values and coco_classes name classes of a data set
 TARGET = "target"           # with boundary, the network has a class more than num_classes
 # Only exported files say what their output is, and of which colours their classes are.
 EVAL_ACTIVATE, COLOR = "eval_activate", "color"
-STATE_NAMES = (*NETWORK, TARGET, *PIXELS, GEOMETRY)
+STATE_NAMES = (*NETWORK, TARGET, *PIXELS, GEOMETRY, CLASS_NAMES)
 NAMES = (*STATE_NAMES, EVAL_ACTIVATE, COLOR)
 _TEXTS = ("model_name", "normalize", TARGET, EVAL_ACTIVATE)
 _SIZES = {"image_size", "crop"}
@@ -47,8 +48,9 @@ def input_options(state: Mapping[str, Any] | None) -> dict[str, Any]:
     """
     if state is None:
         return {}
-    # Before the option normalize, of numbers with more than 8 bits the upper 8 were taken, which is range.
-    options = {"normalize": RANGE, **{name: state[name] for name in STATE_NAMES if name in state}}
+    # Before the option normalize, of numbers with more than 8 bits the upper 8 were taken, which is range. Before the
+    # option feature_scale, networks had half of the paper's channels.
+    options = {"normalize": RANGE, "feature_scale": 2, **{name: state[name] for name in STATE_NAMES if name in state}}
     try:
         check(options)
     except ValueError as error:
@@ -71,6 +73,9 @@ def check(options: Mapping[str, Any]) -> None:
     """Raise ValueError for stored options that cannot be followed."""
     if GEOMETRY in options:
         TrainedGeometry.of_dict(options[GEOMETRY])
+    names = options.get(CLASS_NAMES, [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{CLASS_NAMES} is no list of names")
 
 
 def to_text(values: Mapping[str, Any]) -> dict[str, str]:
@@ -107,6 +112,8 @@ def follow(config: Config, stored: Mapping[str, Any], path: object) -> Config:
     """
     changes = {}
     for name, value in stored.items():
+        if name == CLASS_NAMES:
+            continue
         if name == GEOMETRY:
             changes.update(_sizes(config, TrainedGeometry.of_dict(value), path))
             continue

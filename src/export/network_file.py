@@ -35,10 +35,10 @@ def describe(spec: NetworkSpec, state: Mapping[str, Any] | None, activate: str, 
         colors: red, green and blue of the classes.
 
     Returns:
-        dict: the options that prediction follows (``src.data.input_options``), and:
+        dict: what prediction follows (``src.data.input_options``), and:
         context, grid: the receptive field's, for prediction in windows (the grid is its stride); window: side of the
         largest of them;
-        scale: factor by which training resized images; class_names; data_fingerprint of the training samples;
+        scale: factor by which training resized images; data_fingerprint of the training samples;
         input_axes, output_axes; versions of the programs that wrote the file.
         What the checkpoint does not say is left out.
     """
@@ -47,7 +47,7 @@ def describe(spec: NetworkSpec, state: Mapping[str, Any] | None, activate: str, 
     sizes = TrainedGeometry.of_dict(options[GEOMETRY]).sizes if GEOMETRY in options else None
     if sizes and fixed_size and sizes.input != fixed_size:
         del options[GEOMETRY]       # the file does not take images as training resized them
-    found = {name: state[name] for name in ("scale", "class_names", "data_fingerprint") if name in state}
+    found = {name: state[name] for name in ("scale", "data_fingerprint") if name in state}
     return {**options, EVAL_ACTIVATE: activate, COLOR: palette(colors, spec.num_classes)[:spec.num_classes].tolist(),
             "context": field.context, "grid": field.stride, "window": side_in_memory(spec), **found,
             "input_axes": "batch, channel, height, width",

@@ -7,6 +7,7 @@ import numpy as np
 from src.data.data_options import class_names
 from src.data.image_files import ImageFile
 from src.data.image_reader import open_pages
+from src.data.input_options import CLASS_NAMES
 from src.evaluation.evaluate import BadPrediction
 from src.evaluation.objects import without_rim
 from src.inference.loading import load_network
@@ -30,6 +31,7 @@ class FilePredictor:
         config: see ``predict``.
 
     Attributes:
+        config: the options, with those that are stored with the network.
         records: of the output folder.
         names: of the classes.
         columns: of objects.csv; none if objects are not asked for.
@@ -39,9 +41,10 @@ class FilePredictor:
     """
 
     def __init__(self, config: Config):
-        self.config, self.names = config, class_names(config)
-        self.writer = MaskWriter(MaskOptions.from_config(config))     # before the network, since it fails sooner
         self.predictor = PagePredictor(load_network(config))
+        self.config = config = self.predictor.config
+        self.names = class_names(config, self.predictor.network.stored.get(CLASS_NAMES, ()))
+        self.writer = MaskWriter(MaskOptions.from_config(config))
         logger.info("normalize: %s, as the network was trained", self.predictor.normalization)
         self.objects: ObjectWriter | None = None
         if config.objects:

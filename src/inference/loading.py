@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from src.data.input_options import GEOMETRY, follow, input_options
+from src.data.input_options import CLASS_NAMES, GEOMETRY, follow, input_options
 from src.data.trained_geometry import TrainedGeometry
 from src.evaluation.evaluate import Predictor, check_class_numbers
 from src.export.onnx_model import OnnxNetwork
@@ -224,7 +224,7 @@ def _common_inputs(inputs: list[dict[str, Any]], name: str) -> dict[str, Any]:
     if len(geometries) == len(inputs):
         common[GEOMETRY], found[GEOMETRY] = geometries[0].as_dict(), [geometry.as_dict() for geometry in geometries]
     for option, values in found.items():
-        if any(value != values[0] for value in values):
+        if option != CLASS_NAMES and any(value != values[0] for value in values):
             raise UNetError(f"{name}: the models were trained with different {option}: {values}; their results cannot "
                             f"be averaged")
     return common

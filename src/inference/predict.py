@@ -55,7 +55,7 @@ def predict(config: Config) -> int:
     seconds = time.perf_counter() - started
     with ranks.reporting_failure():
         if ranks.rank == 0:
-            write_summary(config, files, predictor, network)
+            write_summary(files, predictor, network)
             logger.info("%d images of %d files in %.1f s, %.3g images/s", pages, len(left) - failed, seconds,
                         pages / seconds)
             predictor.say_where()

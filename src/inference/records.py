@@ -26,6 +26,8 @@ logger = logging.getLogger("unet")
 
 FOLDER = ".predicted"
 REPORT = "report"       # beside the names of the folders, a kind of result
+# What reading a damaged record raises.
+_DAMAGE = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
 # What the results depend on: the network's files and these options.
 NETWORK_FILES = "network_files"
 _OPTIONS = (*NETWORK, TARGET, *PIXELS, "image_size", "crop", "scale", "tta", "cpu_precision", EVAL_ACTIVATE, COLOR)
@@ -60,7 +62,7 @@ class Record:
 
     @classmethod
     def from_json(cls, data: bytes) -> "Record":
-        """Return the record in a file. Raises ValueError, TypeError, KeyError or RecursionError if it is damaged."""
+        """Return the record in a file. Raises one of ``_DAMAGE`` if it is damaged."""
         values = json.loads(data)
         values["pages"] = [PredictedPage.from_dict(page) for page in values["pages"]]
         record = cls(**values)
@@ -90,7 +92,7 @@ class Records:
 
     def read(self, file: ImageFile) -> Record | None:
         """Return the record of an image file; None if there is none, or it is damaged."""
-        with suppress(OSError, UNetError, ValueError, TypeError, KeyError, RecursionError):
+        with suppress(OSError, UNetError, *_DAMAGE):
             return Record.from_json(read_input(self.path(file), MOST_ANNOTATIONS))
         return None
 

@@ -14,11 +14,10 @@ from src.model_utils.files import replacing
 from src.report.prediction import PredictionReport
 
 
-def write_summary(config: Config, files: Sequence[ImageFile], predictor: FilePredictor, network: str) -> None:
+def write_summary(files: Sequence[ImageFile], predictor: FilePredictor, network: str) -> None:
     """Write objects.csv and prediction.html, where they are asked for, from the records of all files.
 
     Args:
-        config: the options.
         files: the image files, in the order of the tables.
         predictor: has predicted them.
         network: file of the network, for the report.
@@ -26,6 +25,7 @@ def write_summary(config: Config, files: Sequence[ImageFile], predictor: FilePre
     Raises:
         UNetError: a file has no record, or a table cannot be written.
     """
+    config = predictor.config
     if not (config.objects or config.report):
         return
     report = PredictionReport()

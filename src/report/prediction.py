@@ -54,7 +54,11 @@ class PredictedPage:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "PredictedPage":
-        """Return the page that ``asdict`` or JSON has made into values; raises TypeError, ValueError or KeyError."""
+        """Return the page that ``asdict`` or JSON has made into values.
+
+        Raises:
+            TypeError, ValueError, KeyError, OverflowError: they are not those of a page.
+        """
         name, height, width = str(values["name"]), int(values["height"]), int(values["width"])
         found, picture = values["found"], values["picture"]
         return cls(name, height, width, [float(share) for share in values["shares"]],

@@ -46,6 +46,10 @@ def test_texts_of_metadata():
 
 def test_states_of_checkpoints():
     assert input_options(None) == {}
-    assert input_options({"step": 1, "eval_activate": "Softmax"}) == {"normalize": "range"}
-    assert input_options({"num_classes": 3, "input_range": [0, 1]}) == {"normalize": "range", "num_classes": 3,
-                                                                       "input_range": [0, 1]}
+    assert input_options({"step": 1, "eval_activate": "Softmax"}) == {"normalize": "range", "feature_scale": 2}
+    assert input_options({"num_classes": 3, "input_range": [0, 1]}) == {
+        "normalize": "range", "feature_scale": 2, "num_classes": 3, "input_range": [0, 1]}
+    names = {"class_names": ["sky", "road"]}
+    assert input_options(names)["class_names"] == names["class_names"]
+    with pytest.raises(UNetError, match="class_names is no list of names"):
+        input_options({"class_names": ["sky", 7]})

@@ -7,11 +7,14 @@ from src.networks.unet_simple import UnetConv2d, final_conv
 
 
 class ShallowUNet(nn.Cell):
-    """The first block and the last convolution of unet_simple, under the names that they have there."""
+    """The first block and the last convolution of unet_simple, under the names that they have there.
+
+    It has eight channels whatever ``feature_scale`` says.
+    """
 
     output, output_size = "softmax", staticmethod(same_output_size)
 
-    def __init__(self, in_channel, n_class=2, use_bn=True, layers=MINDSPORE):
+    def __init__(self, in_channel, n_class=2, use_bn=True, layers=MINDSPORE, feature_scale=2):
         super().__init__()
         self.enter, self.leave = layers.enter(), layers.leave()
         self.conv0 = UnetConv2d(layers, in_channel, 8, use_bn)
