@@ -21,7 +21,8 @@ def create_network(name: str, *args: Any, checkpoint_file_path: str | Path = "",
         checkpoint_file_path: checkpoint to load the weights from; none if empty.
         kwargs: the network's options as in configs/default_config.yaml (num_channels, num_classes, weight_init; for
             unet_simple and unet_nested also feature_scale; for unet_nested also use_deconv, use_bn, use_ds), or the
-            model zoo's names for them: n_channels, n_classes, in_channel, n_class. The defaults are those of configs/default_config.yaml.
+            model zoo's names for them: n_channels, n_classes, in_channel, n_class. The defaults are those of
+            configs/default_config.yaml.
 
     Returns:
         nn.Cell: (N, num_channels, H, W) float32 -> logits (N, num_classes, h, w) float32; (N, 1, h, w) for networks
