@@ -46,7 +46,7 @@ def input_options(state: Mapping[str, Any] | None) -> dict[str, Any]:
     Raises:
         UNetError: they were stored by another version, and cannot be read.
     """
-    if state is None:
+    if not state or set(state) == {"step"}:     # without a state; or weights of another program, converted
         return {}
     # Before the option normalize, of numbers with more than 8 bits the upper 8 were taken, which is range. Before the
     # option feature_scale, networks had half of the paper's channels.
@@ -59,6 +59,14 @@ def input_options(state: Mapping[str, Any] | None) -> dict[str, Any]:
         # Before the geometry was stored, checkpoints had the options.
         options[GEOMETRY] = _geometry_of_options(state).as_dict()
     return options
+
+
+def with_given(stored: Mapping[str, Any], config: Config) -> dict[str, Any]:
+    """Return stored options, and those that the user gives where the network's file says nothing."""
+    given = {name: getattr(config, name) for name in (TARGET, *PIXELS) if name in config.given}
+    if config.given & _SIZES:
+        given[GEOMETRY] = TrainedGeometry.of_options(config).as_dict()
+    return {**given, **stored}
 
 
 def _geometry_of_options(state: Mapping[str, Any]) -> TrainedGeometry:
@@ -133,7 +141,11 @@ def follow(config: Config, stored: Mapping[str, Any], path: object) -> Config:
             trained = f"{name} {value}" + (" (range for images of 8 bits)" if value == AUTO else "")
             raise UNetError(f"{name} is {own}, but {path} {verb} {trained}; leave {name} out")
         changes[name] = value
-    return config.replace(**changes) if changes else config
+    try:
+        return config.replace(**changes) if changes else config
+    except UNetError as error:
+        raise UNetError(f"{path}: what it says of its network cannot be followed ({error}); export the network again, "
+                        f"or train it anew") from None
 
 
 def _sizes(config: Config, trained: TrainedGeometry, path: object) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class ExportJob:
         is_dynamic: ONNX: batch, height and width are free.
         colors: of the classes.
         quantize: ONNX: replaces the file by one of eight bits.
-        config: BIOIMAGEIO: see ``write_package``.
+        config: the user's options; None in the cache, whose files are used with the options of each call.
     """
     spec: NetworkSpec
     contents: CheckpointContents
@@ -120,6 +120,9 @@ def _quantizer(config: Config, spec: NetworkSpec, is_normalized: bool,
         return None
     if config.file_format != "ONNX":
         raise UNetError(f"quantize is for ONNX files; this is {config.file_format}; set file_format to ONNX")
+    if _batch_size(config) != 1:
+        raise UNetError(f"quantize: the images that set the ranges go through the network one by one, and batch_size "
+                        f"is {config.batch_size}; leave batch_size out: the file then takes any batch")
     return Quantizer(config, is_normalized,
                      Windows(receptive_field(spec), config.tile_size or LARGEST_WINDOW, fixed_size))
 
@@ -177,7 +180,8 @@ def write_onnx(job: ExportJob) -> None:
 
 
 def _about(job: ExportJob) -> dict[str, Any]:
-    return describe(job.spec, job.contents.state, job.activate, None if job.is_dynamic else job.shape[2:], job.colors)
+    return describe(job.spec, job.contents.state, job.config, job.activate,
+                    None if job.is_dynamic else job.shape[2:], job.colors)
 
 
 def write_air(job: ExportJob) -> None:

@@ -3,13 +3,14 @@
 Without MindSpore.
 """
 import json
+import logging
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from src import __version__
-from src.data.input_options import COLOR, EVAL_ACTIVATE, GEOMETRY, NAMES, NETWORK, check, input_options
+from src.data.input_options import COLOR, EVAL_ACTIVATE, GEOMETRY, NAMES, NETWORK, check, input_options, with_given
 from src.data.trained_geometry import TrainedGeometry
 from src.export.onnx_model import OnnxNetwork
 from src.model_utils.config import Config
@@ -20,16 +21,19 @@ from src.networks.registry import NetworkSpec, receptive_field
 from src.report.drawing import palette
 from src.tiling.predictor import side_in_memory
 
+logger = logging.getLogger("unet")
+
 SIDECAR_ENDINGS = (".mindir", ".air")
 
 
-def describe(spec: NetworkSpec, state: Mapping[str, Any] | None, activate: str, fixed_size: tuple[int, int] | None,
-             colors: list[list[int]]) -> dict[str, Any]:
+def describe(spec: NetworkSpec, state: Mapping[str, Any] | None, config: Config | None, activate: str,
+             fixed_size: tuple[int, int] | None, colors: list[list[int]]) -> dict[str, Any]:
     """Return what others must know about a network to predict with it, and what it was made of.
 
     Args:
         spec: the network.
         state: of the checkpoint; None of a file without one.
+        config: the user's options, which say what the checkpoint does not; None leaves that out.
         activate: Softmax, Argmax or Sigmoid.
         fixed_size: (height, width) of the images that the file takes; None if they are free.
         colors: red, green and blue of the classes.
@@ -40,10 +44,10 @@ def describe(spec: NetworkSpec, state: Mapping[str, Any] | None, activate: str, 
         largest of them;
         scale: factor by which training resized images; data_fingerprint of the training samples;
         input_axes, output_axes; versions of the programs that wrote the file.
-        What the checkpoint does not say is left out.
     """
     field, state = receptive_field(spec), state or {}
-    options = {name: getattr(spec, name) for name in NETWORK} | input_options(state or None)
+    stored = input_options(state)
+    options = {name: getattr(spec, name) for name in NETWORK} | (with_given(stored, config) if config else stored)
     sizes = TrainedGeometry.of_dict(options[GEOMETRY]).sizes if GEOMETRY in options else None
     if sizes and fixed_size and sizes.input != fixed_size:
         del options[GEOMETRY]       # the file does not take images as training resized them
@@ -83,10 +87,18 @@ def options_of(config: Config) -> dict[str, Any]:
     path = Path(config.file_name)
     if path.suffix.lower() == ".onnx":
         return OnnxNetwork(path).options
-    if path.suffix.lower() not in SIDECAR_ENDINGS or not sidecar(path).is_file():
+    if path.suffix.lower() not in SIDECAR_ENDINGS:
+        return {}
+    if not path.is_file():
+        raise UNetError(f"file_name: no such file: {path}; make one with export.py, or leave file_name out")
+    if not sidecar(path).is_file():
+        logger.warning("WARNING: %s: nothing beside it says what its network needs (%s); the options say it", path,
+                       sidecar(path).name)
         return {}
     try:
         about = json.loads(read_input(sidecar(path)))
+        if not isinstance(about, dict):
+            raise ValueError(f"a list of names and values is expected, found {type(about).__name__}")
         options = {name: about[name] for name in NAMES if name in about}
         check(options)
         return options

@@ -33,7 +33,7 @@ DONE, REFUSED, NOT_NEEDED = 0, 2, 3     # exit status of the process that export
 EXPORT = "from src.export.onnx_cache import main; sys.exit(main())"
 
 # Folders of the code that makes the files.
-ROOMS = ("networks", "export", "training", "data")
+ROOMS = ("networks", "export", "training", "data", "tiling", "report")
 
 # Files that drivers of accelerators put into /dev. Without any of them, MindSpore need not be asked for a device.
 CARDS = ("davinci*", "nvidia*", "dxg")

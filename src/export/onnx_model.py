@@ -112,6 +112,10 @@ class OnnxNetwork:
             raise UNetError(f"{self.path}: has {self.num_classes} classes, num_classes is {num_classes}")
 
     def _check_images(self, shape):
+        grid = int(self.metadata.get("grid", 1))
+        if self.fixed_size is None and (shape[1] % grid or shape[2] % grid):
+            raise UNetError(f"{self.path}: takes heights and widths that are multiples of {grid}, these are "
+                            f"{shape[1]}x{shape[2]}; change image_size or tile_size")
         for own, given in zip(self.input_shape[1:], shape):
             if own not in (None, given):
                 raise UNetError(f"{self.path}: takes images of {_text(self.input_shape[1:])} (channels x height x "

@@ -130,7 +130,9 @@ class OpenVinoSession:
 
 def cannot_load(path: Path, program: str, error: Exception) -> UNetError:
     """Return the error of a file that a program refuses."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # OpenVINO begins with lines that only say where in its own source it stopped.
+    lines = [line.strip() for line in str(error).splitlines()
+             if line.strip() and not line.startswith(("Exception from ", "Check "))]
     return UNetError(f"{path}: {program} cannot load it ({(lines or [type(error).__name__])[0][:200]})")
 
 

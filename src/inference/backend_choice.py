@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from importlib import metadata
 from importlib.util import find_spec
@@ -26,6 +27,7 @@ from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 from src.model_utils.files import write_atomically
 from src.model_utils.inputs import read_input
+from src.model_utils.lock import one_at_a_time
 from src.model_utils.processors import usable_processors
 from src.model_utils.python_process import python_command
 from src.model_utils.trust import Untrusted, cache_folder, trusted_file
@@ -34,15 +36,16 @@ from src.networks.registry import NetworkSpec
 logger = logging.getLogger("unet")
 
 MEASURE = "from src.inference.backend_choice import main; sys.exit(main())"
-SIDE, ROUNDS = 512, 3       # of the image that is measured, in pixels; and how often
+SIDE, ROUNDS = 512, 3       # of the image that is measured, in pixels, if the file takes any; and how often
 
 NAMES = {"mindspore": "MindSpore", "onnx": "ONNX Runtime", "openvino": "OpenVINO"}
 PACKAGES = {"mindspore": "mindspore", "onnx": "onnxruntime", "openvino": "openvino"}
 
 
 class Choice(NamedTuple):
-    """Backends, the fastest first: name -> seconds an image of SIDE x SIDE; and the record that says so."""
+    """Backends, the fastest first: name -> seconds an image of ``size``, (height, width); the record that says so."""
     seconds: dict[str, float]
+    size: tuple[int, int]
     record: Path
 
     @property
@@ -52,8 +55,8 @@ class Choice(NamedTuple):
 
     def __str__(self) -> str:
         return f"{NAMES[self.backend]} runs this network fastest on this processor: " + ", ".join(
-            f"{NAMES[name]} {seconds:.3f} s" for name, seconds in self.seconds.items()
-        ) + f" an image of {SIDE}x{SIDE}, measured once ({self.record}); --backend takes another"
+            f"{NAMES[name]} {1000 * seconds:.3g} ms" for name, seconds in self.seconds.items()
+        ) + f" an image of {self.size[1]}x{self.size[0]}, measured once ({self.record}); --backend takes another"
 
 
 class Measurement:
@@ -74,7 +77,7 @@ class Measurement:
             spec = {**asdict(NetworkSpec.from_config(config)), "weight_init": "", "use_ds": False}
             about |= {"network": spec, "cpu_ops": config.cpu_ops}
         else:
-            about["file"] = hashlib.sha256(onnx_file.read_bytes()).hexdigest()
+            about |= {"file": hashlib.sha256(onnx_file.read_bytes()).hexdigest(), "precision": config.cpu_precision}
         self.names, self.about = names, about
         self.key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:24]
 
@@ -88,38 +91,48 @@ class Measurement:
         if not trusted_file(path):
             return None
         try:
-            seconds = json.loads(read_input(path))["seconds"]
-            return self._choice({name: float(seconds[name]) for name in self.names})
+            return self._choice(json.loads(read_input(path)))
         except (OSError, ValueError, TypeError, KeyError, UNetError):
             return None     # broken, or of a version that wrote something else
 
     def make(self, onnx_file: Path) -> Choice | None:
         """Measure with the network's ONNX file, and keep the result; None if it fails.
 
+        Processes measure one at a time, and the others take what the first has found.
+
         Raises:
             UNetError: the cache cannot be written.
         """
+        with one_at_a_time(cache_folder("backends") / ".lock"):
+            with suppress(Untrusted):       # which is replaced
+                if known := self.known():
+                    return known
+            return self._measured(onnx_file)
+
+    def _measured(self, onnx_file: Path) -> Choice | None:
         work = {"options": self.config.as_dict(), "names": self.names, "path": str(onnx_file)}
         result = subprocess.run(python_command(MEASURE), input=json.dumps(work), text=True, check=False,
                                 capture_output=True, env=child_environment())
         try:
             choice = self._choice(json.loads(result.stdout.splitlines()[-1]))
-        except (ValueError, IndexError):
+        except (ValueError, IndexError, KeyError, TypeError):
             lines = result.stderr.strip().splitlines()
             logger.warning("WARNING: the backends could not be compared (%s); ONNX Runtime is taken",
                            lines[-1][:200] if lines else f"status {result.returncode}")
             return None
-        about = {**self.about, "seconds": choice.seconds, "side": SIDE, "date": time.strftime("%Y-%m-%d")}
+        about = {**self.about, "seconds": choice.seconds, "size": choice.size, "date": time.strftime("%Y-%m-%d")}
         write_atomically(self._path(), json.dumps(about, indent=1).encode())
         return choice
 
     def _path(self) -> Path:
         return cache_folder("backends") / f"{self.key}.json"
 
-    def _choice(self, seconds: dict[str, float]) -> Choice:
-        if set(seconds) != set(self.names) or not all(0 < value < math.inf for value in seconds.values()):
+    def _choice(self, found: dict[str, Any]) -> Choice:
+        seconds = {name: float(found["seconds"][name]) for name in self.names}
+        height, width = map(int, found["size"])
+        if not all(0 < value < math.inf for value in seconds.values()):
             raise ValueError(f"no seconds of all of {self.names}")
-        return Choice(dict(sorted(seconds.items(), key=lambda item: item[1])), self._path())
+        return Choice(dict(sorted(seconds.items(), key=lambda item: item[1])), (height, width), self._path())
 
 
 def choose_backend(config: Config, paths: list[Path]) -> tuple[str, list[Path] | None]:
@@ -172,8 +185,11 @@ def _processor() -> str:
     return f"{found[0] or platform.machine()} {hashlib.sha256(found[1].encode()).hexdigest()[:8]}"
 
 
-def _measure(options: dict[str, Any], names: list[str], path: str) -> dict[str, float]:
-    """Return seconds an image, the best of some rounds in turn: other work on the machine then slows all alike."""
+def _measure(options: dict[str, Any], names: list[str], path: str) -> dict[str, Any]:
+    """Return the seconds an image by name, and its size, (height, width).
+
+    They are the best of some rounds in turn: other work on the machine then slows all alike.
+    """
     config = Config(options)
     runs: dict[str, Callable[[np.ndarray], object]] = {}
     for name in names:
@@ -188,8 +204,8 @@ def _measure(options: dict[str, Any], names: list[str], path: str) -> dict[str, 
             start = time.perf_counter()
             run(images)
             if turn:    # the first compiles
-                seconds[name] = min(seconds[name], time.perf_counter() - start)
-    return seconds
+                seconds[name] = min(seconds[name], (time.perf_counter() - start) / len(images))
+    return {"seconds": seconds, "size": images.shape[2:]}
 
 
 def _mindspore(config: Config) -> Callable[[np.ndarray], np.ndarray]:

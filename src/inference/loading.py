@@ -74,6 +74,9 @@ def load_onnx_file(config: Config) -> LoadedNetwork:
     if config.backend == "mindspore" and "backend" in config.on_command_line:
         raise UNetError(f"backend mindspore runs checkpoints, and file_name {config.file_name} is an ONNX file; use "
                         f"--backend=onnx or openvino")
+    if config.checkpoint_file_path and "checkpoint_file_path" in config.on_command_line:
+        raise UNetError(f"checkpoint_file_path {config.checkpoint_file_path}: infer_unet_onnx.py evaluates an ONNX "
+                        f"file, given with --file_name; eval.py evaluates checkpoints")
     path = Path(with_ending(config.file_name, ".onnx"))
     options = SessionOptions(config.backend, config.device_target, config.cpu_precision)
     if config.backend == "auto" and path.is_file() and find_spec("openvino") and choose_providers(
@@ -121,8 +124,10 @@ def _checkpoints(config: Config) -> list[Path]:
         if len(finished) < folds:
             logger.warning("WARNING: only %d of %d folds are finished", len(finished), folds)
         return paths
-    several = [given] if Path(given).is_file() else given.split(",")      # a path may have a comma in it
-    paths = [Path(path.strip()) for path in several if path.strip()]
+    paths = [Path(path) for path in _paths_in(given)]
+    if not paths and "file_name" in config.on_command_line:
+        raise UNetError(f"file_name {config.file_name} is no ONNX file, which ends with .onnx, or this script takes "
+                        f"checkpoints only; predict.py and infer_unet_onnx.py take ONNX files")
     if not paths:
         raise UNetError("nothing to predict with; give --checkpoint_file_path=FILE.ckpt or --file_name=FILE.onnx")
     for path in paths:
@@ -160,6 +165,17 @@ def _one_hot(network: Predictor, num_classes: int) -> Predictor:
         check_class_numbers(numbers, num_classes)
         return (np.arange(num_classes) == numbers[..., None]).astype(np.float32)
     return predict
+
+
+def _paths_in(text: str) -> list[str]:
+    """Return the paths in a list with commas, which a path may have too: each is as long as a file's can be."""
+    pieces, paths = text.split(","), []
+    while pieces:
+        count = next((count for count in range(len(pieces), 0, -1) if Path(",".join(pieces[:count]).strip()).is_file()),
+                     1)
+        paths.append(",".join(pieces[:count]).strip())
+        pieces = pieces[count:]
+    return [path for path in paths if path]
 
 
 def _mindspore_network(config: Config, stored: dict[str, Any], paths: list[Path]) -> LoadedNetwork:

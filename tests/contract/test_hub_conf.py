@@ -67,7 +67,8 @@ def test_checkpoint(tmp_path):
 @pytest.mark.parametrize("args, options, parts", [
     (["resnet"], {}, ["'resnet'", f"known networks are unet2d, unetplusplus, {', '.join(names())}"]),
     ([None], {}, ["None", "unet2d"]),
-    (["unet_simple"], {"classes": 2}, ["'classes'", "num_channels, num_classes, weight_init", "n_class"]),
+    (["unet_simple"], {"classes": 2},
+     ["'classes'", "num_channels, num_classes, feature_scale, weight_init", "n_class"]),
     (["unet_nested"], {"lr": 0.1}, ["'lr'", "use_deconv, use_bn, use_ds, weight_init"]),
     (["unet_medical"], {"use_bn": False}, ["'use_bn'"]),
     (["unet_keras", 1, 2], {}, ["'num_classes'", "num_channels, weight_init"]),

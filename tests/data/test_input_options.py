@@ -1,7 +1,7 @@
 """Which options of a network's training prediction follows, and which contradictions end it."""
 import pytest
 
-from src.data.input_options import follow, from_text, input_options, to_text
+from src.data.input_options import follow, from_text, input_options, to_text, with_given
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 
@@ -53,3 +53,18 @@ def test_states_of_checkpoints():
     assert input_options(names)["class_names"] == names["class_names"]
     with pytest.raises(UNetError, match="class_names is no list of names"):
         input_options({"class_names": ["sky", 7]})
+
+
+def test_what_the_file_does_not_say_the_user_does():
+    """At an export: weights of another program, trained on images from 0 to 1 of one size."""
+    config = parse_options(["--input_range=[0,1]", "--image_size=[64,48]", "--dataset=folders", "--lr=1"], "")
+    found = with_given({"normalize": "zscore"}, config)
+    assert found == {"normalize": "zscore", "input_range": [0, 1], "geometry": found["geometry"]}
+    followed = follow(parse_options(["--dataset=folders"], ""), found, "net.onnx")
+    assert (followed.input_range, followed.image_size, followed.normalize) == ([0, 1], [64, 48], "zscore")
+    assert with_given({"input_range": [-1, 1]}, config)["input_range"] == [-1, 1]
+
+
+def test_a_value_that_no_option_has_names_the_file():
+    with pytest.raises(UNetError, match="net.onnx: what it says of its network cannot be followed .*normalize.*bogus"):
+        follow(parse_options([], ""), {"normalize": "bogus"}, "net.onnx")

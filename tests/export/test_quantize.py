@@ -73,6 +73,7 @@ def test_too_great_a_loss(options, tmp_path, monkeypatch):
     (["--calibration_path="], "give a data set with labels with --calibration_path"),
     (["--file_format=MINDIR"], "quantize is for ONNX files; this is MINDIR"),
     (["--calibration_path=/none"], "/none"),
+    (["--batch_size=4"], "go through the network one by one, and batch_size is 4; leave batch_size out"),
 ])
 def test_refusals(options, argv, words):
     with pytest.raises(UNetError, match=words):

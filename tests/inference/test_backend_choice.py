@@ -24,6 +24,9 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(backend_choice, "find_spec", lambda name: name != "openvino")
 
 
+MEASURED = '{"seconds": {"mindspore": 0.4, "onnx": 0.2}, "size": [512, 640]}'
+
+
 @pytest.fixture
 def measured(monkeypatch):
     """What the measuring process is asked for; it answers with these seconds."""
@@ -31,7 +34,7 @@ def measured(monkeypatch):
 
     def run(command, **options):
         asked.append(json.loads(options["input"])["names"])
-        return type("Result", (), {"stdout": 'loading\n{"mindspore": 0.4, "onnx": 0.2}\n', "stderr": ""})
+        return type("Result", (), {"stdout": f"loading\n{MEASURED}\n", "stderr": ""})
     monkeypatch.setattr(backend_choice.subprocess, "run", run)
     return asked
 
@@ -45,8 +48,8 @@ def test_it_is_measured_once(measured, tmp_path, caplog):
     assert measurement().known() is None
     assert fastest(measurement(), tmp_path / "x.onnx") == fastest(measurement(), tmp_path / "x.onnx") == "onnx"
     assert measured == [["mindspore", "onnx"]]
-    line = ("ONNX Runtime runs this network fastest on this processor: ONNX Runtime 0.200 s, MindSpore 0.400 s an "
-            "image of 512x512, measured once (")
+    line = ("ONNX Runtime runs this network fastest on this processor: ONNX Runtime 200 ms, MindSpore 400 ms an "
+            "image of 640x512, measured once (")
     assert caplog.text.count(line) == 2
     # Other weights are the same network; other channels, operators or numbers of processors are not.
     assert measurement("--weight_init=default").known().seconds == {"onnx": 0.2, "mindspore": 0.4}
@@ -64,12 +67,14 @@ def test_other_processors_and_versions_are_measured_again(measured, tmp_path, mo
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"seconds": 3}', '{"seconds": {"onnx": 1}}',
-                                  '{"seconds": {"onnx": 1, "mindspore": "x"}}',
-                                  '{"seconds": {"onnx": 1, "mindspore": 0}}',
-                                  '{"seconds": {"onnx": 1, "mindspore": NaN}}'])
+                                  '{"seconds": {"onnx": 1, "mindspore": 2}}',
+                                  '{"seconds": {"onnx": 1, "mindspore": 2}, "size": [512]}',
+                                  '{"seconds": {"onnx": 1, "mindspore": "x"}, "size": [512, 512]}',
+                                  '{"seconds": {"onnx": 1, "mindspore": 0}, "size": [512, 512]}',
+                                  '{"seconds": {"onnx": 1, "mindspore": NaN}, "size": [512, 512]}'])
 def test_a_broken_record_is_measured_again(measured, tmp_path, text):
     fastest(measurement(), tmp_path / "x.onnx")
-    record, = cache_folder("backends").iterdir()
+    record, = cache_folder("backends").glob("*.json")
     good = record.read_text()
     record.write_text(text)
     assert measurement().known() is None
@@ -79,10 +84,17 @@ def test_a_broken_record_is_measured_again(measured, tmp_path, text):
 
 def test_a_record_that_others_can_write_is_not_used(measured, tmp_path, caplog):
     fastest(measurement(), tmp_path / "x.onnx")
-    record, = cache_folder("backends").iterdir()
+    record, = cache_folder("backends").glob("*.json")
     record.chmod(0o666)
     assert fastest(measurement(), tmp_path / "x.onnx") == "onnx"
     assert len(measured) == 2 and f"WARNING: {record} is not used: other users can write it" in caplog.text
+
+
+def test_processes_that_wait_take_what_the_first_has_measured(measured, tmp_path, monkeypatch):
+    second = measurement()
+    assert second.known() is None
+    fastest(measurement(), tmp_path / "x.onnx")
+    assert second.make(tmp_path / "x.onnx").backend == "onnx" and len(measured) == 1
 
 
 def test_a_measurement_that_fails_says_so(monkeypatch, tmp_path, caplog):
@@ -90,7 +102,7 @@ def test_a_measurement_that_fails_says_so(monkeypatch, tmp_path, caplog):
     monkeypatch.setattr(backend_choice.subprocess, "run", lambda *args, **options: failed)
     assert fastest(measurement(), tmp_path / "x.onnx") == "onnx"
     assert "WARNING: the backends could not be compared (reason); ONNX Runtime is taken" in caplog.text
-    assert list(cache_folder("backends").iterdir()) == []
+    assert list(cache_folder("backends").glob("*.json")) == []
 
 
 @pytest.mark.slow
@@ -104,11 +116,11 @@ def test_predict_measures_and_follows(narrow_networks, run, tmp_path):
         environment = {"UNET_CACHE_DIR": str(new_cache(tmp_path / "own"))}
     first = run("predict.py", *argv, **environment)
     assert first.returncode == 0 and first.stdout.count("runs this network fastest on this processor") == 1, first
-    record, = (tmp_path / "own" / "backends").iterdir()
+    record, = (tmp_path / "own" / "backends").glob("*.json")
     about = json.loads(record.read_text())
     assert {"mindspore", "onnx"} <= about["seconds"].keys() and about["network"]["model_name"] == "unet_simple"
     for name, line in (("onnx", ".onnx is used instead of"), ("mindspore", "convolutions: ")):
-        record.write_text(json.dumps({"seconds": {**dict.fromkeys(about["seconds"], 9), name: 1}}))
+        record.write_text(json.dumps({**about, "seconds": {**dict.fromkeys(about["seconds"], 9), name: 1}}))
         second = run("predict.py", *argv, **environment)
         assert second.returncode == 0 and line in second.stdout, second
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from src.inference.loaded_network import mean_of
-from src.inference.loading import load_checkpoints, load_onnx_file, names_onnx
+from src.inference.loading import _paths_in, load_checkpoints, load_onnx_file, names_onnx
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 
@@ -38,3 +38,23 @@ def test_which_of_two_networks(tmp_path, yaml, line, expected):
 def test_scripts_for_one_kind_do_not_pass_over_the_other(load):
     with pytest.raises(UNetError, match="file_name a.onnx and checkpoint_file_path b.ckpt are two networks"):
         load(parse_options([f"--{FILE}=a.onnx", f"--{CHECKPOINT}=b.ckpt"], ""))
+
+
+def test_commas_in_paths(tmp_path):
+    files = [tmp_path / "a,b" / "x.ckpt", tmp_path / "y.ckpt", tmp_path / "z,.ckpt"]
+    files[0].parent.mkdir()
+    for file in files:
+        file.touch()
+    names = list(map(str, files))
+    assert _paths_in(",".join(names)) == _paths_in(", ".join([*names, ""])) == names
+    assert _paths_in("") == [] and _paths_in("/none/a.ckpt,/none/b.ckpt") == ["/none/a.ckpt", "/none/b.ckpt"]
+
+
+@pytest.mark.parametrize("load, argv, words", [
+    (load_checkpoints, ["--file_name=net.mindir"], "file_name net.mindir is no ONNX file"),
+    (load_checkpoints, ["--file_name=net.onnx"], "predict.py and infer_unet_onnx.py take ONNX files"),
+    (load_onnx_file, ["--checkpoint_file_path=a.ckpt"], "a.ckpt: infer_unet_onnx.py evaluates an ONNX file"),
+])
+def test_files_for_another_script(load, argv, words):
+    with pytest.raises(UNetError, match=words):
+        load(parse_options(argv, ""))

@@ -37,4 +37,5 @@ def write_fastest(backend, config):
     """Write the record that a backend is the fastest for a network, as if it had been measured."""
     names = Measurement(config).names
     record = cache_folder("backends") / f"{Measurement(config).key}.json"
-    write_atomically(record, json.dumps({"seconds": {**dict.fromkeys(names, 9), backend: 1}}).encode())
+    found = {"seconds": {**dict.fromkeys(names, 9), backend: 1}, "size": [512, 512]}
+    write_atomically(record, json.dumps(found).encode())

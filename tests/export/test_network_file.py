@@ -1,0 +1,67 @@
+"""What is said about an exported file, beside it or in it, and files that say nothing or something else."""
+import json
+
+import numpy as np
+import pytest
+
+from src.export.network_file import options_of, write_sidecar
+from src.export.onnx_model import OnnxNetwork
+from src.export.onnx_sessions import cannot_load
+from src.model_utils.config import parse_options
+from src.model_utils.errors import UNetError
+from tests.support.damaged_claims import onnx_file
+
+
+@pytest.fixture
+def mindir(tmp_path):
+    """(a file, its options as ``options_of`` finds them)"""
+    path = tmp_path / "net.mindir"
+    path.write_bytes(b"graph")
+    return path, lambda: options_of(parse_options([f"--file_name={path}"], ""))
+
+
+def test_what_is_beside_the_file(mindir):
+    path, found = mindir
+    write_sidecar(path, {"input_range": [0, 1], "class_names": ["sky", "road"], "versions": {}})
+    assert found() == {"input_range": [0, 1], "class_names": ["sky", "road"]}
+
+
+def test_nothing_is_beside_the_file(mindir, caplog):
+    assert mindir[1]() == {}
+    assert "net.mindir: nothing beside it says what its network needs (net.mindir.json)" in caplog.text
+
+
+def test_no_such_file(mindir):
+    path, found = mindir
+    path.unlink()
+    with pytest.raises(UNetError, match=r"file_name: no such file: .*net\.mindir; make one with export\.py"):
+        found()
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "{", '{"class_names": [1]}', '{"geometry": {"input": 5}}'])
+def test_what_cannot_be_read(mindir, text):
+    path, found = mindir
+    path.with_name("net.mindir.json").write_text(text)
+    with pytest.raises(UNetError, match=r"net\.mindir\.json: cannot be read \(.*; export the network again"):
+        found()
+
+
+def test_other_formats_say_nothing():
+    assert options_of(parse_options(["--file_name=unet"], "")) == {}
+
+
+def test_sizes_that_the_network_cannot_take(tmp_path):
+    (tmp_path / "net.onnx").write_bytes(onnx_file(("n", 1, "h", "w"), 1, {"grid": json.dumps(16)}))
+    network = OnnxNetwork(tmp_path / "net.onnx")
+    assert network(np.zeros((1, 1, 32, 48), np.float32)).shape == (1, 32, 48, 1)
+    with pytest.raises(UNetError, match="takes heights and widths that are multiples of 16, these are 50x64"):
+        network(np.zeros((1, 1, 50, 64), np.float32))
+
+
+def test_the_reason_that_openvino_gives():
+    """Its first lines are places in its own source."""
+    error = RuntimeError("Exception from src/inference/src/cpp/core.cpp:117:\nCheck 'x' failed at core.cpp:3:\n"
+                         "Unable to read the model\n")
+    assert str(cannot_load("a.onnx", "OpenVINO", error)) == (
+        "a.onnx: OpenVINO cannot load it (Unable to read the model)")
+    assert "(Exception)" in str(cannot_load("a.onnx", "OpenVINO", Exception("Exception from core.cpp:1:\n")))
