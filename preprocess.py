@@ -9,13 +9,15 @@ def main(config):
     """Write the inputs into result_path, and for some layouts the labels into the current folder."""
     from src.data.input_options import follow, validation_samples
     from src.data.layouts import LAYOUTS
-    from src.export.network_file import options_of
+    from src.export.network_file import check_size, options_of
     from src.export.runtime_files import write_inputs
     from src.export.stored_labels import LABELS, write_labels
 
     stored = options_of(config)
     config = follow(config, stored, config.file_name)
     samples = validation_samples(config, stored)
+    if samples.transform.geometry:
+        check_size(config, samples.transform.geometry.input)
     stem = LAYOUTS[config.dataset].input_stem
     write_inputs(persistent_path(config, config.result_path), samples, stem, as_images=config.result_format == "auto")
     if stem:

@@ -3,7 +3,6 @@
 Without MindSpore.
 """
 import json
-import logging
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from src import __version__
 from src.data.input_options import COLOR, EVAL_ACTIVATE, GEOMETRY, NAMES, NETWORK, check, input_options, with_given
+from src.data.notices import say_once
 from src.data.trained_geometry import TrainedGeometry
 from src.export.onnx_model import OnnxNetwork
 from src.model_utils.config import Config
@@ -21,9 +21,8 @@ from src.networks.registry import NetworkSpec, receptive_field
 from src.report.drawing import palette
 from src.tiling.predictor import side_in_memory
 
-logger = logging.getLogger("unet")
-
 SIDECAR_ENDINGS = (".mindir", ".air")
+INPUT_SIZE = "input_size"   # (height, width), of a file that takes one size
 
 
 def describe(spec: NetworkSpec, state: Mapping[str, Any] | None, config: Config | None, activate: str,
@@ -40,6 +39,7 @@ def describe(spec: NetworkSpec, state: Mapping[str, Any] | None, config: Config 
 
     Returns:
         dict: what prediction follows (``src.data.input_options``), and:
+        input_size: (height, width), if the file takes only one;
         context, grid: the receptive field's, for prediction in windows (the grid is its stride); window: side of the
         largest of them;
         scale: factor by which training resized images; data_fingerprint of the training samples;
@@ -53,6 +53,7 @@ def describe(spec: NetworkSpec, state: Mapping[str, Any] | None, config: Config 
         del options[GEOMETRY]       # the file does not take images as training resized them
     found = {name: state[name] for name in ("scale", "data_fingerprint") if name in state}
     return {**options, EVAL_ACTIVATE: activate, COLOR: palette(colors, spec.num_classes)[:spec.num_classes].tolist(),
+            **({INPUT_SIZE: list(fixed_size)} if fixed_size else {}),
             "context": field.context, "grid": field.stride, "window": side_in_memory(spec), **found,
             "input_axes": "batch, channel, height, width",
             "output_axes": "batch, height, width" + ("" if activate == "Argmax" else ", class"),
@@ -87,21 +88,47 @@ def options_of(config: Config) -> dict[str, Any]:
     path = Path(config.file_name)
     if path.suffix.lower() == ".onnx":
         return OnnxNetwork(path).options
+    about = _beside(path)
+    return {name: about[name] for name in NAMES if name in about}
+
+
+def check_size(config: Config, size: tuple[int, int]) -> None:
+    """Check that the exported file that file_name names takes inputs of ``size``, (height, width).
+
+    Raises:
+        UNetError: it takes another size; or see ``options_of``.
+    """
+    path = Path(config.file_name)
+    fixed = OnnxNetwork(path).fixed_size if path.suffix.lower() == ".onnx" else _beside(path).get(INPUT_SIZE)
+    if fixed and tuple(fixed) != size:
+        raise UNetError(f"{path} takes inputs of {fixed[0]}x{fixed[1]} (height x width), and the options make them "
+                        f"{size[0]}x{size[1]}; change image_size, or export the network for these, with "
+                        f"--height={size[0]} --width={size[1]}")
+
+
+def _beside(path: Path) -> dict[str, Any]:
+    """Return what the JSON file beside an exported file says; nothing for names of other files, or without one."""
     if path.suffix.lower() not in SIDECAR_ENDINGS:
         return {}
     if not path.is_file():
         raise UNetError(f"file_name: no such file: {path}; make one with export.py, or leave file_name out")
     if not sidecar(path).is_file():
-        logger.warning("WARNING: %s: nothing beside it says what its network needs (%s); the options say it", path,
-                       sidecar(path).name)
+        say_once(path, f"nothing beside it says what its network needs ({sidecar(path).name}); the options say it",
+                 is_warning=True)
         return {}
     try:
         about = json.loads(read_input(sidecar(path)))
         if not isinstance(about, dict):
-            raise ValueError(f"a list of names and values is expected, found {type(about).__name__}")
-        options = {name: about[name] for name in NAMES if name in about}
-        check(options)
-        return options
+            raise ValueError(f"names and values are expected, found {type(about).__name__}")
+        check(about)
+        _check_sides(about.get(INPUT_SIZE, [1, 1]))
+        return about
     except (OSError, ValueError, TypeError) as error:
         raise UNetError(f"{sidecar(path)}: cannot be read ({type(error).__name__}: {str(error)[:100]}); export the "
                         f"network again, or leave out file_name") from None
+
+
+def _check_sides(size: object) -> None:
+    """Raise ValueError for what is no height and width."""
+    if not isinstance(size, list) or len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
+        raise ValueError(f"{INPUT_SIZE} is no height and width")

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from src.export.network_file import options_of, write_sidecar
+from src.export.network_file import check_size, options_of, write_sidecar
 from src.export.onnx_model import OnnxNetwork
 from src.export.onnx_sessions import cannot_load
 from src.model_utils.config import parse_options
@@ -28,6 +28,7 @@ def test_what_is_beside_the_file(mindir):
 
 def test_nothing_is_beside_the_file(mindir, caplog):
     assert mindir[1]() == {}
+    check_size(parse_options([f"--file_name={mindir[0]}"], ""), (7, 9))
     assert "net.mindir: nothing beside it says what its network needs (net.mindir.json)" in caplog.text
 
 
@@ -38,7 +39,8 @@ def test_no_such_file(mindir):
         found()
 
 
-@pytest.mark.parametrize("text", ["[]", "3", "{", '{"class_names": [1]}', '{"geometry": {"input": 5}}'])
+@pytest.mark.parametrize("text", ["[]", "3", "{", '{"class_names": [1]}', '{"geometry": {"input": 5}}',
+                                  '{"input_size": [3]}'])
 def test_what_cannot_be_read(mindir, text):
     path, found = mindir
     path.with_name("net.mindir.json").write_text(text)
@@ -65,3 +67,12 @@ def test_the_reason_that_openvino_gives():
     assert str(cannot_load("a.onnx", "OpenVINO", error)) == (
         "a.onnx: OpenVINO cannot load it (Unable to read the model)")
     assert "(Exception)" in str(cannot_load("a.onnx", "OpenVINO", Exception("Exception from core.cpp:1:\n")))
+
+
+def test_inputs_of_another_size(mindir):
+    path, _ = mindir
+    config = parse_options([f"--file_name={path}"], "")
+    write_sidecar(path, {"input_size": [32, 48]})
+    check_size(config, (32, 48))
+    with pytest.raises(UNetError, match=r"takes inputs of 32x48 \(height x width\), and the options make them 64x48"):
+        check_size(config, (64, 48))
