@@ -11,7 +11,7 @@ def main(config):
     from src.data.layouts import LAYOUTS
     from src.export.network_file import check_size, options_of
     from src.export.runtime_files import write_inputs
-    from src.export.stored_labels import LABELS, write_labels
+    from src.export.stored_labels import LABELS, check_labels, write_labels
 
     stored = options_of(config)
     config = follow(config, stored, config.file_name)
@@ -19,9 +19,12 @@ def main(config):
     if samples.transform.geometry:
         check_size(config, samples.transform.geometry.input)
     stem = LAYOUTS[config.dataset].input_stem
+    labels = persistent_path(config, LABELS)
+    if stem:
+        check_labels(labels)     # before anything is written
     write_inputs(persistent_path(config, config.result_path), samples, stem, as_images=config.result_format == "auto")
     if stem:
-        write_labels(persistent_path(config, LABELS), samples)
+        write_labels(labels, samples)
 
 
 if __name__ == "__main__":

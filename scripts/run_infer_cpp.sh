@@ -15,6 +15,7 @@ Usage: bash scripts/run_infer_cpp.sh NETWORK MINDIR_PATH NEED_PREPROCESS DEVICE_
 Environment variables: DATA_PATH, OUTPUT_PATH, IMAGE_SIZE, CROP, SPLIT, CROSS_VALID_IND, EVAL_ACTIVATE, RESULT_PATH,
 RST_PATH and RESULT_FORMAT (here bin) replace the values of the YAML file; THREADS of the CPU; MS_LITE_HOME (default:
 .mindspore_lite); PYTHON.
+In the current folder preprocess.log, build.log, infer.log and acc.log are written anew, whoever made them.
 END
 }
 
@@ -58,7 +59,8 @@ step() {
 
 find_python
 found=$("$PYTHON" "$PROJECT_DIR/scripts/lib/option_values.py" result_path rst_path input_range "${options[@]}")
-{ read -r inputs && read -r results && read -r input_range; } <<<"$found"
+# Without IFS= the blanks at the ends of a path would go.
+{ IFS= read -r inputs && IFS= read -r results && IFS= read -r input_range; } <<<"$found"
 # YAML files of the model zoo leave result_path empty: the current folder, of which the program would take all files.
 if [ -z "$inputs" ]; then
   inputs=./preprocess_Result/
@@ -71,17 +73,13 @@ if [ "$need_preprocess" = y ]; then
   step preprocess "$PYTHON" "$PROJECT_DIR/preprocess.py" "${options[@]}"
 fi
 step build bash "$PROJECT_DIR/ascend310_infer/build.sh"
-# Results of an earlier call must not be scored; the list has their names. The hidden files are leftovers of a killed one.
-list="$results/.run_infer_cpp"
-mkdir -p "$results"
-rm -f "$results"/.*_0.unet-*.bin
-if [ -f "$list" ]; then
-  while IFS= read -r -d '' name; do rm -f "$results/${name##*/}"; done <"$list"
-fi
-for input in "$inputs"/*.bin "$inputs"/*.png; do
-  name=${input##*/}
-  if [ -f "$input" ]; then printf '%s_0.bin\0' "${name%.*}"; fi
-done >"$list"
+# list_results begin|end: removes the results of the earlier call, or lists those of this one.
+list_results() {
+  "$PYTHON" "$PROJECT_DIR/scripts/lib/cpp_results.py" "$1" "$inputs" "$results" "$need_preprocess"
+}
+list_results begin
+# However the program ends, what it has written until then is listed.
+trap 'list_results end || true' EXIT
 # What is said beside the model holds.
 if [ -f "$mindir.json" ]; then input_range=; fi
 step infer "$PROJECT_DIR/ascend310_infer/build/unet_infer" --mindir_path="$mindir" --dataset_path="$inputs" \

@@ -3,9 +3,8 @@
 The file names are the model zoo's: the input NAME.bin or NAME.png belongs to the result NAME_0.bin, the network's first
 output.
 """
-import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +14,11 @@ from src.data.normalization import AUTO, RANGE, Normalization
 from src.data.sample_transforms import Geometry
 from src.data.samples import ValidationSamples, create_validation_samples
 from src.evaluation.evaluate import LabelledImages, Predictor
-from src.export.stored_labels import find_labels
+from src.export.stored_labels import LABELS_WRITTEN, find_labels
+from src.export.written_files import read_list, remove_files, write_list
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError, first_few
-from src.model_utils.files import remove, remove_leftovers, write_atomically
+from src.model_utils.files import remove_leftovers, write_atomically
 from src.report.drawing import png_bytes
 
 logger = logging.getLogger("unet")
@@ -86,9 +86,8 @@ def write_inputs(folder: str | Path, samples: ValidationSamples, input_stem: str
             write_atomically(folder / f"{name}.bin", image[None].astype("<f4").tobytes())
         written.append(f"{name}.{'png' if as_images else 'bin'}")
         earlier.discard(folder / written[-1])
-    for path in earlier:
-        remove(path)
-    _list_written(folder, written)
+    remove_files(earlier)
+    write_list(folder / WRITTEN, written)
     kind = f"images NAME.png, {image.shape[2]}x{image.shape[1]}" if as_images else \
         f"inputs NAME.bin, each {(1, *image.shape)} float32"
     logger.info("%d %s: %s", len(names), kind, folder)
@@ -116,36 +115,20 @@ def _make_room(folder: Path, names: list[str]) -> set[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
-        earlier = {folder / name for name in _written(folder)}
+        earlier = {folder / name for name in read_list(folder / WRITTEN, "preprocess.py")}
         foreign = sorted(path.name for path in set(folder.iterdir()) - earlier
-                         if path.is_file() and path.name != WRITTEN)
+                         if path.is_file() and path.name not in (WRITTEN, LABELS_WRITTEN))
     except OSError as error:
         raise UNetError(f"cannot write into {folder}: {error.strerror}; give another --result_path") from None
     coming = [f"{name}{ending}" for name in names for ending in (".png", ".bin")]
     if taken := sorted(set(foreign) & set(coming)):
         raise UNetError(f"{folder} holds {len(taken)} files with the names of inputs that preprocess.py did not write "
                         f"({first_few(taken)}); remove them, or give another --result_path")
-    _list_written(folder, {*coming, *(path.name for path in earlier)})
+    write_list(folder / WRITTEN, {*coming, *(path.name for path in earlier)})
     if foreign:
         logger.warning("WARNING: %s holds other files (%s); a runtime that takes all files of the folder takes them "
                        "too", folder, first_few(foreign))
     return earlier
-
-
-def _list_written(folder: Path, names: Iterable[str]) -> None:
-    write_atomically(folder / WRITTEN, json.dumps(sorted(names)).encode())
-
-
-def _written(folder: Path) -> list[str]:
-    """Return the names of the files that earlier calls have written into the folder."""
-    try:
-        names = json.loads((folder / WRITTEN).read_text(encoding="utf-8"))
-        return [name for name in names if name == Path(name).name]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, TypeError):
-        raise UNetError(f"{folder / WRITTEN}, the list of what preprocess.py wrote, cannot be read; remove it and "
-                        f"the inputs of earlier calls") from None
 
 
 # ---- results

@@ -1,5 +1,6 @@
 """label.npy, where preprocess.py keeps the labels of the inputs for another runtime, as in the model zoo."""
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from src.data import transforms
 from src.data.samples import ValidationSamples
 from src.export.npy import read_npy
+from src.export.written_files import read_list, write_list
 from src.model_utils.errors import UNetError
 from src.model_utils.files import open_for_arrays, replacing
 from src.model_utils.inputs import MOST_NETWORK, read_input
@@ -14,14 +16,31 @@ from src.model_utils.inputs import MOST_NETWORK, read_input
 logger = logging.getLogger("unet")
 
 LABELS = "label.npy"    # in the current folder; earlier releases of this project wrote it into result_path
+# Beside it: its name, if preprocess.py has written it. Not in the list of the inputs, which go with other inputs.
+LABELS_WRITTEN = ".preprocess_labels.json"
 
 # Largest share of pixels in which the labels of one image may differ, if another program has resized them.
 SAME_LABELS = 0.01
 
 
+def check_labels(path: str | Path) -> None:
+    """Raise UNetError if ``path`` is there and was not written by ``write_labels``."""
+    path = Path(path)
+    if os.path.lexists(path) and path.name not in read_list(path.with_name(LABELS_WRITTEN), "preprocess.py"):
+        raise UNetError(f"{path} is there, and preprocess.py did not write it; remove it, or call preprocess.py in "
+                        f"another folder")
+
+
 def write_labels(path: str | Path, samples: ValidationSamples) -> None:
-    """Write all labels, one-hot: (samples, 1, num_classes, h, w) float32, an array for each batch of one image."""
+    """Write all labels, one-hot: (samples, 1, num_classes, h, w) float32, an array for each batch of one image.
+
+    Raises:
+        UNetError: the file cannot be written, or see ``check_labels``.
+    """
+    path = Path(path)
+    check_labels(path)
     labels = np.stack([transforms.one_hot(samples[index][1], samples.num_classes) for index in range(len(samples))])
+    write_list(path.with_name(LABELS_WRITTEN), [path.name])
     with replacing(path) as temporary, open_for_arrays(temporary) as file:
         np.save(file, labels[:, None])
     logger.info("labels, %s float32: %s", labels[:, None].shape, path)

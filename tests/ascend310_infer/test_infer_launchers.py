@@ -1,4 +1,5 @@
 """The launchers of C++ inference, from a network to its score."""
+import json
 import os
 import re
 
@@ -42,7 +43,7 @@ def test_end_to_end(program, converter, sample, tmp_path, case):
     # Of an earlier run, which has listed it.
     (folder / "result_Files").mkdir()
     (folder / "result_Files" / "old_0.bin").write_bytes(b"old")
-    (folder / "result_Files" / ".run_infer_cpp").write_bytes(b"old_0.bin\0")
+    (folder / "result_Files" / ".run_infer_cpp.json").write_text('["old_0.bin"]')
 
     environment = {"DATA_PATH": str(data), "OUTPUT_PATH": "scores", "IMAGE_SIZE": "[96,96]"}
     network = "unet"
@@ -55,6 +56,8 @@ def test_end_to_end(program, converter, sample, tmp_path, case):
     assert dice(result.stdout) == pytest.approx(dice(by_eval.stdout), abs=1e-4)
     assert dice((folder / "acc.log").read_text()) == dice(result.stdout)
     assert "NN inference cost average time" in (folder / "infer.log").read_text()
+    assert json.loads((folder / "result_Files" / ".run_infer_cpp.json").read_text()) == sorted(
+        path.name for path in (folder / "result_Files").glob("*_0.bin"))
 
     if case == "yaml":      # PNG inputs, which only a build with OpenCV reads
         again = bash(SCRIPTS / "run_infer_cpp.sh", *arguments, cwd=folder, RESULT_FORMAT="auto")

@@ -211,8 +211,10 @@ def test_files_of_others_stay(nuclei, tmp_path):
     assert (exchange.inputs / "0008.png").read_text() == "mine"
     (exchange.inputs / "0008.png").unlink()
     (tmp_path / "mine.png").write_text("mine")
-    (exchange.inputs / WRITTEN).write_text(json.dumps(["../mine.png"]))
+    (exchange.inputs / "folder").mkdir()
+    (exchange.inputs / WRITTEN).write_text(json.dumps(["../mine.png", "..", ".", "", "folder"]))
     assert exchange.preprocess().returncode == 0 and (tmp_path / "mine.png").is_file()
+    assert (exchange.inputs / "folder").is_dir()
     (exchange.inputs / WRITTEN).write_text("{")
     assert_one_line_error(exchange.preprocess(), WRITTEN, "cannot be read")
 

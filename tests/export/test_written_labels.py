@@ -1,0 +1,42 @@
+"""Which label.npy preprocess.py overwrites: its own one only."""
+import numpy as np
+import pytest
+
+from src.export.stored_labels import LABELS_WRITTEN
+from tests.support.data import write_pairs
+from tests.support.exchange import Exchange
+from tests.support.scripts import assert_one_line_error
+
+
+@pytest.mark.parametrize("place", ["in", "other", "."])
+def test_own_labels_are_overwritten(sample, tmp_path, place):
+    """As in the model zoo, also by a call for another folder of inputs, and by one for the current folder itself."""
+    exchange = Exchange(tmp_path, sample, "--image_size=[32,48]")
+    assert exchange.preprocess().returncode == 0
+    exchange.argv += ["--image_size=[32,32]", f"--result_path={place}"]
+    for _ in range(2):
+        result = exchange.preprocess()
+        assert result.returncode == 0 and result.stderr == "", result.stderr
+        assert np.load(exchange.labels).shape == (2, 1, 2, 32, 32)
+    # Another layout has no labels; those that are there belong to other inputs, which may still be scored.
+    folders = ["--dataset=folders", "--num_channels=3", "--image_size=[32,24]", "--result_path=."]
+    data = write_pairs(tmp_path / "data", list("abcd"))
+    assert Exchange(tmp_path, data, *folders).preprocess().returncode == 0
+    assert exchange.labels.is_file()
+
+
+def test_labels_of_others_stay(sample, tmp_path):
+    """Nothing is written then, neither inputs nor a list that would call the labels ours."""
+    exchange = Exchange(tmp_path, sample, "--image_size=[32,48]")
+    elsewhere = tmp_path / "mine.npy"
+    for make in (exchange.labels.write_text, lambda text: exchange.labels.symlink_to(elsewhere)):
+        make("mine")
+        for _ in range(2):
+            assert_one_line_error(exchange.preprocess(), "label.npy is there, and preprocess.py did not write it",
+                                  "remove it, or call preprocess.py in another folder")
+        assert exchange.labels.is_symlink() or exchange.labels.read_text() == "mine"
+        assert not exchange.inputs.exists() and not elsewhere.exists()
+        exchange.labels.unlink()
+    assert exchange.preprocess().returncode == 0
+    (tmp_path / LABELS_WRITTEN).write_text("{")
+    assert_one_line_error(exchange.preprocess(), LABELS_WRITTEN, "cannot be read; remove it")
