@@ -12,6 +12,9 @@ struct Sidecar {
   std::string path;
   std::string input_range;  // "[-1,1]"; empty if the file is not there or does not say
   std::string normalize;    // "range"; likewise
+  std::string channels;     // "[2,1,0]", bands of the files; likewise
+  std::string input;        // "[572,572]", or "native"; likewise
+  std::string content;      // "[388,388]", the part of the input that is the resized image; likewise
 };
 
 // Throws InputError for a file that cannot be read, or is no JSON object.

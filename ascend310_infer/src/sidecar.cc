@@ -40,14 +40,34 @@ Sidecar read_sidecar(const std::string& mindir_path) {
   result.path = path;
   result.input_range = value_of(json, "input_range");
   result.normalize = value_of(json, "normalize");
+  result.channels = value_of(json, "channels");
+  result.input = value_of(json, "input");
+  result.content = value_of(json, "content");
   return result;
 }
 
-float lowest_input(const Arguments& arguments, const Sidecar& sidecar, bool with_pictures) {
-  if (with_pictures && !sidecar.normalize.empty() && sidecar.normalize != "range" && sidecar.normalize != "auto") {
-    throw InputError(sidecar.path + ": the network was trained with normalize " + sidecar.normalize +
+namespace {
+
+// Throws InputError if the network takes pictures in a way that this program cannot make of them.
+void check_pictures(const Sidecar& sidecar) {
+  std::string reason;
+  if (!sidecar.normalize.empty() && sidecar.normalize != "range" && sidecar.normalize != "auto") {
+    reason = "normalize " + sidecar.normalize;
+  } else if (!sidecar.channels.empty() && sidecar.channels != "[]") {
+    reason = "channels " + sidecar.channels;
+  } else if (!sidecar.content.empty() && sidecar.content != sidecar.input) {
+    reason = "images of " + sidecar.content + " in inputs of " + sidecar.input;
+  }
+  if (!reason.empty()) {
+    throw InputError(sidecar.path + ": the network was trained with " + reason +
                      ", which this program cannot do to pictures; make .bin files (preprocess.py --result_format=bin)");
   }
+}
+
+}  // namespace
+
+float lowest_input(const Arguments& arguments, const Sidecar& sidecar, bool with_pictures) {
+  if (with_pictures) check_pictures(sidecar);
   if (sidecar.input_range.empty()) return arguments.lowest_input.value_or(-1);
   const float own = to_lowest_input(sidecar.path + ": input_range", sidecar.input_range);
   if (arguments.lowest_input.value_or(own) != own) {

@@ -262,6 +262,11 @@ def test_what_is_said_beside_the_model(infer, expected, tmp_path):
     (tmp_path / "in" / "2.png").write_bytes(b"")
     assert_refused(infer("--need_preprocess=y", model=model), tmp_path, 2,
                    "trained with normalize zscore, which this program cannot do to pictures")
+    for about, reason in (({"channels": [2, 1]}, "channels [2,1]"),
+                          ({"geometry": {"dataset": "ISBI", "input": [572, 572], "content": [388, 388]}},
+                           "images of [388,388] in inputs of [572,572]")):
+        beside.write_text(json.dumps({"normalize": "range", **about}, indent=1))
+        assert_refused(infer("--need_preprocess=y", model=model), tmp_path, 2, f"trained with {reason}, which")
     beside.write_text("{")
     assert_refused(infer(model=model), tmp_path, 2, f"{beside}: damaged")
 
