@@ -13,4 +13,4 @@ def main(config):
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(main, "Write a checkpoint as MINDIR, ONNX or AIR."))
+    sys.exit(run_script(main, "Write a checkpoint as MINDIR, ONNX, AIR or a package of bioimage.io."))

@@ -4,9 +4,12 @@ The format is that of https://bioimage.io/docs, which the package bioimageio.spe
 """
 import io
 import json
+import keyword
 import logging
+import math
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +22,12 @@ from src.data.channels import StoredImage, as_rgb
 from src.data.data_options import channels_of, class_names, normalization_of
 from src.data.image_files import list_image_files
 from src.data.image_reader import read_image
-from src.data.normalization import MINMAX, PERCENTILE, ZSCORE, Normalization
+from src.data.input_options import GEOMETRY
+from src.data.normalization import MINMAX, PERCENTILE, RANGE, ZSCORE, Normalization
 from src.data.synthetic import make_stacks
+from src.data.trained_geometry import TrainedGeometry
 from src.data.transforms import to_unit_range
+from src.export.bioimageio_options import ADDRESS, DOI, least_side
 from src.export.onnx_graph import OPSET
 from src.export.onnx_model import OnnxNetwork
 from src.model_utils.config import Config
@@ -35,20 +41,6 @@ logger = logging.getLogger("unet")
 UNET = ("O. Ronneberger, P. Fischer, T. Brox: U-Net: Convolutional Networks for Biomedical Image Segmentation. "
         "MICCAI 2015", "10.1007/978-3-319-24574-4_28")
 NAMES_OF_CHANNELS = {1: ["gray"], 3: ["blue", "green", "red"]}
-
-
-def check_options(config: Config) -> None:
-    """Raise UNetError unless the package can be made: bioimageio.spec is there, and the options name what it needs."""
-    try:
-        import bioimageio.spec  # noqa: F401
-    except ImportError:
-        raise UNetError("file_format BIOIMAGEIO needs bioimageio.spec; pip install bioimageio.core") from None
-    for name, example in (("license", "CC-BY-4.0"), ("authors", '"[Ada Lovelace]"')):
-        if not getattr(config, name):
-            raise UNetError(f"file_format BIOIMAGEIO: a model that others use must say its {name}; give "
-                            f"--{name}={example}")
-    if config.citation and not re.search(r"10\.\d{4,}/|https?://", config.citation):
-        raise UNetError(f"citation {config.citation!r}: expected a text with a DOI or an address in it")
 
 
 def write_package(path: Path, onnx_path: Path, config: Config, field: ReceptiveField) -> None:
@@ -77,7 +69,8 @@ def write_package(path: Path, onnx_path: Path, config: Config, field: ReceptiveF
         np.save(folder / "image.npy", image.pixels.transpose(2, 0, 1)[None].astype(np.float32))
         np.save(folder / "mask.npy", result)
         (folder / "cover.png").write_bytes(_cover(image, result[0], config))
-        (folder / "README.md").write_text(_readme(config, network), encoding="utf-8")
+        normalized = _normalization_in_words(normalization, image)
+        (folder / "README.md").write_text(_readme(config, network, field, normalized), encoding="utf-8")
         try:
             model = _describe(folder, onnx_path, config, network, field, image)
             with replacing(path) as temporary:
@@ -85,11 +78,12 @@ def write_package(path: Path, onnx_path: Path, config: Config, field: ReceptiveF
         except (ValidationError, ValueError) as error:
             reason = " ".join(str(error).split())[:300]
             raise UNetError(f"{path}: no valid package of bioimage.io: {reason}") from None
+    logger.info("the package's normalization: %s", normalized)
 
 
 def _test_image(config: Config, fixed_size: tuple[int, int] | None, field: ReceptiveField) -> StoredImage:
     """Return an image of the file's size: the first at data_path, if the command line gives it, or a drawn one."""
-    height, width = fixed_size or (_smallest(field),) * 2
+    height, width = fixed_size or (least_side(field) + 3 * field.stride,) * 2
     if "data_path" in config.on_command_line:
         image = read_image(list_image_files(config.data_path)[0].path, channels_of(config))
     else:
@@ -100,22 +94,16 @@ def _test_image(config: Config, fixed_size: tuple[int, int] | None, field: Recep
     return StoredImage(np.ascontiguousarray(np.pad(pixels, margins, mode="symmetric")), image.limits)
 
 
-def _smallest(field: ReceptiveField) -> int:
-    """Return the smallest side whose middle is not changed by what lies outside."""
-    return 2 * field.context + 4 * field.stride
-
-
 def _describe(folder: Path, onnx_path: Path, config: Config, network: OnnxNetwork, field: ReceptiveField,
               image: StoredImage) -> Any:
     from bioimageio.spec.model import v0_5
 
     spec: Any = v0_5        # its own types are narrower than what it takes
-    channels = NAMES_OF_CHANNELS.get(config.num_channels, [f"channel{index}" for index in range(config.num_channels)])
-    sizes = network.fixed_size or [spec.ParameterizedSize(min=_smallest(field), step=field.stride)] * 2
+    sizes = network.fixed_size or [spec.ParameterizedSize(min=least_side(field), step=field.stride)] * 2
     inputs = spec.InputTensorDescr(
         id=spec.TensorId("image"), axes=[
             spec.BatchAxis(size=network.input_shape[0]),
-            spec.ChannelAxis(channel_names=[spec.Identifier(name) for name in channels]),
+            spec.ChannelAxis(channel_names=_identifiers(spec, _channels(config))),
             *(spec.SpaceInputAxis(id=spec.AxisId(axis), size=size) for axis, size in zip("yx", sizes))],
         data=spec.IntervalOrRatioDataDescr(type="float32"),      # the programs convert the numbers of image files
         preprocessing=_preprocessing(spec, normalization_of(config), image), test_tensor=_file(folder / "image.npy"))
@@ -126,14 +114,15 @@ def _describe(folder: Path, onnx_path: Path, config: Config, network: OnnxNetwor
         axes.append(spec.SpaceOutputAxis(id=spec.AxisId(axis), size=size) if field.margin_lost else
                     spec.SpaceOutputAxisWithHalo(id=spec.AxisId(axis), size=size, halo=field.context))
     if network.activate != "Argmax":
-        names = [_identifier(name) for name in _names(config, network)]
-        names = names[1:] if network.activate == "Sigmoid" else names
-        axes.append(spec.ChannelAxis(channel_names=[spec.Identifier(name) for name in names]))
+        names = _names(config, network)[1 if network.activate == "Sigmoid" else 0:]
+        axes.append(spec.ChannelAxis(channel_names=_identifiers(spec, names)))
     outputs = spec.OutputTensorDescr(
         id=spec.TensorId("mask"), axes=axes, test_tensor=_file(folder / "mask.npy"),
         data=spec.IntervalOrRatioDataDescr(type="int32" if network.activate == "Argmax" else "float32"))
+    trained = _trained(network)
+    layout = f" {trained.dataset}" if trained else ""
     return spec.ModelDescr(
-        name=f"{config.model_name} {config.dataset} {config.num_classes} classes".replace("_", " "),
+        name=f"{config.model_name}{layout} {len(_names(config, network))} classes".replace("_", " "),
         description=f"Segmentation of 2D images into {', '.join(_names(config, network))}", version="1.0.0",
         authors=[spec.Author(name=name) for name in config.authors], license=config.license,
         cite=[spec.CiteEntry(text=UNET[0], doi=spec.Doi(UNET[1])), *_citation(spec, config.citation)],
@@ -170,23 +159,46 @@ def _linear(spec: Any, gain: float, offset: float) -> Any:
 
 
 def _citation(spec: Any, text: str) -> list[Any]:
-    """Return what the option citation names, which has a DOI or an address in it."""
-    if doi := re.search(r"10\.\d{4,}/\S+", text):
+    """Return what the option citation names: a DOI, else an address; empty without either."""
+    if doi := re.search(DOI, text):
         return [spec.CiteEntry(text=text, doi=spec.Doi(doi[0]))]
-    if url := re.search(r"https?://\S+", text):
+    if url := re.search(ADDRESS, text):
         return [spec.CiteEntry(text=text, url=url[0])]
     return []
 
 
+def _channels(config: Config) -> list[str]:
+    if not config.channels and config.num_channels in NAMES_OF_CHANNELS:
+        return NAMES_OF_CHANNELS[config.num_channels]
+    return [f"band {number}" for number in config.channels or range(config.num_channels)]
+
+
 def _names(config: Config, network: OnnxNetwork) -> list[str]:
+    """Return the names of the classes that the network tells apart, see ``src.data.boundary``."""
     stored = network.metadata.get("class_names")
-    return json.loads(stored) if stored else class_names(config)
+    names = json.loads(stored) if stored else class_names(config)
+    return [names[0], f"{names[1]} interior", f"{names[1]} rim"] if config.has_rim else names
 
 
-def _identifier(name: str) -> str:
-    """Return a name as the format takes it: lower case letters, numbers and underscores, no number first."""
-    text = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in name.lower())
-    return text if text[:1].isalpha() else f"class_{text}"
+def _identifiers(spec: Any, names: list[str]) -> list[Any]:
+    """Return names as the format takes them, each another one.
+
+    They have lower case letters, numbers and underscores, no number first, and are no words of Python.
+    """
+    found: list[str] = []
+    for number, name in enumerate(names):
+        text = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in name.lower())
+        if not text[:1].isalpha() or keyword.iskeyword(text):
+            text = f"class_{text}"
+        while text in found:
+            text = f"{text}_{number}"
+        found.append(text)
+    return [spec.Identifier(text) for text in found]
+
+
+def _trained(network: OnnxNetwork) -> TrainedGeometry | None:
+    """Return what the file says of the images of the training."""
+    return TrainedGeometry.of_dict(network.options[GEOMETRY]) if GEOMETRY in network.options else None
 
 
 def _cover(image: StoredImage, result: np.ndarray, config: Config) -> bytes:
@@ -198,18 +210,47 @@ def _cover(image: StoredImage, result: np.ndarray, config: Config) -> bytes:
     left = as_rgb((255 * gray).astype(np.uint8))
     top, side = ((have - want) // 2 for have, want in zip(left.shape, classes.shape))
     left = left[top:top + classes.shape[0], side:side + classes.shape[1]]
-    right = palette(config.color, config.num_classes)[classes]
+    right = palette(config.color, config.network_classes)[classes]
     picture = cv2.resize(np.hstack([left, right]), (1024, 512), interpolation=cv2.INTER_AREA)
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def _readme(config: Config, network: OnnxNetwork) -> str:
-    channels = ", ".join(NAMES_OF_CHANNELS.get(config.num_channels, [f"{config.num_channels} bands"]))
+def _normalization_in_words(normalization: Normalization, image: StoredImage) -> str:
+    """Say what ``_preprocessing`` does: with range, it is for the numbers of one kind of image only."""
+    mode = normalization.mode_for(image.pixels.dtype)
+    if mode != RANGE:
+        return str(replace(normalization, mode=mode))
+    smallest, largest = image.limits
+    kind = ("floating-point numbers" if image.pixels.dtype.kind == "f" else
+            f"{math.ceil(math.log2(largest - smallest + 1))} bits")
+    return (f"range, for images of {kind} ({smallest} to {largest}) only; for others make another package, with "
+            f"export.py --data_path=IMAGE and such an image")
+
+
+def _sizes_in_words(network: OnnxNetwork, field: ReceptiveField) -> str:
+    """Say which sizes the file takes, and how images must be resized for it, as prediction does."""
+    text = ("{}x{} (height x width)".format(*network.fixed_size) if network.fixed_size else
+            f"multiples of {field.stride}, {least_side(field)} or more with the halo, {field.context} at each side, "
+            f"that the programs put around images")
+    trained, scale = _trained(network), float(network.metadata.get("scale", 1))
+    if trained and trained.sizes:
+        text += ". Resize images to {}x{} first, as in training".format(*trained.sizes.content)
+        if trained.sizes.content != trained.sizes.input:
+            text += "; around the normalized image are zeros, up to {}x{}".format(*trained.sizes.input)
+    elif scale != 1:
+        text += f". Scale both sides of images by {scale:.4g} first, as in training"
+    return text
+
+
+def _readme(config: Config, network: OnnxNetwork, field: ReceptiveField, normalized: str) -> str:
     fingerprint = network.metadata.get("data_fingerprint", "not known")
+    bands = " (the bands of the file from 0)" if _channels(config)[0].startswith("band") else ""
     return (f"# {config.model_name}\n\nA U-Net for two-dimensional images, of UNet for MindSpore {__version__}.\n\n"
-            f"- Channels, in this order: {channels}.\n- Classes: {', '.join(_names(config, network))}.\n"
-            f"- Normalization: {normalization_of(config)}.\n- Fingerprint of the training samples: {fingerprint}.\n\n"
+            f"- Channels, in this order: {', '.join(_channels(config))}{bands}.\n"
+            f"- Classes: {', '.join(_names(config, network))}.\n"
+            f"- Size of the input in pixels: {_sizes_in_words(network, field)}.\n"
+            f"- Normalization: {normalized}.\n- Fingerprint of the training samples: {fingerprint}.\n\n"
             "## Validation\n\nCompare the masks of some images with masks drawn by hand before you use this model on "
             "images of another kind. Scores on images that it was trained on say little.\n")

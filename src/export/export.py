@@ -13,7 +13,8 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from src.data.input_options import follow, input_options, to_text
-from src.export.bioimageio_package import check_options, write_package
+from src.export.bioimageio_options import check_options
+from src.export.bioimageio_package import write_package
 from src.export.network_file import describe, write_sidecar
 from src.export.onnx_graph import fix_graph
 from src.export.onnx_model import OnnxNetwork
@@ -90,17 +91,18 @@ def export(config: Config) -> None:
     stored = input_options(contents.state)
     config = follow(config, stored, contents.path)
     spec, size = NetworkSpec.from_config(config), input_size(config)
-    if config.file_format == "BIOIMAGEIO":
-        check_options(config)
     if config.file_format == "AIR" and device != "Ascend":
         raise UNetError(f"file_format AIR needs device_target Ascend, this is {device}; export MINDIR or ONNX, "
                         f"or run export.py on a machine with an Ascend card")
     result_size = output_size(spec.model_name, size)
     path = with_ending(config.file_name, ENDINGS.get(config.file_format, f".{config.file_format.lower()}"))
     is_dynamic = _is_dynamic(config, can_be=config.file_format in ONNX_FORMATS and result_size == size)
+    fixed_size = None if is_dynamic else size
+    if config.file_format == "BIOIMAGEIO":
+        check_options(config, fixed_size, receptive_field(spec))
     job = ExportJob(spec, contents, path, (_batch_size(config), spec.num_channels, *size), config.eval_activate,
                     is_dynamic, config.color,
-                    _quantizer(config, spec, "normalize" in stored, None if is_dynamic else size), config)
+                    _quantizer(config, spec, "normalize" in stored, fixed_size), config)
     WRITERS[config.file_format](job)
     is_argmax = config.eval_activate == "Argmax"
     result_shape = (job.shape[0], *result_size, *(() if is_argmax else (output_channels(spec),)))
