@@ -126,8 +126,9 @@ def _checkpoints(config: Config) -> list[Path]:
         return paths
     paths = [Path(path) for path in _paths_in(given)]
     if not paths and "file_name" in config.on_command_line:
-        raise UNetError(f"file_name {config.file_name} is no ONNX file, which ends with .onnx, or this script takes "
-                        f"checkpoints only; predict.py and infer_unet_onnx.py take ONNX files")
+        expected = ("eval.py takes checkpoints, with --checkpoint_file_path; infer_unet_onnx.py evaluates ONNX files"
+                    if config.file_name.lower().endswith(".onnx") else "expected the name of an ONNX file, NAME.onnx")
+        raise UNetError(f"file_name {config.file_name}: {expected}")
     if not paths:
         raise UNetError("nothing to predict with; give --checkpoint_file_path=FILE.ckpt or --file_name=FILE.onnx")
     for path in paths:
