@@ -51,8 +51,8 @@ def test_commas_in_paths(tmp_path):
 
 
 @pytest.mark.parametrize("load, argv, words", [
-    (load_checkpoints, ["--file_name=net.mindir"], "file_name net.mindir: expected the name of an ONNX file, NAME.onnx"),
-    (load_checkpoints, ["--file_name=net.onnx"], "eval.py takes checkpoints, .*; infer_unet_onnx.py evaluates ONNX files"),
+    (load_checkpoints, ["--file_name=net.mindir"], "net.mindir: expected the name of an ONNX file, NAME.onnx"),
+    (load_checkpoints, ["--file_name=net.onnx"], "eval.py takes checkpoints, .*; infer_unet_onnx.py evaluates ONNX"),
     (load_onnx_file, ["--checkpoint_file_path=a.ckpt"], "a.ckpt: infer_unet_onnx.py evaluates an ONNX file"),
 ])
 def test_files_for_another_script(load, argv, words):
