@@ -74,7 +74,8 @@ def copy_description(onnx_path: Path, path: Path) -> None:
     """Write the metadata of an ONNX file beside the file of another format that was made of it."""
     network = OnnxNetwork(onnx_path)
     if network.metadata:
-        write_sidecar(path, {**network.metadata, **network.options})
+        size = {INPUT_SIZE: list(network.fixed_size)} if network.fixed_size else {}
+        write_sidecar(path, {**network.metadata, **network.options, **size})
 
 
 def options_of(config: Config) -> dict[str, Any]:

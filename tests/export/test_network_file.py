@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from src.export.network_file import check_size, options_of, write_sidecar
+from src.export.network_file import check_size, copy_description, options_of, sidecar, write_sidecar
 from src.export.onnx_model import OnnxNetwork
 from src.export.onnx_sessions import cannot_load
 from src.model_utils.config import parse_options
@@ -76,3 +76,15 @@ def test_inputs_of_another_size(mindir):
     check_size(config, (32, 48))
     with pytest.raises(UNetError, match=r"takes inputs of 32x48 \(height x width\), and the options make them 64x48"):
         check_size(config, (64, 48))
+
+
+def test_the_description_of_a_converted_file(mindir, tmp_path):
+    """The metadata of an ONNX file are texts."""
+    about = {"input_size": "[16, 32]", "input_range": "[0, 1]", "class_names": '["sky", "road"]',
+             "model_name": "unet_simple"}
+    (tmp_path / "net.onnx").write_bytes(onnx_file((1, 1, 16, 32), 1, about))
+    copy_description(tmp_path / "net.onnx", mindir[0])
+    assert json.loads(sidecar(mindir[0]).read_text())["input_size"] == [16, 32]
+    found = mindir[1]()
+    assert (found["input_range"], found["class_names"]) == ([0, 1], ["sky", "road"])
+    check_size(parse_options([f"--file_name={mindir[0]}"], ""), (16, 32))
