@@ -2,6 +2,7 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from src.data.image_formats import TIFF, foreign_line, format_of, is_image
@@ -49,7 +50,7 @@ def image_folders(folder: Path, skip_unpaired: bool = False) -> list[Pair]:
         raise UNetError(f"{folder}: no image folders; expected NAME/{IMAGE_FILE} and NAME/{MASK_FILE}")
     if skip_unpaired:
         whole = [path for path in folders if (path / IMAGE_FILE).is_file() and (path / MASK_FILE).is_file()]
-        _say_left_out([path.name for path in folders if path not in whole], folder)
+        _say_left_out(tuple(path.name for path in folders if path not in whole), folder)
         folders = whole or folders
     for path in folders:
         for file in (IMAGE_FILE, MASK_FILE):
@@ -80,18 +81,20 @@ def side_by_side(folder: Path, names: FileNames) -> list[Pair]:
     images = _by_name(image_files, names.image_suffix, "image_suffix")
     masks = _by_name(mask_files, names.mask_suffix, "mask_suffix")
     if names.skip_unpaired and images.keys() & masks.keys():
-        _say_left_out([path.name for own, others in ((images, masks), (masks, images)) for name, path in own.items()
-                       if name not in others], folder)
+        _say_left_out(tuple(path.name for own, others in ((images, masks), (masks, images))
+                            for name, path in own.items() if name not in others), folder)
         images = {name: path for name, path in images.items() if name in masks}
     else:
         _check_partners(images, masks, names, folder)
     return [Pair(name, images[name], masks[name]) for name in sorted(images, key=natural)]
 
 
-def _say_left_out(names: list[str], folder: Path) -> None:
+@cache
+def _say_left_out(names: tuple[str, ...], folder: Path) -> None:
+    """Warn once of files without a partner, however often the folder is listed."""
     if names:
-        logger.warning("WARNING: %s: left out, as the image or the mask is missing: %d, %s", folder, len(names),
-                       first_few(names, 10))
+        logger.warning("WARNING: %s: the image or the mask is missing for %d files, which are left out: %s", folder,
+                       len(names), first_few(names, 10))
 
 
 def _image_files(folder: Path) -> list[Path]:

@@ -15,6 +15,7 @@ from src.evaluation.objects import WATERSHED, ObjectOptions, areas_and_sums, fin
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 from src.model_utils.files import write_atomically
+from src.model_utils.inputs import read_input
 
 logger = logging.getLogger("unet")
 
@@ -124,14 +125,17 @@ def with_fitted(config: Config, network: str | Path) -> Config:
     if not Path(network).exists():
         return config
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = json.loads(read_input(path))
         changes = {name: stored[name] for name in NAMES if name not in config.on_command_line}
+        followed = config.replace(**changes)
     except FileNotFoundError:
         return config
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, UNetError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise UNetError(f"{path}: not the file that eval.py --fit_objects=True writes ({error}); fit again, or remove "
                         f"it") from None
-    if config.object_size_unit != "px":
-        changes.pop("object_min_size", None)
-    logger.info("objects as fitted (%s): %s", path, ", ".join(f"{name} {value:g}" for name, value in changes.items()))
-    return config.replace(**changes)
+    if config.object_size_unit != "px" and "object_min_size" in changes:
+        del changes["object_min_size"]
+        followed = followed.replace(object_min_size=config.object_min_size)
+    values = ", ".join(f"{name} {getattr(followed, name):g}" for name in changes)
+    logger.info("objects as fitted (%s): %s", path, values)
+    return followed

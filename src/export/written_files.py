@@ -8,6 +8,7 @@ from pathlib import Path
 
 from src.model_utils.errors import UNetError
 from src.model_utils.files import remove, write_atomically
+from src.model_utils.inputs import read_input
 
 
 def read_list(path: Path, program: str) -> set[str]:
@@ -21,11 +22,11 @@ def read_list(path: Path, program: str) -> set[str]:
         UNetError: the list cannot be read.
     """
     try:
-        names = json.loads(path.read_text(encoding="utf-8"))
+        names = json.loads(read_input(path))
         return {name for name in names if name == Path(name).name}
     except FileNotFoundError:
         return set()
-    except (OSError, ValueError, TypeError):
+    except (OSError, UNetError, ValueError, TypeError, RecursionError):
         raise UNetError(f"{path}, the list of what {program} wrote, cannot be read; remove it and the files of "
                         f"earlier calls") from None
 

@@ -122,6 +122,7 @@ class Measurement:
             return None
         about = {**self.about, "seconds": choice.seconds, "size": choice.size, "date": time.strftime("%Y-%m-%d")}
         write_atomically(self._path(), json.dumps(about, indent=1).encode())
+        self._path().chmod(0o600)       # whatever the umask: a record that others can write is not used
         return choice
 
     def _path(self) -> Path:

@@ -21,6 +21,7 @@ from src.inference.loaded_network import LoadedNetwork
 from src.inference.page_image import PageImage
 from src.inference.resizing import ResizedImage, RowResizer
 from src.inference.result_files import STRIP
+from src.model_utils.errors import printable
 from src.tiling.predictor import on_pixels
 from src.tiling.windows import count_windows, predict_rows
 
@@ -100,7 +101,7 @@ class PagePredictor:
         resizer = RowResizer(scaled, (height, width)) if is_scaled else None
         row_bytes = 4 * width * self.config.network_classes * max(1, height / scaled[0])
         step = max(1, min(RESIZED_ROWS, int(RESIZED_BYTES / row_bytes)))
-        with tqdm(total=count_windows(scaled, window), desc=title, unit="window", leave=False, disable=None,
+        with tqdm(total=count_windows(scaled, window), desc=printable(title), unit="window", leave=False, disable=None,
                   file=sys.stderr) as progress:
             for rows in predict_rows(ResizedImage(page, scaled) if is_scaled else page, window,
                                      on_pixels(self.predict_window, self.normalization.input_min),

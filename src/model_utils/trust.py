@@ -28,7 +28,11 @@ def cache_folder(*names: str) -> Path:
         UNetError: the folder cannot be made.
     """
     named = os.environ.get(CACHE_VARIABLE)
-    cache = Path(named or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unet_mindspore")
+    try:
+        cache = Path(named or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unet_mindspore")
+    except RuntimeError:        # a user that the system does not know, in a container
+        raise UNetError(f"no place for the cache: user {os.getuid()} has no home folder; set HOME, or name a folder "
+                        f"with the environment variable {CACHE_VARIABLE}") from None
     advice = f"; remove it, or name another folder with the environment variable {CACHE_VARIABLE}"
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)

@@ -85,8 +85,8 @@ def plan(config: FrozenConfig, stopped: Callable[[], object] = lambda: False) ->
     given = {name: getattr(config, name) for name in config.given}
     choices += choose(facts, machine, given)
     if facts.train + facts.valid < FEW_IMAGES:
-        logger.warning("WARNING: %d images in all, of which %d validate; a score of so few says little, and more "
-                       "images would help most", facts.train + facts.valid, min(facts.valid, facts.train))
+        logger.warning("WARNING: few images: %d in all, of which %d validate; a score of so few says little, and "
+                       "more images would help most", facts.train + facts.valid, min(facts.valid, facts.train))
     if facts.classes.is_guess:
         logger.warning("WARNING: a guess: %s; --class_values or --num_classes says it without one",
                        facts.classes.because)

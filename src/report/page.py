@@ -132,14 +132,24 @@ def _dataset(output: Path) -> dict[str, Any] | None:
         parts = [content["training"], content["validation"]]
         rows = [(title, *(_text(part[key]) for part in parts)) for key, title in _DATASET_ROWS.items()
                 if all(key in part for part in parts)]     # an older run has not found out all
-        pictures = output / DATASET_JPG
         return {"rows": rows + _numbers(parts) + _shares(parts),
                 "warnings": [*content.get("faults", [])[:MOST_ROWS], *content["warnings"]],
-                "pictures": jpeg_uri(pictures.read_bytes()) if pictures.is_file() else ""}
+                "pictures": _jpeg(output / DATASET_JPG)}
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UNetError(f"{path}: not the file that train.py writes ({error}); remove it") from None
+
+
+def _jpeg(path: Path) -> str:
+    """Return a picture for the page; empty without one.
+
+    Reports are handed on, so what is no JPEG file of this folder does not get into them: a link may lead to any file.
+    """
+    if path.is_symlink() or not path.is_file():
+        return ""
+    data = read_input(path)
+    return jpeg_uri(data) if data.startswith(b"\xff\xd8\xff") else ""
 
 
 MOST_ROWS = 10          # of channels, of classes and of faults

@@ -1,5 +1,6 @@
 """Fitting the options of objects, and following what was fitted."""
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -108,3 +109,27 @@ def test_more_classes_are_refused(tmp_path):
         fit_or_follow(lambda images: images, validation, parse_options([f"--data_path={tmp_path}", "--num_classes=3",
                                                                         "--dataset=folders", "--fit_objects=True",
                                                                         "--class_values=[0, 1, 255]"], ""), tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[1]", "[" * 100_000, "{", '{"object_threshold": 1}'])
+def test_a_file_that_is_not_of_a_fit(tmp_path, text):
+    (tmp_path / "best.ckpt").touch()
+    (tmp_path / FITTED).write_text(text)
+    with pytest.raises(UNetError, match=r"objects\.json: not the file that eval\.py --fit_objects=True writes"):
+        with_fitted(parse_options([], ""), tmp_path / "best.ckpt")
+
+
+@pytest.mark.parametrize("value", ['"x"', "99", "1e999", "[]"])
+def test_values_that_no_option_has(tmp_path, value):
+    (tmp_path / "best.ckpt").touch()
+    good = {"object_threshold": 0.5, "object_seed_threshold": 0.5, "object_min_distance": 3, "object_min_size": 0}
+    (tmp_path / FITTED).write_text(json.dumps(good)[:-1] + f', "object_min_probability": {value}}}')
+    with pytest.raises(UNetError, match=r"objects\.json: not the file .*object_min_probability"):
+        with_fitted(parse_options([], ""), tmp_path / "best.ckpt")
+
+
+def test_a_fifo_instead_of_the_file(tmp_path):
+    (tmp_path / "best.ckpt").touch()
+    os.mkfifo(tmp_path / FITTED)
+    with pytest.raises(UNetError, match=r"objects\.json: not the file .* a FIFO"):
+        with_fitted(parse_options([], ""), tmp_path / "best.ckpt")

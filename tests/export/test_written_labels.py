@@ -1,8 +1,12 @@
 """Which label.npy preprocess.py overwrites: its own one only."""
+import os
+
 import numpy as np
 import pytest
 
 from src.export.stored_labels import LABELS_WRITTEN
+from src.export.written_files import read_list
+from src.model_utils.errors import UNetError
 from tests.support.data import write_pairs
 from tests.support.exchange import Exchange
 from tests.support.scripts import assert_one_line_error
@@ -40,3 +44,14 @@ def test_labels_of_others_stay(sample, tmp_path):
     assert exchange.preprocess().returncode == 0
     (tmp_path / LABELS_WRITTEN).write_text("{")
     assert_one_line_error(exchange.preprocess(), LABELS_WRITTEN, "cannot be read; remove it")
+
+
+@pytest.mark.parametrize("text", [None, "[" * 100_000, "{", "7"])
+def test_a_list_that_is_none(tmp_path, text):
+    path = tmp_path / "list.json"
+    if text is None:
+        os.mkfifo(path)
+    else:
+        path.write_text(text)
+    with pytest.raises(UNetError, match="the list of what preprocess.py wrote, cannot be read; remove it"):
+        read_list(path, "preprocess.py")

@@ -1,6 +1,7 @@
 """What runs as code is taken only from files and folders that no other user can write."""
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -127,4 +128,16 @@ def test_a_folder_that_cannot_be_made(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("UNET_CACHE_DIR", str(tmp_path / "file" / "cache"))
     with pytest.raises(UNetError, match=r"cannot write into the cache: .*file: .*UNET_CACHE_DIR"):
+        cache_folder()
+
+
+def test_a_user_without_a_home(monkeypatch):
+    """In a container, with a number that the system does not know."""
+    for name in ("UNET_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def home():
+        raise RuntimeError("Could not determine home directory.")
+    monkeypatch.setattr(Path, "home", home)
+    with pytest.raises(UNetError, match="has no home folder; set HOME, or name a folder with .* UNET_CACHE_DIR"):
         cache_folder()

@@ -10,6 +10,7 @@ from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.report.dataset_pictures import GAP, SIDE, TEXT
 from src.report.dataset_report import check_and_report
+from src.report.page import _jpeg
 from tests.support.data import write_pairs
 
 NAMES = [f"{number:02d}" for number in range(20)]
@@ -69,3 +70,16 @@ def test_one_picture_names_the_cause(tmp_path):
     with pytest.raises(UNetError, match=r"the data set has 1, and split 0\.8 rounds down to none"):
         check_and_report(config)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_report_holds_no_other_file(tmp_path):
+    """Reports are handed on: a link, or what is no JPEG file, does not get into them."""
+    (tmp_path / "secret").write_bytes(b"\xff\xd8\xff a key")
+    path = tmp_path / "dataset.jpg"
+    path.symlink_to(tmp_path / "secret")
+    assert _jpeg(path) == _jpeg(tmp_path / "none.jpg") == ""
+    path.unlink()
+    path.write_bytes(b"a key")
+    assert _jpeg(path) == ""
+    path.write_bytes(b"\xff\xd8\xff...")
+    assert _jpeg(path).startswith("data:image/jpeg;base64,")
