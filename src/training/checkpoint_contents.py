@@ -27,6 +27,7 @@ TRAINED = "trained."
 # Parameters of nn.Adam and the training step besides network and moments. The others are ignored: a constant learning
 # rate, for one, comes from the options.
 STEP_COUNTERS = ("global_step", "beta1_power", "beta2_power")
+MOST_DIMS = 16      # of a parameter; the product of a long list of numbers takes minutes
 _IGNORED = {"learning_rate", "scale_sense", "current_iterator_step", "epoch_num", "step_num", "num_batches_tracked"}
 
 
@@ -150,6 +151,8 @@ def _check_records(data: bytes) -> None:
     for record in records.value:
         if record.tag in found and record.tag != before:
             raise ValueError(f"the records of {record.tag[:50]!r} are not one after another")
+        if len(record.tensor.dims) > MOST_DIMS:
+            raise ValueError(f"{record.tag[:50]!r} has {len(record.tensor.dims)} dimensions")
         if min(record.tensor.dims, default=0) < 0:
             raise ValueError(f"{record.tag[:50]!r} has the shape {list(record.tensor.dims)[:8]}")
         before = record.tag

@@ -124,7 +124,7 @@ def read_name(output: str | Path) -> str | None:
     """Return the name of the run whose folder it is, or None if the folder does not say."""
     try:
         return str(json.loads(read_input(Path(output) / RUN_JSON))["run"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

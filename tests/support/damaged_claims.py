@@ -217,6 +217,7 @@ def record_cases(folder):
         "negative size": record("a", bytes(4), (-1, -1)), "negative": record("a", b"", (-4,)),
         "overflow": record("a", bytes(4), (2**62, 4)), "zero": record("a", b"", (0, 0)),
         "long name": record("a" * 10**6),
+        "a million dimensions": record("a", dims=[2**31] * 10**6),
         "no kind": record("a", kind=""), "a kind of 2**30 bits": record("a", kind=f"Float{2**30}"),
         "two states": state(good) + record("b") + state(good), "a state twice": state(good) + state(good),
         "a deep state": state("[" * 100_000), "a state that is none": record("training_state", b"\xff" * 8, (), "str"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from src.data.samples import ValidationSamples
+from src.model_utils.errors import UNetError
 from src.model_utils.files import DATASET_JSON
 from src.model_utils.inputs import read_input
 from src.report.diagnosis import RunFacts, diagnose, needs_diagnosis
@@ -52,7 +53,8 @@ class Diagnosis(Callback):
         """Return what the check of the data set says about the ranges of numbers."""
         try:
             return [str(line) for line in json.loads(read_input(Path(self.folder) / DATASET_JSON))["differing_ranges"]]
-        except (OSError, ValueError, KeyError, TypeError):      # not checked, or by another version
+        # Not checked, or by another version.
+        except (OSError, UNetError, ValueError, KeyError, TypeError, RecursionError):
             return []
 
     def _diameter(self) -> float | None:
