@@ -204,6 +204,7 @@ def read_json(path):
     file = ImageFile(path, "a")
     records.folder.mkdir(exist_ok=True)
     records.path(file).write_bytes(path.read_bytes())
+    path.with_suffix("").touch()        # the file beside which it is
     config = parse_options([f"--file_name={path.with_suffix('')}"], "")
     for read in (lambda: read_splits(path), lambda: follow(config, options_of(config), path),
                  lambda: records.left([file])):
