@@ -25,7 +25,8 @@ def test_nuclei_get_the_recipe_that_was_made_for_them():
     found = options(NUCLEI)
     assert found == {
         "num_classes": 2, "num_channels": 3, "normalize": "percentile", "minutes": 20, "repeat": 1,
-        "image_size": "native", "train_crop": 128, "model_name": "unet_simple", "weight_init": "he_uniform",
+        "image_size": "native", "train_crop": 128, "model_name": "unet_simple", "feature_scale": 2,
+        "weight_init": "he_uniform",
         "target": "boundary", "border_weight": True, "loss": "cross_entropy+dice", "train_augment": True,
         "augment_rot90": True, "augment_scale": [0.7, 1.4], "batch_size": 16, "accumulate_steps": 1,
         "patches_per_image": 4, "foreground_patches": 0.33, "lr": 0.001, "lr_schedule": "cosine", "weight_decay": 0.0,
