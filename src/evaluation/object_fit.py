@@ -127,15 +127,14 @@ def with_fitted(config: Config, network: str | Path) -> Config:
     try:
         stored = json.loads(read_input(path))
         changes = {name: stored[name] for name in NAMES if name not in config.on_command_line}
+        if config.object_size_unit != "px":
+            changes.pop("object_min_size", None)
         followed = config.replace(**changes)
     except FileNotFoundError:
         return config
     except (OSError, UNetError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise UNetError(f"{path}: not the file that eval.py --fit_objects=True writes ({error}); fit again, or remove "
                         f"it") from None
-    if config.object_size_unit != "px" and "object_min_size" in changes:
-        del changes["object_min_size"]
-        followed = followed.replace(object_min_size=config.object_min_size)
     values = ", ".join(f"{name} {getattr(followed, name):g}" for name in changes)
     logger.info("objects as fitted (%s): %s", path, values)
     return followed
