@@ -15,6 +15,7 @@ struct ImageShape {
   size_t height = 0;
   size_t width = 0;
   float lowest = -1;
+  bool native = false;  // the network was trained on images in their own sizes, and a picture must have this size
 };
 
 // Whether the name is that of a picture, PNG or TIFF, and not that of a .bin file.
@@ -29,7 +30,7 @@ class ImageReader {
   ImageReader();
   ~ImageReader();
 
-  // Reads a picture as the network's input, (C, H, W): resized bilinearly, with the channels in the order blue, green,
+  // Reads a picture as the network's input, (C, H, W): resized bilinearly if it may be, with the channels in the order blue, green,
   // red (or gray for one channel), scaled to the range. Throws InputError, also if the program was built without OpenCV.
   void read(const Input& input, const ImageShape& shape, float* destination);
 

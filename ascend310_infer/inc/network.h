@@ -15,7 +15,8 @@ namespace unet {
 class Network {
  public:
   // Throws InputError or RuntimeError if the model cannot be loaded or has other inputs or outputs.
-  Network(const Arguments& arguments, float lowest_input);
+  // ``lowest_input`` and ``is_native`` are for pictures, see ``ImageShape``.
+  Network(const Arguments& arguments, float lowest_input, bool is_native);
 
   size_t batch_size() const { return batch_size_; }
   size_t image_bytes() const { return image_bytes_; }

@@ -67,6 +67,13 @@ void ImageReader::read(const Input& input, const ImageShape& shape, float* desti
     throw InputError(path.string() + ": its numbers do not have 8 bits, and this program knows no normalization of " +
                      "others; make .bin files (preprocess.py --result_format=bin)");
   }
+  if (shape.native && (page.rows != static_cast<int>(shape.height) || page.cols != static_cast<int>(shape.width))) {
+    throw InputError(path.string() + ": " + std::to_string(page.rows) + "x" + std::to_string(page.cols) +
+                     " (height x width), and the model takes " + std::to_string(shape.height) + "x" +
+                     std::to_string(shape.width) + "; it was trained on images that are not resized: export it with " +
+                     "--height=" + std::to_string(page.rows) + " --width=" + std::to_string(page.cols) +
+                     ", or use predict.py, which cuts windows");
+  }
   cv::Mat image;
   cv::resize(page, image, cv::Size(static_cast<int>(shape.width), static_cast<int>(shape.height)), 0, 0,
              cv::INTER_LINEAR);

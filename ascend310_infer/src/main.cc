@@ -34,10 +34,11 @@ unet::Timing infer(const unet::Arguments& arguments) {
   }
   const bool with_pictures = std::any_of(inputs.begin(), inputs.end(),
                                          [](const unet::Input& input) { return unet::is_image(input.path); });
-  const float lowest = unet::lowest_input(arguments, unet::read_sidecar(arguments.mindir_path), with_pictures);
+  const unet::Sidecar sidecar = unet::read_sidecar(arguments.mindir_path);
+  const float lowest = unet::lowest_input(arguments, sidecar, with_pictures);
   const unet::RuntimeLog log;  // tells of a crash, too
   try {
-    unet::Network network(arguments, lowest);
+    unet::Network network(arguments, lowest, sidecar.input == "native");
     unet::check_sizes(inputs, network.image_bytes(),
                       "one image of the model's input, " + network.input_text() + ", batch first");
     return unet::run_pipeline(&network, inputs, arguments.result_path);

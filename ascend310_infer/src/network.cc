@@ -51,7 +51,7 @@ std::string describe(const MSTensor& tensor) {
 
 }  // namespace
 
-Network::Network(const Arguments& arguments, float lowest_input) : path_(arguments.mindir_path) {
+Network::Network(const Arguments& arguments, float lowest_input, bool is_native) : path_(arguments.mindir_path) {
   check_mindir(path_);
   auto context = std::make_shared<mindspore::Context>();
   context->SetThreadNum(arguments.threads);
@@ -75,7 +75,7 @@ Network::Network(const Arguments& arguments, float lowest_input) : path_(argumen
   batch_size_ = static_cast<size_t>(shape[0]);
   image_bytes_ = input.DataSize() / batch_size_;
   image_shape_ = {static_cast<size_t>(shape[1]), static_cast<size_t>(shape[2]), static_cast<size_t>(shape[3]),
-                  lowest_input};
+                  lowest_input, is_native};
 }
 
 std::vector<char> Network::predict(const std::vector<char>& images) {

@@ -207,8 +207,18 @@ def network_input(image: str | Path | np.ndarray, config: Config, page: int = 0,
     return channels_first(transform.image(normalization.apply(stored, image)))[None]
 
 
+def with_layout(config: Config, stored: Mapping[str, Any]) -> Config:
+    """Return the options with the layout of the data set that a network was trained on, unless they name one."""
+    layout = stored[GEOMETRY]["dataset"] if GEOMETRY in stored else config.dataset
+    if "dataset" in config.given or layout == config.dataset:
+        return config
+    logger.info("dataset: %s, as the network was trained", layout)
+    # Layouts say sizes in different orders.
+    return config.replace(dataset=layout, **TrainedGeometry.of_options(config).options(layout))
+
+
 def validation_samples(config: Config, stored: Mapping[str, Any]) -> ValidationSamples:
-    """Open the validation samples for a network, normalized as it was trained.
+    """Open the validation samples for a network, in the layout and normalized as it was trained.
 
     Args:
         config: the options, after ``follow``.
@@ -217,4 +227,5 @@ def validation_samples(config: Config, stored: Mapping[str, Any]) -> ValidationS
     Raises:
         UNetError: see ``create_validation_samples``.
     """
-    return create_validation_samples(config, normalization_of(config) if "normalize" in stored else None)
+    return create_validation_samples(with_layout(config, stored),
+                                     normalization_of(config) if "normalize" in stored else None)

@@ -26,7 +26,7 @@ from src.data.input_options import GEOMETRY
 from src.data.normalization import MINMAX, PERCENTILE, RANGE, ZSCORE, Normalization
 from src.data.synthetic import make_stacks
 from src.data.trained_geometry import TrainedGeometry
-from src.data.transforms import to_unit_range
+from src.data.transforms import resize_image, to_unit_range
 from src.export.bioimageio_options import ADDRESS, DOI, least_side
 from src.export.onnx_graph import OPSET
 from src.export.onnx_model import OnnxNetwork
@@ -62,7 +62,7 @@ def write_package(path: Path, onnx_path: Path, config: Config, field: ReceptiveF
     network = OnnxNetwork(onnx_path)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        image = _test_image(config, network.fixed_size, field)
+        image = _test_image(config, network, field)
         normalization = normalization_of(config)
         pixels = to_unit_range(normalization.apply(image), normalization.input_min)
         result = network(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32))
@@ -81,17 +81,34 @@ def write_package(path: Path, onnx_path: Path, config: Config, field: ReceptiveF
     logger.info("the package's normalization: %s", normalized)
 
 
-def _test_image(config: Config, fixed_size: tuple[int, int] | None, field: ReceptiveField) -> StoredImage:
-    """Return an image of the file's size: the first at data_path, if the command line gives it, or a drawn one."""
-    height, width = fixed_size or (least_side(field) + 3 * field.stride,) * 2
+def _test_image(config: Config, network: OnnxNetwork, field: ReceptiveField) -> StoredImage:
+    """Return an image of the file's size: the first at data_path, if the command line gives it, or a drawn one.
+
+    An image from data_path is resized first if the training resized its images.
+    """
+    height, width = network.fixed_size or (least_side(field) + 3 * field.stride,) * 2
     if "data_path" in config.on_command_line:
-        image = read_image(list_image_files(config.data_path)[0].path, channels_of(config))
+        image = _as_in_training(read_image(list_image_files(config.data_path)[0].path, channels_of(config)), network)
     else:
         pixels = make_stacks(1, max(height, width))[0][0]
         image = StoredImage(np.repeat(pixels[..., None], config.num_channels, axis=-1), (0, 255))
     pixels = image.pixels[:height, :width]
     margins = [(0, height - pixels.shape[0]), (0, width - pixels.shape[1]), (0, 0)]
     return StoredImage(np.ascontiguousarray(np.pad(pixels, margins, mode="symmetric")), image.limits)
+
+
+def _as_in_training(image: StoredImage, network: OnnxNetwork) -> StoredImage:
+    """Return an image in the size in which training showed it to the network; the README tells users to do so."""
+    trained, scale = _trained(network), float(network.metadata.get("scale", 1))
+    height, width = image.pixels.shape[:2]
+    size = (trained.sizes.content if trained and trained.sizes else
+            (max(1, round(height * scale)), max(1, round(width * scale))))
+    if size == (height, width):
+        return image
+    resized = resize_image(image.pixels.astype(np.float32), size)
+    if image.pixels.dtype.kind != "f":
+        resized = resized.round()
+    return StoredImage(resized.astype(image.pixels.dtype), image.limits)
 
 
 def _describe(folder: Path, onnx_path: Path, config: Config, network: OnnxNetwork, field: ReceptiveField,
@@ -211,7 +228,10 @@ def _cover(image: StoredImage, result: np.ndarray, config: Config) -> bytes:
     top, side = ((have - want) // 2 for have, want in zip(left.shape, classes.shape))
     left = left[top:top + classes.shape[0], side:side + classes.shape[1]]
     right = palette(config.color, config.network_classes)[classes]
-    picture = cv2.resize(np.hstack([left, right]), (1024, 512), interpolation=cv2.INTER_AREA)
+    height, width = classes.shape
+    margins = [(0, max(0, width - height)), (0, max(0, height - width)), (0, 0)]     # the two halves are square
+    picture = cv2.resize(np.hstack([np.pad(half, margins) for half in (left, right)]), (1024, 512),
+                         interpolation=cv2.INTER_AREA)
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG")
     return buffer.getvalue()

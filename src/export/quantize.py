@@ -7,7 +7,7 @@ import logging
 import math
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +111,7 @@ class Quantizer:
             predict = in_windows(network, self.windows, input_min(self.config.input_range))
         classes: list[np.ndarray] = []
         scores = evaluate(predict, self.held_back,
-                          ScoreOptions(network.activate, self.config.include_background),
+                          replace(ScoreOptions.from_config(self.config), activate=network.activate),
                           lambda image: classes.append(image.predicted))
         return Predictions(scores.mean_dice, classes)
 

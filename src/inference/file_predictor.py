@@ -1,13 +1,13 @@
 """Prediction of whole image files: all results of a file, and its record."""
 import logging
-from contextlib import nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 
 import numpy as np
 
 from src.data.data_options import class_names
 from src.data.image_files import ImageFile
 from src.data.image_reader import open_pages
-from src.data.input_options import CLASS_NAMES
 from src.evaluation.evaluate import BadPrediction
 from src.evaluation.objects import without_rim
 from src.inference.loading import load_network
@@ -20,6 +20,7 @@ from src.inference.records import REPORT, Records, identity, made_with
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 from src.report.prediction import Picture, PredictedPage
+from src.tiling.windows import Size
 
 logger = logging.getLogger("unet")
 
@@ -43,7 +44,7 @@ class FilePredictor:
     def __init__(self, config: Config):
         self.predictor = PagePredictor(load_network(config))
         self.config = config = self.predictor.config
-        self.names = class_names(config, self.predictor.network.stored.get(CLASS_NAMES, ()))
+        self.names = class_names(config, self.predictor.network.names)
         self.writer = MaskWriter(MaskOptions.from_config(config))
         logger.info("normalize: %s, as the network was trained", self.predictor.normalization)
         self.objects: ObjectWriter | None = None
@@ -54,6 +55,17 @@ class FilePredictor:
         self.folders = [*self.writer.folders, *([self.objects.folder] if self.objects else [])]
         kinds = [folder.name for folder in self.folders] + [REPORT] * config.report
         self.records = Records(config.output_path, made_with(self.predictor, config), kinds)
+
+    def expect(self, files: Sequence[ImageFile], most: int = 1000) -> None:
+        """Look at the sizes of about ``most`` files, evenly spread, for which the windows are chosen.
+
+        Files that cannot be read are left out; ``predict`` says what is wrong with them.
+        """
+        sizes: list[Size] = []
+        for file in files[::max(1, len(files) // most)]:
+            with suppress(UNetError), open_pages(file.path) as pages:
+                sizes += [(page.height, page.width) for page in pages]
+        self.predictor.expect(sizes)
 
     def predict(self, file: ImageFile, most_pictures: int) -> int:
         """Predict all pages of a file; return their number.

@@ -1,7 +1,7 @@
 """Evaluation with all that users see of it: log lines, metrics.json, drawings and report.html."""
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +32,7 @@ WITHOUT_NETWORK = "postprocess.py"      # scores the results of another runtime
 
 
 def evaluate_and_report(predict: Predictor | BandPredictor, samples: ValidationSamples, config: Config,
-                        model: str | Path, script: str, device: str) -> Scores:
+                        model: str | Path, script: str, device: str, stored_names: Sequence[str] = ()) -> Scores:
     """Evaluate a predictor, log its scores and write metrics.json; draw and write report.html if the options say so.
 
     Files that cannot be written are left out, with a warning.
@@ -44,6 +44,7 @@ def evaluate_and_report(predict: Predictor | BandPredictor, samples: ValidationS
         model (str | Path): file or folder that is evaluated.
         script (str): name of the script that evaluates, for report.html.
         device (str): device on which the network runs, for report.html.
+        stored_names (sequence): names of the classes in the network's file, if neither options nor data name them.
 
     Returns:
         Scores.
@@ -78,15 +79,17 @@ def evaluate_and_report(predict: Predictor | BandPredictor, samples: ValidationS
         if not scores.board:
             logger.warning("WARNING: no validation label has a cell, so there is no V_rand and no V_info")
     scores.objects = objects.scores if objects else None
-    log_scores(scores, class_names(config), config.eval_activate)
+    names = class_names(config, stored_names)
+    log_scores(scores, names, config.eval_activate)
     if writes:
-        OptionalFile().write(write_metrics, output / METRICS_JSON, scores, config, model)
+        OptionalFile().write(write_metrics, output / METRICS_JSON, scores, names, config, model)
     if drawer:
         drawer.finish(len(scores.dice))
     if gallery:
         from src.report.page import ReportInput, write_report  # matplotlib takes a second to load
 
-        OptionalFile().write(write_report, config, ReportInput(script, str(model), device, scores, gallery))
+        report_input = ReportInput(script, str(model), device, scores, gallery, stored_names)
+        OptionalFile().write(write_report, config, report_input)
     return scores
 
 
@@ -175,10 +178,10 @@ def hard_table(hard: dict[str, MetricSummary], names: list[str], most_classes: i
               for title, values in rows)]
 
 
-def write_metrics(path: Path, scores: Scores, config: Config, model: str | Path) -> None:
+def write_metrics(path: Path, scores: Scores, names: list[str], config: Config, model: str | Path) -> None:
     """Write metrics.json: what was evaluated on which data, and the scores."""
     about = {"model": str(model), "model_name": config.model_name, "dataset": config.dataset,
-             "data_path": config.data_path, "classes": class_names(config), "eval_activate": config.eval_activate,
+             "data_path": config.data_path, "classes": names, "eval_activate": config.eval_activate,
              "tta": config.tta}
     write_atomically(path, json_bytes({**about, **scores.as_dict()}, indent=2))
     logger.info("metrics: %s", path)

@@ -2,6 +2,7 @@
 import json
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -40,12 +41,14 @@ class ReportInput:
         model: the file that was evaluated, or the step of the run, as text.
         device: device on which the network ran.
         scores, gallery: scores and images of the evaluation; None without one.
+        stored_names: see ``src.report.evaluation.evaluate_and_report``.
     """
     script: str
     model: str = ""
     device: str = ""
     scores: Scores | None = None
     gallery: Gallery | None = None
+    stored_names: Sequence[str] = ()
 
 
 def write_report(config: Config, report_input: ReportInput, folder: str | PathLike[str] = "") -> Path:
@@ -68,7 +71,7 @@ def write_report(config: Config, report_input: ReportInput, folder: str | PathLi
     scores, gallery = report_input.scores, report_input.gallery
     output = Path(folder or config.output_path)
     curves = RunCurves(read_history(output / HISTORY_CSV))
-    names = class_names(config)
+    names = class_names(config, report_input.stored_names)
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(number=_number, data_uri=data_uri)

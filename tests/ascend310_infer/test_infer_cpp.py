@@ -271,6 +271,24 @@ def test_what_is_said_beside_the_model(infer, expected, tmp_path):
     assert_refused(infer(model=model), tmp_path, 2, f"{beside}: damaged")
 
 
+def test_pictures_of_a_native_network_are_not_resized(infer, tmp_path):
+    """A network that was trained on images in their own sizes knows objects of these sizes only."""
+    model = shutil.copy(MODELS / "nested.mindir", tmp_path)
+    (tmp_path / "nested.mindir.json").write_text(json.dumps({"geometry": {"dataset": "ISBI", "input": "native"}}))
+    (tmp_path / "png").mkdir()
+    picture = tmp_path / "png" / "a.png"
+    Image.fromarray(np.zeros((16, 32, 3), np.uint8)).save(picture)
+    result = infer("--need_preprocess=y", model=model, inputs="png")
+    assert result.returncode == 0, result.stderr
+    (tmp_path / "out" / "a_0.bin").unlink()
+    Image.fromarray(np.zeros((32, 48, 3), np.uint8)).save(picture)
+    result = infer("--need_preprocess=y", model=model, inputs="png")
+    assert result.returncode == 2 and result.stderr == (
+        f"error: {picture.relative_to(tmp_path)}: 32x48 (height x width), and the model takes 16x32; it was trained on "
+        "images that are not resized: export it with --height=32 --width=48, or use predict.py, which cuts windows\n")
+    assert not os.listdir(tmp_path / "out")
+
+
 @pytest.mark.parametrize("device", ["GPU", "Ascend"])
 def test_device_that_is_not_there(infer, tmp_path, device):
     result = infer(f"--device_type={device}", "--device_id=1")

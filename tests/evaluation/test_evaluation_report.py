@@ -97,6 +97,17 @@ def test_a_folder_of_another_machine_is_not_made(sample, tmp_path, caplog):
     assert {"metrics.json", "report.html", "draw_eval"} <= {path.name for path in out.iterdir()}
 
 
+def test_the_network_names_the_classes(sample, tmp_path, caplog):
+    """Those that its file names, where neither the options nor the data set do."""
+    caplog.set_level("INFO", "unet")
+    _, samples = open_samples(Source("ISBI", sample), StackTransform(Geometry((96, 96), (96, 96))))
+    config = parse_options([f"--output_path={tmp_path}", "--report=True"], "")
+    evaluate_and_report(lambda images: np.zeros((1, 96, 96, 2), np.float32), samples, config, "", "eval.py", "CPU",
+                        ["membrane", "cell"])
+    assert json.loads((tmp_path / "metrics.json").read_text())["classes"] == ["membrane", "cell"]
+    assert "  membrane " in caplog.text and "membrane" in (tmp_path / "report.html").read_text()
+
+
 # ---- the ISBI board's metrics
 
 

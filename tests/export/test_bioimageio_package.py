@@ -1,10 +1,15 @@
 """Packages of bioimage.io pass the test of bioimageio.core, which runs the network on the test image."""
+import io
 import zipfile
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
+from src.data.channels import StoredImage
+from src.export.bioimageio_package import _cover
 from src.export.export import export
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
@@ -85,6 +90,30 @@ def test_the_range_is_that_of_the_test_image(narrow_networks, tmp_path, caplog):
         assert step.id == ("scale_linear" if normalize == "range" else "scale_range")
         if normalize == "range":
             assert step.kwargs.gain == pytest.approx(2 / 65535)
+
+
+@pytest.mark.parametrize("state, size", [
+    ({"geometry": {"dataset": "ISBI", "input": [96, 96], "content": [96, 64], "areas": None}}, (96, 64)),
+    ({"scale": 0.5}, (150, 120)), ({}, (300, 240))])
+def test_the_test_image_is_resized_as_in_training(narrow_networks, tmp_path, state, size):
+    """As the README tells users to do; then its corner is taken, or mirrored up to the size of the input."""
+    image = np.random.default_rng(0).integers(0, 255, (300, 240), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "image.tif", image)
+    argv = ["--model_name=unet_simple", f"--data_path={tmp_path / 'image.tif'}"]
+    package = export_package(tmp_path, argv, state)
+    found = np.load(io.BytesIO(zipfile.ZipFile(package).read("image.npy")))[0, 0]
+    expected = cv2.resize(image.astype(np.float32), size[::-1]).round()
+    height, width = (min(pair) for pair in zip(found.shape, expected.shape))
+    assert np.array_equal(found[:height, :width], expected[:height, :width])
+    assert core.test_model(package).status == "passed"
+
+
+def test_the_cover_keeps_the_proportions():
+    image = StoredImage(np.full((40, 80, 1), 200, np.uint8), (0, 255))
+    result = np.ones((40, 80), np.int32)
+    picture = np.asarray(Image.open(io.BytesIO(_cover(image, result, parse_options([], "")))))
+    assert picture.shape == (512, 1024, 3)
+    assert (picture[:256, 512:] == [255, 0, 0]).all() and (picture[256:] == 0).all()
 
 
 REFUSED = {

@@ -61,6 +61,21 @@ def test_the_checkpoint_alone_says_that_images_are_native(narrow_networks, sampl
 
 
 @pytest.mark.slow
+def test_the_checkpoint_alone_names_the_layout_and_the_rim(narrow_networks, nuclei, tmp_path, caplog):
+    """Without a YAML file; the network has a class more than the masks."""
+    network = network_of(["--num_channels=3", "--target=boundary", "--weight_init=he_uniform"])
+    path = checkpoint.save(network, tmp_path / "net.ckpt", {
+        "step": 1, "num_channels": 3, "target": "boundary", "geometry": {
+            "dataset": "Cell_nuclei", "input": [48, 32], "content": [48, 32], "areas": [9216, 9216]}})
+    caplog.set_level("INFO", "unet")
+    export(parse_options([f"--checkpoint_file_path={path}", "--file_format=ONNX", "--quantize=int8",
+                          f"--calibration_path={nuclei}", f"--file_name={tmp_path / 'net'}",
+                          "--quantize_tolerance=0.5"], ""))
+    assert "dataset: Cell_nuclei, as the network was trained" in caplog.text
+    assert "measured the loss against float32" in caplog.text
+
+
+@pytest.mark.slow
 def test_too_great_a_loss(options, tmp_path, monkeypatch):
     monkeypatch.setattr(quantize, "_loss", lambda *_: quantize.Loss(0.02, 0.1))
     with pytest.raises(UNetError, match="quantization loses 0.0200 of soft Dice, 10.00% of the pixels differ, and "
