@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from src.model_utils.errors import UNetError, encodable
+from src.model_utils.trust import check_links
 
 # What the output folders of train.py, eval.py and train_folds.py hold.
 RUN_JSON, CONFIG_YAML, SPLITS_JSON = "run.json", "config.yaml", "splits.json"
@@ -62,14 +63,14 @@ def replacing(path: str | Path) -> Iterator[Path]:
     leaves the old file or the new one. After an error the temporary file is removed and the old file stays.
 
     Raises:
-        UNetError: the folder cannot be made or written, or the disk is full.
+        UNetError: the folder cannot be made or written, the disk is full, or see ``make_folder``.
     """
     path = Path(path)
     folder = temporary_path(path)
     temporary = folder / path.name
     try:
         with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             folder.mkdir(mode=0o700)
             yield temporary
             with open(temporary, "rb") as file:
@@ -78,6 +79,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
             os.replace(temporary, path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results, if it is not there. Raises OSError, and Untrusted as ``check_links``."""
+    check_links(folder)
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager
@@ -140,7 +147,13 @@ def encodable_path(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: str | Path) -> None:
-    """Remove the temporary folders of this user's processes that were killed on this machine; all others stay."""
+    """Remove the temporary folders of this user's processes that were killed on this machine; all others stay.
+
+    Raises:
+        UNetError: the folder cannot be looked at, or see ``check_links``.
+    """
+    with writing(folder):
+        check_links(Path(folder))
     for path in Path(folder).glob(".*.unet-*"):
         match = re.search(rf"\.unet-(\d+)-{_machine()}[0-9a-f]{{16}}$", path.name)
         if match and not _is_running(int(match[1])):
@@ -169,6 +182,7 @@ def replace_folder(new: Path, old: Path) -> None:
 def remove(path: Path) -> None:
     """Remove a file, or a folder with what it holds; a missing one is no error. Raises UNetError."""
     try:
+        check_links(path.parent)
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:

@@ -10,12 +10,14 @@ from src.model_utils.errors import UNetError
 from src.model_utils.files import (
     encodable_path,
     open_for_arrays,
+    remove,
     remove_leftovers,
     replace_folder,
     replacing,
     write_atomically,
 )
 from tests.support.leftovers import leftover
+from tests.support.owners import foreign_link
 
 
 def test_writes_and_makes_folders(tmp_path):
@@ -83,6 +85,27 @@ def test_a_link_in_the_place_of_a_file_is_replaced(tmp_path):
     path.symlink_to(victim)
     write_atomically(path, b"new")
     assert path.read_bytes() == b"new" and not path.is_symlink() and victim.read_text() == "mine"
+
+
+def test_nothing_is_written_or_removed_behind_a_link_of_another_user(tmp_path, monkeypatch):
+    own, link = tmp_path / "own", tmp_path / "output" / "predictions"
+    write_atomically(own / "x", b"old")
+    write_atomically(own / "folder" / "x", b"old")
+    killed = leftover(own / "killed")
+    link.parent.mkdir()
+    foreign_link(link, own, monkeypatch)
+    for action in (lambda: write_atomically(link / "x", b"new"), lambda: write_atomically(link / "a" / "y", b"new"),
+                   lambda: remove(link / "x"), lambda: remove(link / "folder"), lambda: remove_leftovers(link)):
+        with pytest.raises(UNetError, match="output/predictions is a link of user"):
+            action()
+    assert {path.name for path in own.iterdir()} == {"x", "folder", killed.name} and (own / "x").read_bytes() == b"old"
+
+
+def test_an_own_link_to_a_folder_is_followed(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "predictions").symlink_to("disk")
+    write_atomically(tmp_path / "predictions" / "x", b"new")
+    assert (tmp_path / "disk" / "x").read_bytes() == b"new" and (tmp_path / "predictions").is_symlink()
 
 
 def test_nobody_else_can_reach_a_temporary_file(tmp_path):
