@@ -55,12 +55,16 @@ class OptionalFile:
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, mode: int = 0o666) -> Iterator[Path]:
     """Yield a temporary path; the file written there replaces ``path`` at the end.
 
     It is in a folder beside ``path`` that only this user can enter: in a shared folder others could plant links in its
     place, through which another file would be written. The file is flushed to the disk before it is renamed, so a crash
     leaves the old file or the new one. After an error the temporary file is removed and the old file stays.
+
+    Args:
+        path: the file.
+        mode: its permissions, of which the user's umask withholds some.
 
     Raises:
         UNetError: the folder cannot be made or written, the disk is full, or see ``make_folder``.
@@ -75,7 +79,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
             yield temporary
             with open(temporary, "rb") as file:
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o666 & ~_umask())     # MindSpore makes its checkpoints readable only by their owner
+            os.chmod(temporary, mode & ~_umask())     # MindSpore makes its checkpoints readable only by their owner
             os.replace(temporary, path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -201,9 +205,9 @@ def _is_running(pid: int) -> bool:
     return True
 
 
-def write_atomically(path: str | Path, data: bytes | memoryview) -> None:
-    """Write ``data`` to ``path``, whole or not at all."""
-    with replacing(path) as temporary:
+def write_atomically(path: str | Path, data: bytes | memoryview, mode: int = 0o666) -> None:
+    """Write ``data`` to ``path``, whole or not at all, with these permissions as far as the umask leaves them."""
+    with replacing(path, mode) as temporary:
         temporary.write_bytes(data)
 
 
