@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from src.data.worker_pool import call_for_each
-from src.model_utils.python_process import python_command, without_current_folder
+from src.model_utils.python_process import forget_current_folder, python_command, without_current_folder
 from tests.support.scripts import PROJECT, SCRIPTS, bash, call
 
 # Names that Python, pip and the project import.
@@ -89,6 +89,52 @@ if __name__ == "__main__":
 """)
     result = call(found[0], "job.py", cwd=tmp_path)
     assert (result.returncode, result.stdout) == (0, "[3]\n"), result.stderr
+
+
+EMPTY_ENTRIES = [":{}", "{}:", "{}::{}", ":", ":::{}"]
+
+
+@pytest.fixture
+def honest(tmp_path):
+    """A folder that PYTHONPATH names."""
+    folder = tmp_path / "honest"
+    folder.mkdir()
+    (folder / "helper.py").write_text("NAME = 'helper'")
+    return folder
+
+
+@pytest.mark.parametrize("search", EMPTY_ENTRIES)
+def test_empty_entries_of_the_search_path(planted, honest, search, monkeypatch):
+    """Each stands for the current folder. What Python reads before the script, nobody can mend."""
+    monkeypatch.setenv("PYTHONPATH", search.format(honest, honest))
+    monkeypatch.chdir(planted)
+    monkeypatch.setattr(sys, "path", ["script", *sys.path[1:], str(planted)])
+    forget_current_folder()
+    assert str(planted) not in sys.path and sys.path[0] == "script"
+    assert set(os.environ["PYTHONPATH"].split(":")) == {str(honest) if "{" in search else ""}
+    result = call(*python_command("import json, socket"), cwd=planted, PYTHONPATH=os.environ["PYTHONPATH"])
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_named_current_folder_stays(honest, monkeypatch):
+    """The user has named it."""
+    monkeypatch.setenv("PYTHONPATH", f".:{honest}")
+    monkeypatch.chdir(honest)
+    monkeypatch.setattr(sys, "path", ["script", str(honest)])
+    forget_current_folder()
+    assert sys.path == ["script", str(honest)] and os.environ["PYTHONPATH"] == f".:{honest}"
+    monkeypatch.setenv("PYTHONPATH", f"::{honest}")
+    forget_current_folder()
+    assert sys.path == ["script", str(honest)] and os.environ["PYTHONPATH"] == str(honest)
+
+
+@pytest.mark.parametrize("search", EMPTY_ENTRIES)
+def test_empty_entries_in_a_launcher(planted, honest, search):
+    code = (f'set -euo pipefail; source "{SCRIPTS}/lib/environment.sh"; echo "$PYTHONPATH"; '
+            f'"{sys.executable}" "{SCRIPTS}/lib/option_values.py" rst_path --rst_path=a')
+    result = bash("-c", code, cwd=planted, PYTHONPATH=search.format(honest, honest))
+    expected = "" if search == ":" else f"{honest}:{honest}" if search.count("{") > 1 else str(honest)
+    assert (result.returncode, result.stdout) == (0, f"{expected}\na\n"), result.stderr
 
 
 def test_the_variable_is_put_back(monkeypatch):

@@ -5,6 +5,12 @@
 
 unset CDPATH     # with it, cd may print a path, and take one of another folder
 
+# For Python, an empty entry of PYTHONPATH is the current folder, too.
+PYTHONPATH=":${PYTHONPATH:-}:"
+while [[ "$PYTHONPATH" == *::* ]]; do PYTHONPATH=${PYTHONPATH//::/:}; done
+PYTHONPATH=${PYTHONPATH#:}
+export PYTHONPATH=${PYTHONPATH%:}
+
 PROJECT_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 # fail STATUS MESSAGE...: prints the message and exits.

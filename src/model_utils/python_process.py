@@ -15,6 +15,26 @@ def python_command(code: str, *arguments: str) -> list[str]:
     return [sys.executable, "-c", f"import sys; sys.path[:] = filter(None, sys.path)\n{code}", *arguments]
 
 
+def named_folders() -> list[str]:
+    """Return the folders that PYTHONPATH names. For Python, an empty entry of it is the current folder.
+
+    ``export PYTHONPATH=$PYTHONPATH:/x`` makes one where the variable was not set.
+    """
+    return list(filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))
+
+
+def forget_current_folder() -> None:
+    """Take empty entries out of PYTHONPATH, and the current folder, for which they stand, off the search path.
+
+    Processes that are started have the variable; workers of multiprocessing have the search path.
+    """
+    named = named_folders()
+    if os.environ.get("PYTHONPATH", "") != os.pathsep.join(named):
+        os.environ["PYTHONPATH"] = os.pathsep.join(named)
+        kept = [*sys.path[:1], *map(os.path.abspath, named)]        # the first is that of the script
+        sys.path = [folder for folder in sys.path if folder in kept or folder != os.getcwd()]
+
+
 @contextmanager
 def without_current_folder() -> Iterator[None]:
     """Keep the current folder off the search path of processes that are started in the block.

@@ -9,6 +9,7 @@ from pathlib import Path
 from src.model_utils.config import Config, parse_options
 from src.model_utils.errors import UNetError, printable
 from src.model_utils.moxing_adapter import on_modelarts
+from src.model_utils.python_process import forget_current_folder
 from src.model_utils.runtime import quiet_mindspore
 
 USAGE_STATUS = 2
@@ -32,6 +33,7 @@ def run_script(main: Callable[[Config], int | None], description: str, argv: lis
 
     def work() -> int | None:
         nonlocal debug
+        forget_current_folder()
         log_to_stdout()     # also for the warnings about the options
         config = parse_options(argv, description, may_choose)
         debug = config.debug
