@@ -128,13 +128,41 @@ def test_a_named_current_folder_stays(honest, monkeypatch):
     assert sys.path == ["script", str(honest)] and os.environ["PYTHONPATH"] == str(honest)
 
 
+@pytest.mark.parametrize("search", ["", *EMPTY_ENTRIES])
+def test_libraries_of_programs_that_are_started(honest, search):
+    """OpenCV adds its own folder, and an empty entry where the variable was not set."""
+    code = "import os\nfrom src.model_utils.python_process import forget_current_folder\nforget_current_folder()\n" \
+           "import cv2\nprint(os.environ['LD_LIBRARY_PATH'])"
+    result = call(*python_command(code), PYTHONPATH=str(PROJECT), LD_LIBRARY_PATH=search.format(honest, honest))
+    assert result.returncode == 0, result.stderr
+    folders = result.stdout.strip().split(":")
+    assert all(folders) and set(folders[1:]) == {str(honest) if "{" in search else "/dev/null"}
+
+
+@pytest.mark.slow
+def test_libraries_of_mindspore(tmp_path):
+    """Those for Ascend cards look for theirs in the current folder, too. Where it was imported from does not show."""
+    if not shutil.which("strace"):
+        pytest.skip("no strace")
+    code = "import os\nfrom src.model_utils.runtime import quiet_mindspore\nquiet_mindspore()\n" \
+           "import mindspore, mindspore.nn\nprint(os.getcwd())"
+    result = call("strace", "-f", "-qq", "-e", "trace=openat,chdir,fchdir", "-o", tmp_path / "calls",
+                  *python_command(code), cwd=tmp_path, PYTHONPATH=str(PROJECT))
+    assert (result.returncode, result.stdout) == (0, f"{tmp_path}\n"), result.stderr
+    calls = (tmp_path / "calls").read_text()
+    before, away = calls.split('chdir("/")')
+    away, after = away.split("fchdir(")
+    assert "_c_expression" in away and not re.search(r'AT_FDCWD, "[^/]*[.]so', before + after)
+
+
 @pytest.mark.parametrize("search", EMPTY_ENTRIES)
 def test_empty_entries_in_a_launcher(planted, honest, search):
-    code = (f'set -euo pipefail; source "{SCRIPTS}/lib/environment.sh"; echo "$PYTHONPATH"; '
+    code = (f'set -euo pipefail; source "{SCRIPTS}/lib/environment.sh"; echo "$PYTHONPATH $LD_LIBRARY_PATH"; '
             f'"{sys.executable}" "{SCRIPTS}/lib/option_values.py" rst_path --rst_path=a')
-    result = bash("-c", code, cwd=planted, PYTHONPATH=search.format(honest, honest))
+    search_path = search.format(honest, honest)
+    result = bash("-c", code, cwd=planted, PYTHONPATH=search_path, LD_LIBRARY_PATH=search_path)
     expected = "" if search == ":" else f"{honest}:{honest}" if search.count("{") > 1 else str(honest)
-    assert (result.returncode, result.stdout) == (0, f"{expected}\na\n"), result.stderr
+    assert (result.returncode, result.stdout) == (0, f"{expected} {expected}\na\n"), result.stderr
 
 
 def test_the_variable_is_put_back(monkeypatch):

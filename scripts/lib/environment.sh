@@ -5,11 +5,15 @@
 
 unset CDPATH     # with it, cd may print a path, and take one of another folder
 
-# For Python, an empty entry of PYTHONPATH is the current folder, too.
-PYTHONPATH=":${PYTHONPATH:-}:"
-while [[ "$PYTHONPATH" == *::* ]]; do PYTHONPATH=${PYTHONPATH//::/:}; done
-PYTHONPATH=${PYTHONPATH#:}
-export PYTHONPATH=${PYTHONPATH%:}
+# without_empty NAME: takes out the empty entries of a variable, each of which stands for the current folder.
+without_empty() {
+  local path=":${!1:-}:"
+  while [[ "$path" == *::* ]]; do path=${path//::/:}; done
+  path=${path#:}
+  export "$1=${path%:}"
+}
+without_empty PYTHONPATH
+without_empty LD_LIBRARY_PATH
 
 PROJECT_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 

@@ -125,12 +125,13 @@ rank_command() {
 }
 
 # start NAME LOG COMMAND...: starts a process that writes to LOG in RUN. It has a session of its own, so that Ctrl-C
-# reaches the ranks only once, through watch_ranks.
+# reaches the ranks only once, through watch_ranks. Its folder is RUN: msrun loads MindSpore, whose libraries look for
+# others in the current folder, too.
 start() {
   NAMES+=("$1")
   LOGS+=("$RUN/$2")
   shift 2
-  setsid "$@" </dev/null &
+  (cd "$RUN" && exec setsid "$@") </dev/null &
   PIDS+=("$!")
 }
 

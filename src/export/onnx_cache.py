@@ -142,7 +142,7 @@ def _export_in_process(config: Config, paths: list[Path]) -> tuple[int, str]:
 
 def child_environment() -> dict[str, str]:
     """Return the environment of a Python process that imports this project."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(PROJECT_ROOT), *named_folders()])}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(PROJECT_ROOT), *named_folders("PYTHONPATH")])}
 
 
 def _export(options: dict, paths: list[str]) -> int:
