@@ -140,19 +140,30 @@ def test_libraries_of_programs_that_are_started(honest, search):
 
 
 @pytest.mark.slow
-def test_libraries_of_mindspore(tmp_path):
-    """Those for Ascend cards look for theirs in the current folder, too. Where it was imported from does not show."""
+@pytest.mark.parametrize("package, looks_for", [
+    ("mindspore", "libge_runner.so"), ("matplotlib.figure", "matplotlibrc"), ("bioimageio.spec", ".env")])
+def test_packages_that_look_into_the_current_folder(tmp_path, package, looks_for):
+    """They look into another one. Afterwards the current folder is what it was."""
     if not shutil.which("strace"):
         pytest.skip("no strace")
-    code = "import os\nfrom src.model_utils.runtime import quiet_mindspore\nquiet_mindspore()\n" \
-           "import mindspore, mindspore.nn\nprint(os.getcwd())"
-    result = call("strace", "-f", "-qq", "-e", "trace=openat,chdir,fchdir", "-o", tmp_path / "calls",
+    pytest.importorskip(package)
+    code = f"import os\nfrom src.model_utils.packages import import_elsewhere\nimport_elsewhere()\n" \
+           f"import {package}\nprint(os.getcwd())"
+    result = call("strace", "-f", "-qq", "-e", "trace=openat,stat,newfstatat,chdir,fchdir", "-o", tmp_path / "calls",
                   *python_command(code), cwd=tmp_path, PYTHONPATH=str(PROJECT))
     assert (result.returncode, result.stdout) == (0, f"{tmp_path}\n"), result.stderr
-    calls = (tmp_path / "calls").read_text()
-    before, away = calls.split('chdir("/")')
-    away, after = away.split("fchdir(")
-    assert "_c_expression" in away and not re.search(r'AT_FDCWD, "[^/]*[.]so', before + after)
+    away = False
+    for line in (tmp_path / "calls").read_text().splitlines():
+        away = "chdir(\"/\")" in line or away and "fchdir(" not in line
+        assert away or not re.search(rf'"([^/"]*/)*{re.escape(looks_for)}"', line) or '"/' in line, line
+
+
+def test_settings_of_the_current_folder(tmp_path):
+    """A pipe would be waited for; and figures look the same everywhere."""
+    os.mkfifo(tmp_path / "matplotlibrc")
+    code = "from src.model_utils.packages import import_elsewhere\nimport_elsewhere()\nimport matplotlib.figure"
+    result = call(*python_command(code), cwd=tmp_path, PYTHONPATH=str(PROJECT), timeout=60)
+    assert (result.returncode, result.stderr) == (0, ""), result.stderr
 
 
 @pytest.mark.parametrize("search", EMPTY_ENTRIES)

@@ -1,22 +1,16 @@
 """What MindSpore needs at its start: instruction set, device, mode, seeds, ranks."""
-import importlib.abc
-import importlib.util
 import logging
 import os
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib import metadata
-from importlib.machinery import ModuleSpec
-from types import ModuleType
-from typing import Any
 
 from src.model_utils.config import Config
 from src.model_utils.device_adapter import get_device_id
 from src.model_utils.devices import choose_device
 from src.model_utils.errors import UNetError
 from src.model_utils.memory import save_memory
+from src.model_utils.packages import import_elsewhere
 
 logger = logging.getLogger("unet")
 
@@ -38,44 +32,15 @@ class Runtime:
     group_size: int = 1
 
 
-class _ElsewhereFinder(importlib.abc.MetaPathFinder):
-    """Has MindSpore imported while the current folder is another one.
-
-    It loads its libraries for all devices. Those for Ascend cards look for theirs in the current folder, too, as their
-    RPATH ends with an empty entry: a file ``libge_runner.so`` among somebody's data would be loaded.
-    """
-
-    def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
-        if name != "mindspore":
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        if spec and spec.loader:
-            loader: Any = spec.loader
-            loader.exec_module = partial(self._import, loader.exec_module)
-        return spec
-
-    @staticmethod
-    def _import(import_module: Callable[[ModuleType], None], module: ModuleType) -> None:
-        here = os.open(".", os.O_PATH)
-        os.chdir("/")
-        try:
-            import_module(module)
-        finally:
-            os.fchdir(here)
-            os.close(here)
-
-
 def quiet_mindspore() -> None:
     """Keep MindSpore's warnings out of the log, unless the user has chosen a level. Call it before MindSpore's import.
 
-    The import does not look for libraries in the current folder, either.
+    It is imported elsewhere, too; see ``import_elsewhere``.
 
     At the default level every run prints warnings that the user can do nothing about, such as the deprecation
     of nn.Adam.
     """
-    if not any(isinstance(finder, _ElsewhereFinder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _ElsewhereFinder())
+    import_elsewhere()
     os.environ.setdefault("GLOG_v", "3")
     # MindSpore sets it too. Before 2.10 it cannot be imported if ONNX, loaded before it, has found another value.
     os.environ.setdefault("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "python")
