@@ -1,10 +1,10 @@
 """How a script starts and ends."""
 import logging
+import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 
 from src.model_utils.config import Config, parse_options
 from src.model_utils.errors import UNetError, printable
@@ -75,7 +75,8 @@ class PlainFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:      # noqa: N802 - logging's name
         arguments = record.args if isinstance(record.args, tuple) else ()
-        escaped = tuple(printable(str(item)) if isinstance(item, (Path, Exception)) else item for item in arguments)
+        escaped = tuple(printable(str(item)) if isinstance(item, (str, os.PathLike, Exception)) else item
+                        for item in arguments)
         message = str(record.msg) % escaped if escaped else record.getMessage()
         return "\n".join(map(printable, message.split("\n")))
 
