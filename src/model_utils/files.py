@@ -11,6 +11,7 @@ import shutil
 import socket
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,6 +28,8 @@ PREDICTION_HTML = "prediction.html"     # by predict.py, beside the report of a 
 TENSORBOARD, PROFILE = "tensorboard", "profile"
 METRICS_JSON, DRAW_EVAL = "metrics.json", "draw_eval"
 FOLDS_JSON, FOLDS_MD = "folds.json", "folds.md"
+
+WEEK = 7 * 24 * 3600    # seconds
 
 logger = logging.getLogger("unet")
 
@@ -123,8 +126,11 @@ def temporary_path(path: Path) -> Path:
 
 
 def _machine() -> str:
-    """Return a hash of this machine's name. Process numbers of others, in a shared folder, say nothing here."""
-    return hashlib.blake2s(socket.gethostname().encode(), digest_size=4).hexdigest()
+    """Return a hash of where process numbers mean the same: the name of this machine, its start, and the container."""
+    place = socket.gethostname()
+    with suppress(OSError):
+        place += Path("/proc/sys/kernel/random/boot_id").read_text() + os.readlink("/proc/self/ns/pid")
+    return hashlib.blake2s(place.encode(), digest_size=4).hexdigest()
 
 
 def _umask() -> int:
@@ -153,17 +159,21 @@ def encodable_path(path: Path) -> Iterator[Path]:
 def remove_leftovers(folder: str | Path) -> None:
     """Remove the temporary folders of this user's processes that were killed on this machine; all others stay.
 
+    Whether a process of another machine or container still runs, which may share the folder, cannot be seen. Nor can
+    that of one from before this machine's last start be told from it. Theirs are removed when they are a week old.
+
     Raises:
         UNetError: the folder cannot be looked at, or see ``check_links``.
     """
     with writing(folder):
         check_links(Path(folder))
     for path in Path(folder).glob(".*.unet-*"):
-        match = re.search(rf"\.unet-(\d+)-{_machine()}[0-9a-f]{{16}}$", path.name)
-        if match and not _is_running(int(match[1])):
+        if match := re.search(r"\.unet-(\d+)-([0-9a-f]{8})[0-9a-f]{16}$", path.name):
             with suppress(OSError, UNetError):
                 found = path.lstat()
-                if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid():
+                is_left = (not _is_running(int(match[1])) if match[2] == _machine() else
+                           time.time() - found.st_mtime > WEEK)
+                if is_left and stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid():
                     remove(path)
 
 

@@ -2,6 +2,7 @@
 import os
 import re
 import stat
+import time
 
 import numpy as np
 import pytest
@@ -151,6 +152,22 @@ def test_what_others_made_is_no_leftover(tmp_path, monkeypatch):
     assert len(os.listdir(tmp_path)) == 5
     remove_leftovers(tmp_path)
     assert sorted(path[:3] for path in os.listdir(tmp_path)) == [".b.", ".c.", ".d.", ".e."]
+
+
+@pytest.mark.parametrize("function, value", [
+    ("socket.gethostname", "another machine"), ("os.readlink", "pid:[another container]"),
+    ("pathlib.Path.read_text", "another start of this machine")])
+def test_leftovers_from_elsewhere_are_removed_after_a_week(tmp_path, monkeypatch, function, value):
+    """The process may still run there, and its number says nothing here."""
+    with monkeypatch.context() as patch:
+        patch.setattr(function, lambda *_: value)
+        left = leftover(tmp_path / "a")
+    remove_leftovers(tmp_path)
+    assert left.is_dir()
+    week_ago = time.time() - 8 * 24 * 3600
+    os.utime(left, (week_ago, week_ago))
+    remove_leftovers(tmp_path)
+    assert not left.exists()
 
 
 def test_a_path_for_libraries_that_take_utf_8_only(tmp_path):
