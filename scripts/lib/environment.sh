@@ -25,6 +25,12 @@ fail() {
   exit "$status"
 }
 
+# no_file NAME PATH: says that there is no such file, or what is in its place, and exits.
+no_file() {
+  if [ -e "$2" ]; then fail 2 "$1: a $(stat -Lc %F -- "$2"), where a file is expected: $2"; fi
+  fail 2 "$1: no such file: $2"
+}
+
 # config_file NAME PATH: prints the absolute path of a YAML file. If there is none at PATH, the project's own one of that
 # name is taken; unless PATH is a bare name, a warning says so.
 config_file() {
@@ -36,7 +42,7 @@ config_file() {
       return
     fi
   done
-  fail 2 "$1: no such file: $2"
+  no_file "$1" "$2"
 }
 
 # find_python: sets PYTHON to the path of the interpreter for the project's scripts. The user's own PYTHON comes first.

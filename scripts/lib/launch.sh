@@ -39,7 +39,7 @@ existing_folder() {
 }
 
 existing_file() {
-  [ -f "$2" ] || fail 2 "$1: no such file: $2"
+  [ -f "$2" ] || no_file "$1" "$2"
   realpath -- "$2"
 }
 

@@ -302,6 +302,8 @@ def test_both_orders_of_run_infer_310(tmp_path, given, passed):
     ("run_distribute_predict.sh", ["0", "my data", "best.ckpt", "a.yaml", "CPU"], "at least 1"),
     ("run_eval_onnx.sh", ["my data", "unet.onnx", "Ascend", "a.yaml"], "expected GPU or CPU, found 'Ascend'"),
     ("run_eval_onnx.sh", ["my data", "none", "CPU", "a.yaml"], "ONNX_MODEL: no such file: none"),
+    ("run_eval_onnx.sh", ["my data", ".", "CPU", "a.yaml"], "ONNX_MODEL: a directory, where a file is expected: ."),
+    ("run_standalone_train.sh", ["my data", "/dev/null"], "CONFIG_PATH: a character special file, where a file"),
 ])
 def test_wrong_use(launch, script, arguments, part):
     before = sorted(os.listdir(launch.folder))
