@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 
 from src.model_utils.files import write_atomically
+from src.model_utils.inputs import read_input
+from src.model_utils.script import guarded
 
 PROJECT = Path(__file__).resolve().parent
 LAUNCHER = PROJECT / "scripts" / "run_distribute_train.sh"
@@ -25,8 +27,8 @@ def rank_table(devices, addresses, server):
 
 
 def read_addresses(path):
-    """Return device -> address from the lines address_N=A.B.C.D of a file. Raises OSError."""
-    found = re.findall(r"^\s*address_(\d+)\s*=\s*(\S+)", Path(path).read_text(encoding="utf-8"), re.MULTILINE)
+    """Return device -> address from the lines address_N=A.B.C.D of a file. Raises as ``read_input``."""
+    found = re.findall(r"^\s*address_([0-9]{1,9})\s*=\s*(\S+)", read_input(path).decode(errors="replace"), re.MULTILINE)
     return {int(device): address for device, address in found}
 
 
@@ -41,7 +43,7 @@ def parse(argv):
     parser.add_argument("--server_id", default="127.0.0.1", help="address of this server")
     parser.add_argument("--hccn_conf", default="/etc/hccn.conf", help="file with the addresses of the cards")
     options, rest = parser.parse_known_args(argv)
-    if not re.fullmatch(r"\d+(,\d+)*", options.visible_devices):
+    if not re.fullmatch(r"[0-9]{1,9}(,[0-9]{1,9})*", options.visible_devices):
         parser.error(f"--visible_devices: expected numbers like 0,1,2,3, found {options.visible_devices!r}")
     options.devices = [int(device) for device in options.visible_devices.split(",")]
     count = len(options.devices) if options.nproc_per_node is None else options.nproc_per_node
@@ -77,4 +79,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(guarded(lambda: main(sys.argv[1:])))

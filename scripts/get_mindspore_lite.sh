@@ -15,6 +15,9 @@ fi
 target=${1:-$PROJECT_DIR/.mindspore_lite}
 marker="$target/mindspore_lite/include/api/model.h"
 if [ -f "$marker" ]; then
+  # Its programs and libraries are run: nobody else may have made it. -H looks at what a link leads to.
+  [ -n "$(find -H "$target" -maxdepth 0 \( -user "$(id -u)" -o -user 0 \) ! -perm /022)" ] ||
+    fail 2 "$target belongs to another user, or other users can write it; remove it or give another folder"
   echo "MindSpore Lite is there already: $target"
   exit 0
 fi

@@ -49,8 +49,9 @@ done
 step() {
   local name=$1 status=0
   shift
-  rm -f "$name.log"     # not written through, if it is a link
-  "$@" >"$name.log" 2>&1 || status=$?
+  # Where others can put a link in its place, only a file that is made here is written.
+  rm -f "$name.log"
+  (set -o noclobber && "$@" >"$name.log" 2>&1) || status=$?
   if [ "$status" -ne 0 ]; then
     tail -n 5 "$name.log" >&2
     fail "$status" "step $name failed with status $status; its log is $PWD/$name.log"

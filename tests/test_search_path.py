@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from src.data.worker_pool import call_for_each
-from src.model_utils.python_process import python_command, without_current_folder
+from src.model_utils.python_process import forget_current_folder, python_command, without_current_folder
 from tests.support.scripts import PROJECT, SCRIPTS, bash, call
 
 # Names that Python, pip and the project import.
@@ -89,6 +89,91 @@ if __name__ == "__main__":
 """)
     result = call(found[0], "job.py", cwd=tmp_path)
     assert (result.returncode, result.stdout) == (0, "[3]\n"), result.stderr
+
+
+EMPTY_ENTRIES = [":{}", "{}:", "{}::{}", ":", ":::{}"]
+
+
+@pytest.fixture
+def honest(tmp_path):
+    """A folder that PYTHONPATH names."""
+    folder = tmp_path / "honest"
+    folder.mkdir()
+    (folder / "helper.py").write_text("NAME = 'helper'")
+    return folder
+
+
+@pytest.mark.parametrize("search", EMPTY_ENTRIES)
+def test_empty_entries_of_the_search_path(planted, honest, search, monkeypatch):
+    """Each stands for the current folder. What Python reads before the script, nobody can mend."""
+    monkeypatch.setenv("PYTHONPATH", search.format(honest, honest))
+    monkeypatch.chdir(planted)
+    monkeypatch.setattr(sys, "path", ["script", *sys.path[1:], str(planted)])
+    forget_current_folder()
+    assert str(planted) not in sys.path and sys.path[0] == "script"
+    assert set(os.environ["PYTHONPATH"].split(":")) == {str(honest) if "{" in search else ""}
+    result = call(*python_command("import json, socket"), cwd=planted, PYTHONPATH=os.environ["PYTHONPATH"])
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_named_current_folder_stays(honest, monkeypatch):
+    """The user has named it."""
+    monkeypatch.setenv("PYTHONPATH", f".:{honest}")
+    monkeypatch.chdir(honest)
+    monkeypatch.setattr(sys, "path", ["script", str(honest)])
+    forget_current_folder()
+    assert sys.path == ["script", str(honest)] and os.environ["PYTHONPATH"] == f".:{honest}"
+    monkeypatch.setenv("PYTHONPATH", f"::{honest}")
+    forget_current_folder()
+    assert sys.path == ["script", str(honest)] and os.environ["PYTHONPATH"] == str(honest)
+
+
+@pytest.mark.parametrize("search", ["", *EMPTY_ENTRIES])
+def test_libraries_of_programs_that_are_started(honest, search):
+    """OpenCV adds its own folder, and an empty entry where the variable was not set."""
+    code = "import os\nfrom src.model_utils.python_process import forget_current_folder\nforget_current_folder()\n" \
+           "import cv2\nprint(os.environ['LD_LIBRARY_PATH'])"
+    result = call(*python_command(code), PYTHONPATH=str(PROJECT), LD_LIBRARY_PATH=search.format(honest, honest))
+    assert result.returncode == 0, result.stderr
+    folders = result.stdout.strip().split(":")
+    assert all(folders) and set(folders[1:]) == {str(honest) if "{" in search else "/dev/null"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("package, looks_for", [
+    ("mindspore", "libge_runner.so"), ("matplotlib.figure", "matplotlibrc"), ("bioimageio.spec", ".env")])
+def test_packages_that_look_into_the_current_folder(tmp_path, package, looks_for):
+    """They look into another one. Afterwards the current folder is what it was."""
+    if not shutil.which("strace"):
+        pytest.skip("no strace")
+    pytest.importorskip(package)
+    code = f"import os\nfrom src.model_utils.packages import import_elsewhere\nimport_elsewhere()\n" \
+           f"import {package}\nprint(os.getcwd())"
+    result = call("strace", "-f", "-qq", "-e", "trace=openat,stat,newfstatat,chdir,fchdir", "-o", tmp_path / "calls",
+                  *python_command(code), cwd=tmp_path, PYTHONPATH=str(PROJECT))
+    assert (result.returncode, result.stdout) == (0, f"{tmp_path}\n"), result.stderr
+    away = False
+    for line in (tmp_path / "calls").read_text().splitlines():
+        away = "chdir(\"/\")" in line or away and "fchdir(" not in line
+        assert away or not re.search(rf'"([^/"]*/)*{re.escape(looks_for)}"', line) or '"/' in line, line
+
+
+def test_settings_of_the_current_folder(tmp_path):
+    """A pipe would be waited for; and figures look the same everywhere."""
+    os.mkfifo(tmp_path / "matplotlibrc")
+    code = "from src.model_utils.packages import import_elsewhere\nimport_elsewhere()\nimport matplotlib.figure"
+    result = call(*python_command(code), cwd=tmp_path, PYTHONPATH=str(PROJECT), timeout=60)
+    assert (result.returncode, result.stderr) == (0, ""), result.stderr
+
+
+@pytest.mark.parametrize("search", EMPTY_ENTRIES)
+def test_empty_entries_in_a_launcher(planted, honest, search):
+    code = (f'set -euo pipefail; source "{SCRIPTS}/lib/environment.sh"; echo "$PYTHONPATH $LD_LIBRARY_PATH"; '
+            f'"{sys.executable}" "{SCRIPTS}/lib/option_values.py" rst_path --rst_path=a')
+    search_path = search.format(honest, honest)
+    result = bash("-c", code, cwd=planted, PYTHONPATH=search_path, LD_LIBRARY_PATH=search_path)
+    expected = "" if search == ":" else f"{honest}:{honest}" if search.count("{") > 1 else str(honest)
+    assert (result.returncode, result.stdout) == (0, f"{expected} {expected}\na\n"), result.stderr
 
 
 def test_the_variable_is_put_back(monkeypatch):

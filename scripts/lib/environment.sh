@@ -5,6 +5,16 @@
 
 unset CDPATH     # with it, cd may print a path, and take one of another folder
 
+# without_empty NAME: takes out the empty entries of a variable, each of which stands for the current folder.
+without_empty() {
+  local path=":${!1:-}:"
+  while [[ "$path" == *::* ]]; do path=${path//::/:}; done
+  path=${path#:}
+  export "$1=${path%:}"
+}
+without_empty PYTHONPATH
+without_empty LD_LIBRARY_PATH
+
 PROJECT_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 # fail STATUS MESSAGE...: prints the message and exits.
@@ -13,6 +23,12 @@ fail() {
   shift
   echo "error: $*" >&2
   exit "$status"
+}
+
+# no_file NAME PATH: says that there is no such file, or what is in its place, and exits.
+no_file() {
+  if [ -e "$2" ]; then fail 2 "$1: a $(stat -Lc %F -- "$2"), where a file is expected: $2"; fi
+  fail 2 "$1: no such file: $2"
 }
 
 # config_file NAME PATH: prints the absolute path of a YAML file. If there is none at PATH, the project's own one of that
@@ -26,7 +42,7 @@ config_file() {
       return
     fi
   done
-  fail 2 "$1: no such file: $2"
+  no_file "$1" "$2"
 }
 
 # find_python: sets PYTHON to the path of the interpreter for the project's scripts. The user's own PYTHON comes first.

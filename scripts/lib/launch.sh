@@ -39,7 +39,7 @@ existing_folder() {
 }
 
 existing_file() {
-  [ -f "$2" ] || fail 2 "$1: no such file: $2"
+  [ -f "$2" ] || no_file "$1" "$2"
   realpath -- "$2"
 }
 
@@ -100,11 +100,12 @@ start_msrun() {
     --master_port="$PORT" --node_rank="$NODE" --log_dir="$RUN/msrun" --join=True "${RANK[@]:1}" >"$RUN/msrun.log" 2>&1
 }
 
-# make_run_folder NAME: makes the folder NAME_1, or NAME_2 and so on, in the current folder, and sets RUN to it.
+# make_run_folder NAME: makes the folder NAME_1, or NAME_2 and so on, in the current folder, and sets RUN to it. Only this
+# user can write into it: processes are killed by the numbers that its files hold.
 make_run_folder() {
   local number=1
-  until mkdir "$1_$number" 2>/dev/null; do
-    [ -e "$1_$number" ] || fail 2 "cannot write into $PWD"
+  until (umask go-w && mkdir "$1_$number" 2>/dev/null); do
+    [ -e "$1_$number" ] || [ -L "$1_$number" ] || fail 2 "cannot write into $PWD"
     number=$((number + 1))
   done
   RUN="$PWD/$1_$number"
@@ -124,12 +125,13 @@ rank_command() {
 }
 
 # start NAME LOG COMMAND...: starts a process that writes to LOG in RUN. It has a session of its own, so that Ctrl-C
-# reaches the ranks only once, through watch_ranks.
+# reaches the ranks only once, through watch_ranks. Its folder is RUN: msrun loads MindSpore, whose libraries look for
+# others in the current folder, too.
 start() {
   NAMES+=("$1")
   LOGS+=("$RUN/$2")
   shift 2
-  setsid "$@" </dev/null &
+  (cd "$RUN" && exec setsid "$@") </dev/null &
   PIDS+=("$!")
 }
 
@@ -178,11 +180,19 @@ ask() {
   echo "SIG$1: passed on to the ranks"
 }
 
+# running_pid FILE: prints the number of a process in a file pid, if that process runs in the folder of the file. Another
+# one may have its number by now.
+running_pid() {
+  local pid=""
+  if [ -s "$1" ]; then pid=$(<"$1"); fi
+  [[ "$pid" =~ ^[1-9][0-9]*$ ]] && [ "/proc/$pid/cwd" -ef "${1%/pid}" ] && echo "$pid"
+}
+
 # pass_on: forwards the signal to the ranks that have not had it yet.
 pass_on() {
   local file pid
   for file in "$RUN"/pid "$RUN"/LOG*/pid; do
-    if [ -s "$file" ] && pid=$(<"$file") && [ -z "${TOLD[$pid]:-}" ]; then
+    if pid=$(running_pid "$file") && [ -z "${TOLD[$pid]:-}" ]; then
       kill -s "$ASKED" "$pid" 2>/dev/null || true
       TOLD[$pid]=1
     fi
@@ -218,7 +228,7 @@ kill_all() {
   done
   # msrun and mpirun give their processes sessions of their own.
   for file in "$RUN"/pid "$RUN"/*/pid; do
-    if [ -s "$file" ] && [ ! -s "${file%pid}status" ]; then kill -KILL "$(<"$file")" 2>/dev/null || true; fi
+    if [ ! -s "${file%pid}status" ] && pid=$(running_pid "$file"); then kill -KILL "$pid" 2>/dev/null || true; fi
   done
 }
 

@@ -28,7 +28,7 @@ def log_path(log):
 def main(log, command):
     """Run the command. Return its exit status, or 128 plus the number of the signal that ended it."""
     log = log_path(log)
-    log.parent.mkdir(parents=True, exist_ok=True)
+    log.parent.mkdir(0o755, parents=True, exist_ok=True)    # as the folder above: only this user can write into it
     environment = dict(os.environ)
     if "OMPI_COMM_WORLD_LOCAL_RANK" in environment:
         environment["DEVICE_ID"] = environment["OMPI_COMM_WORLD_LOCAL_RANK"]

@@ -13,13 +13,14 @@ import sys
 def ranks_of_this_server(table, server_id=None):
     """Return (number of all ranks, [(rank, device), ...] of this server). Raises ValueError for a bad table."""
     try:
-        servers = [(server["server_id"], [(int(card["rank_id"]), int(card["device_id"])) for card in server["device"]])
-                   for server in table["server_list"]]
-    except (KeyError, TypeError, ValueError) as error:
+        servers = [(str(server["server_id"]), [(int(card["rank_id"]), int(card["device_id"]))
+                                               for card in server["device"]]) for server in table["server_list"]]
+        count = int(table.get("server_count", len(servers)))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"not a rank table of version 1.0, with server_list, server_id, device, rank_id and device_id "
                          f"({type(error).__name__}: {error})") from None
-    if int(table.get("server_count", len(servers))) != len(servers):
-        raise ValueError(f"server_count is {table['server_count']}, but there are {len(servers)} servers")
+    if count != len(servers):
+        raise ValueError(f"server_count is {count}, but there are {len(servers)} servers")
     ranks = sorted(rank for _, cards in servers for rank, _ in cards)
     if not ranks or ranks != list(range(len(ranks))):
         raise ValueError(f"the rank_ids are {ranks}; expected 0, 1, 2, ... once each")
@@ -37,7 +38,7 @@ def _own(servers, server_id):
     else:
         found = [cards for name, cards in servers if _is_here(name)]
     if len(found) != 1:
-        names = ", ".join(str(name) for name, _ in servers)
+        names = ", ".join(name for name, _ in servers)
         raise ValueError(f"cannot tell which of the servers {names} this is, from "
                          f"{f'SERVER_ID={server_id}' if server_id else 'its addresses'}; set SERVER_ID to one of them")
     return found[0]
@@ -58,8 +59,10 @@ def main(path):
     try:
         with open(path, encoding="utf-8") as file:
             size, own = ranks_of_this_server(json.load(file), os.environ.get("SERVER_ID"))
-    except (OSError, ValueError) as error:
-        print(f"error: {path}: {error}", file=sys.stderr)
+    except (OSError, ValueError, RecursionError) as error:
+        # Names in the table may hold anything.
+        message = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in f"error: {path}: {error}")
+        print(message, file=sys.stderr)
         return 2
     print(size)
     for rank, device in own:

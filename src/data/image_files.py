@@ -8,6 +8,7 @@ from src.data.folders import IMAGE_FILE
 from src.data.image_formats import FORMATS, foreign_line, format_of, is_image
 from src.model_utils.errors import UNetError
 from src.model_utils.files import natural
+from src.model_utils.inputs import not_there
 
 logger = logging.getLogger("unet")
 
@@ -38,7 +39,7 @@ def list_image_files(path: str | Path) -> list[ImageFile]:
         format_of(path)     # says what is in a file of another kind
         return [ImageFile(path, path.stem)]
     if not path.is_dir():
-        raise UNetError(f"no such file or folder: {path}; give images with --data_path")
+        raise UNetError(f"{not_there(path, 'file or folder')}; give images with --data_path")
     files = [file for file in path.iterdir() if file.is_file()]
     images = (_named([file for file in files if is_image(file)])
               or [ImageFile(file, file.parent.name) for file in path.glob(f"[!.]*/{IMAGE_FILE}")])

@@ -12,6 +12,7 @@ from src.data.mask_classes import MaskClasses
 from src.data.mask_pixels import TWO_CLASSES, MaskOptions, MaskPixels, read_mask
 from src.data.page import Page, Window
 from src.model_utils.errors import UNetError
+from src.model_utils.inputs import not_there
 
 IMAGE_STACK = "train-volume.tif"
 LABEL_STACK = "train-labels.tif"
@@ -166,7 +167,7 @@ def open_stack(path: str | Path) -> Iterator[Sequence[Page]]:
         UNetError: the file is missing or damaged, or has pages of different sizes or kinds.
     """
     if not Path(path).is_file():
-        raise UNetError(f"no such stack: {path}; expected a TIFF file of many pages")
+        raise UNetError(f"{not_there(path, 'stack')}; expected a TIFF file of many pages")
     with open_pages(path) as pages:
         first = pages[0]
         for number, page in enumerate(pages, 1):

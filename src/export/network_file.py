@@ -16,7 +16,7 @@ from src.export.onnx_model import OnnxNetwork
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 from src.model_utils.files import write_atomically
-from src.model_utils.inputs import read_input
+from src.model_utils.inputs import not_there, read_input
 from src.networks.registry import NetworkSpec, receptive_field
 from src.report.drawing import palette
 from src.tiling.predictor import side_in_memory
@@ -112,7 +112,7 @@ def _beside(path: Path) -> dict[str, Any]:
     if path.suffix.lower() not in SIDECAR_ENDINGS:
         return {}
     if not path.is_file():
-        raise UNetError(f"file_name: no such file: {path}; make one with export.py, or leave file_name out")
+        raise UNetError(f"file_name: {not_there(path, 'file')}; make one with export.py, or leave file_name out")
     if not sidecar(path).is_file():
         say_once(path, f"nothing beside it says what its network needs ({sidecar(path).name}); the options say it",
                  is_warning=True)

@@ -20,7 +20,7 @@ from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 from src.model_utils.files import remove, remove_leftovers, temporary_path
 from src.model_utils.lock import one_at_a_time
-from src.model_utils.python_process import python_command
+from src.model_utils.python_process import named_folders, python_command
 from src.model_utils.schema import PROJECT_ROOT
 from src.model_utils.trust import Untrusted, cache_folder, trusted_file
 from src.networks.registry import NetworkSpec, probabilities, smallest_size, window_size
@@ -142,8 +142,7 @@ def _export_in_process(config: Config, paths: list[Path]) -> tuple[int, str]:
 
 def child_environment() -> dict[str, str]:
     """Return the environment of a Python process that imports this project."""
-    search = os.pathsep.join([str(PROJECT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**os.environ, "PYTHONPATH": search}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(PROJECT_ROOT), *named_folders("PYTHONPATH")])}
 
 
 def _export(options: dict, paths: list[str]) -> int:

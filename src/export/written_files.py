@@ -9,6 +9,7 @@ from pathlib import Path
 from src.model_utils.errors import UNetError
 from src.model_utils.files import remove, write_atomically
 from src.model_utils.inputs import read_input
+from src.model_utils.trust import trusted_file
 
 
 def read_list(path: Path, program: str) -> set[str]:
@@ -19,21 +20,21 @@ def read_list(path: Path, program: str) -> set[str]:
         program (str): who keeps it, for the message.
 
     Raises:
-        UNetError: the list cannot be read.
+        UNetError: the list cannot be read, or another user can have written it: it would name files of this user.
     """
+    if not trusted_file(path):
+        return set()
     try:
         names = json.loads(read_input(path))
         return {name for name in names if name == Path(name).name}
-    except FileNotFoundError:
-        return set()
     except (OSError, UNetError, ValueError, TypeError, RecursionError):
         raise UNetError(f"{path}, the list of what {program} wrote, cannot be read; remove it and the files of "
                         f"earlier calls") from None
 
 
 def write_list(path: Path, names: Iterable[str]) -> None:
-    """Write a list in place of the earlier one."""
-    write_atomically(path, json.dumps(sorted(names)).encode())
+    """Write a list in place of the earlier one; no other user can change it."""
+    write_atomically(path, json.dumps(sorted(names)).encode(), 0o644)
 
 
 def remove_files(paths: Iterable[Path]) -> None:

@@ -20,6 +20,7 @@ from src.inference.loaded_network import LoadedNetwork, at_first_use, mean_of
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 from src.model_utils.files import with_ending
+from src.model_utils.inputs import not_there
 from src.model_utils.options import NATIVE
 from src.model_utils.packages import import_openvino
 from src.networks.receptive_field import ReceptiveField
@@ -133,7 +134,7 @@ def _checkpoints(config: Config) -> list[Path]:
         raise UNetError("nothing to predict with; give --checkpoint_file_path=FILE.ckpt or --file_name=FILE.onnx")
     for path in paths:
         if not path.is_file():
-            raise UNetError(f"no such checkpoint: {path}; expected a .ckpt file")
+            raise UNetError(f"{not_there(path, 'checkpoint')}; expected a .ckpt file")
     return paths
 
 

@@ -11,12 +11,14 @@ import shutil
 import socket
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from src.model_utils.errors import UNetError, encodable
+from src.model_utils.trust import check_links
 
 # What the output folders of train.py, eval.py and train_folds.py hold.
 RUN_JSON, CONFIG_YAML, SPLITS_JSON = "run.json", "config.yaml", "splits.json"
@@ -26,6 +28,8 @@ PREDICTION_HTML = "prediction.html"     # by predict.py, beside the report of a 
 TENSORBOARD, PROFILE = "tensorboard", "profile"
 METRICS_JSON, DRAW_EVAL = "metrics.json", "draw_eval"
 FOLDS_JSON, FOLDS_MD = "folds.json", "folds.md"
+
+WEEK = 7 * 24 * 3600    # seconds
 
 logger = logging.getLogger("unet")
 
@@ -54,30 +58,40 @@ class OptionalFile:
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, mode: int = 0o666) -> Iterator[Path]:
     """Yield a temporary path; the file written there replaces ``path`` at the end.
 
     It is in a folder beside ``path`` that only this user can enter: in a shared folder others could plant links in its
     place, through which another file would be written. The file is flushed to the disk before it is renamed, so a crash
     leaves the old file or the new one. After an error the temporary file is removed and the old file stays.
 
+    Args:
+        path: the file.
+        mode: its permissions, of which the user's umask withholds some.
+
     Raises:
-        UNetError: the folder cannot be made or written, or the disk is full.
+        UNetError: the folder cannot be made or written, the disk is full, or see ``make_folder``.
     """
     path = Path(path)
     folder = temporary_path(path)
     temporary = folder / path.name
     try:
         with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             folder.mkdir(mode=0o700)
             yield temporary
             with open(temporary, "rb") as file:
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o666 & ~_umask())     # MindSpore makes its checkpoints readable only by their owner
+            os.chmod(temporary, mode & ~_umask())     # MindSpore makes its checkpoints readable only by their owner
             os.replace(temporary, path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results, if it is not there. Raises OSError, and Untrusted as ``check_links``."""
+    check_links(folder)
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager
@@ -112,8 +126,11 @@ def temporary_path(path: Path) -> Path:
 
 
 def _machine() -> str:
-    """Return a hash of this machine's name. Process numbers of others, in a shared folder, say nothing here."""
-    return hashlib.blake2s(socket.gethostname().encode(), digest_size=4).hexdigest()
+    """Return a hash of where process numbers mean the same: the name of this machine, its start, and the container."""
+    place = socket.gethostname()
+    with suppress(OSError):
+        place += Path("/proc/sys/kernel/random/boot_id").read_text() + os.readlink("/proc/self/ns/pid")
+    return hashlib.blake2s(place.encode(), digest_size=4).hexdigest()
 
 
 def _umask() -> int:
@@ -140,13 +157,23 @@ def encodable_path(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: str | Path) -> None:
-    """Remove the temporary folders of this user's processes that were killed on this machine; all others stay."""
+    """Remove the temporary folders of this user's processes that were killed on this machine; all others stay.
+
+    Whether a process of another machine or container still runs, which may share the folder, cannot be seen. Nor can
+    that of one from before this machine's last start be told from it. Theirs are removed when they are a week old.
+
+    Raises:
+        UNetError: the folder cannot be looked at, or see ``check_links``.
+    """
+    with writing(folder):
+        check_links(Path(folder))
     for path in Path(folder).glob(".*.unet-*"):
-        match = re.search(rf"\.unet-(\d+)-{_machine()}[0-9a-f]{{16}}$", path.name)
-        if match and not _is_running(int(match[1])):
+        if match := re.search(r"\.unet-(\d+)-([0-9a-f]{8})[0-9a-f]{16}$", path.name):
             with suppress(OSError, UNetError):
                 found = path.lstat()
-                if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid():
+                is_left = (not _is_running(int(match[1])) if match[2] == _machine() else
+                           time.time() - found.st_mtime > WEEK)
+                if is_left and stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid():
                     remove(path)
 
 
@@ -169,6 +196,7 @@ def replace_folder(new: Path, old: Path) -> None:
 def remove(path: Path) -> None:
     """Remove a file, or a folder with what it holds; a missing one is no error. Raises UNetError."""
     try:
+        check_links(path.parent)
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
@@ -187,9 +215,9 @@ def _is_running(pid: int) -> bool:
     return True
 
 
-def write_atomically(path: str | Path, data: bytes | memoryview) -> None:
-    """Write ``data`` to ``path``, whole or not at all."""
-    with replacing(path) as temporary:
+def write_atomically(path: str | Path, data: bytes | memoryview, mode: int = 0o666) -> None:
+    """Write ``data`` to ``path``, whole or not at all, with these permissions as far as the umask leaves them."""
+    with replacing(path, mode) as temporary:
         temporary.write_bytes(data)
 
 

@@ -19,6 +19,20 @@ BLOCK = 65536
 _KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
+def not_there(path: str | Path, expected: str) -> str:
+    """Say that there is no such file ("no such checkpoint: x.ckpt"), or what is in its place.
+
+    Args:
+        path: what is no regular file.
+        expected: what the file would be, such as "checkpoint".
+    """
+    try:
+        kind = stat.S_IFMT(os.stat(path).st_mode)
+    except OSError:
+        return f"no such {expected}: {path}"
+    return f"{path}: {_KINDS.get(kind, 'a folder')}, where a {expected} is expected"
+
+
 def open_input(path: str | Path, most: int | None = None) -> BinaryIO:
     """Open a file to read its bytes.
 

@@ -5,7 +5,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -51,8 +51,16 @@ class FolderLock:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._acquire()
         except OSError as error:
-            raise UNetError(f"cannot write into the output folder {folder}: {error.strerror}; give another "
-                            f"--output_path") from None
+            raise UNetError(f"cannot write into the output folder {folder}: {error.strerror}{self._of_another_user()}; "
+                            f"give another --output_path") from None
+
+    def _of_another_user(self) -> str:
+        """Say whose the file is, if it is not this user's."""
+        with suppress(OSError):
+            owner = os.lstat(self.path).st_uid
+            if owner != os.getuid():
+                return f": {self.path} belongs to user {owner}, who must remove it if no run of theirs is left"
+        return ""
 
     def _acquire(self) -> TextIO:
         while True:

@@ -2,11 +2,53 @@
 
 A value that the user has set stays. Processes that this one starts inherit the switches.
 """
+import importlib.abc
+import importlib.util
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
+from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 from src.model_utils.errors import UNetError
+
+# Packages that look into the current folder, which somebody's data may be in, when they are imported. MindSpore's
+# library for Ascend cards looks for others there (libge_runner.so), as its RPATH ends with an empty entry. Matplotlib
+# reads matplotlibrc, bioimage.io's packages read .env.
+CURIOUS = "mindspore", "matplotlib", "bioimageio.spec", "bioimageio.core"
+
+
+class _ElsewhereFinder(importlib.abc.MetaPathFinder):
+    def __init__(self) -> None:
+        self.names = set(CURIOUS)
+
+    def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
+        if name not in self.names:
+            return None
+        self.names.remove(name)     # the others find it now
+        spec = importlib.util.find_spec(name)
+        if spec and spec.loader:
+            loader: Any = spec.loader
+            loader.exec_module = partial(self._import, loader.exec_module)
+        return spec
+
+    @staticmethod
+    def _import(import_module: Callable[[ModuleType], None], module: ModuleType) -> None:
+        here = os.open(".", os.O_PATH)
+        os.chdir("/")
+        try:
+            import_module(module)
+        finally:
+            os.fchdir(here)
+            os.close(here)
+
+
+def import_elsewhere() -> None:
+    """Have the packages ``CURIOUS`` imported, whoever imports them, while the current folder is another one."""
+    if not any(isinstance(finder, _ElsewhereFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _ElsewhereFinder())
 
 
 def import_albumentations() -> ModuleType:

@@ -1,14 +1,15 @@
 """How a script starts and ends."""
 import logging
+import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 
 from src.model_utils.config import Config, parse_options
 from src.model_utils.errors import UNetError, printable
 from src.model_utils.moxing_adapter import on_modelarts
+from src.model_utils.python_process import forget_current_folder
 from src.model_utils.runtime import quiet_mindspore
 
 USAGE_STATUS = 2
@@ -32,6 +33,7 @@ def run_script(main: Callable[[Config], int | None], description: str, argv: lis
 
     def work() -> int | None:
         nonlocal debug
+        forget_current_folder()
         log_to_stdout()     # also for the warnings about the options
         config = parse_options(argv, description, may_choose)
         debug = config.debug
@@ -73,7 +75,8 @@ class PlainFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:      # noqa: N802 - logging's name
         arguments = record.args if isinstance(record.args, tuple) else ()
-        escaped = tuple(printable(str(item)) if isinstance(item, (Path, Exception)) else item for item in arguments)
+        escaped = tuple(printable(str(item)) if isinstance(item, (str, os.PathLike, Exception)) else item
+                        for item in arguments)
         message = str(record.msg) % escaped if escaped else record.getMessage()
         return "\n".join(map(printable, message.split("\n")))
 

@@ -7,6 +7,7 @@ a container has its files from there.
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from src.model_utils.errors import UNetError
@@ -65,13 +66,32 @@ def check_trusted(path: Path, advice: str = "; remove it") -> None:
         raise Untrusted(f"{path} is not used: {reason}{advice}")
 
 
+def check_links(folder: Path) -> None:
+    """Check that no link of another user leads to a folder in which files are written or removed.
+
+    In a shared folder others could plant links, through which this user's own files would be replaced. A link may lead
+    to a folder of whoever made it.
+
+    Raises:
+        Untrusted: there is such a link on the way to the folder, or in its place.
+        OSError: a part of the path cannot be looked at.
+    """
+    for part in (folder, *folder.parents):
+        with suppress(FileNotFoundError):       # it will be made
+            found = os.lstat(part)
+            if stat.S_ISLNK(found.st_mode) and not _is_own(found) and os.stat(part).st_uid != found.st_uid:
+                raise Untrusted(f"{part} is a link of user {found.st_uid} to {os.readlink(part)}; nothing is written "
+                                f"through it; remove it, or give the folder that it leads to")
+
+
 def open_unlinked(path: Path, flags: int, mode: int = 0o666) -> int:
     """Open a file that is written where it stands, such as a lock; return the file descriptor.
 
     Raises:
-        Untrusted: it is a link or no regular file; whatever it leads to would be written.
+        Untrusted: it is a link or no regular file, whatever it leads to would be written; or see ``check_links``.
         OSError: it cannot be opened.
     """
+    check_links(path.parent)
     try:
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode)
     except OSError as error:

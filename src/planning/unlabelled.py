@@ -3,12 +3,14 @@
 ``python -m src.planning.unlabelled --data_path=DIR --output=FOLDER`` links them in a folder, for predict.py.
 """
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from src.data.preparation.isbi_slices import TEST_STACK
 from src.model_utils.errors import UNetError
+from src.model_utils.files import make_folder
 from src.planning.layouts import Layout, find_layouts
 from src.planning.masks import is_mask
 from src.planning.pairing import MASK, TEST, role
@@ -34,17 +36,24 @@ def _is_for_tests(folder: str) -> bool:
 
 
 def link(tree: Tree, paths: Sequence[str], folder: Path) -> None:
-    """Link images in a folder, under names that hold their paths.
+    """Link images in a folder, under names that hold their paths: a_b.png for a/b.png, _a_b.png for another a_b.png.
 
     Raises:
-        UNetError: a link cannot be made.
+        UNetError: a link cannot be made, or another file has its name.
     """
+    names: set[str] = set()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         for path in paths:
-            target = folder / "_".join(PurePosixPath(path).parts)
-            target.unlink(missing_ok=True)
-            target.symlink_to(tree.path(path).resolve())
+            name, image = "_".join(PurePosixPath(path).parts), tree.path(path).resolve()
+            while name in names:
+                name = f"_{name}"
+            names.add(name)
+            if not os.path.lexists(folder / name):
+                (folder / name).symlink_to(image)
+            elif not (folder / name).is_symlink() or Path(os.readlink(folder / name)) != image:
+                raise UNetError(f"{folder / name} is there, and is no link to {image}; remove it, or give another "
+                                f"folder")
     except OSError as error:
         raise UNetError(f"{folder}: cannot be written: {error.strerror or error}") from None
 

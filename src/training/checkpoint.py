@@ -17,7 +17,7 @@ import numpy as np
 from mindspore import nn
 
 from src.model_utils.errors import UNetError
-from src.model_utils.files import replacing
+from src.model_utils.files import remove, replacing
 from src.training.checkpoint_contents import (
     MOMENT,
     TRAINED,
@@ -78,7 +78,7 @@ def prune(folder: str | Path, run: str | None, keep: int) -> None:
         return
     own = [one.path for one in find_checkpoints(folder) if one.run == run and one.path.name != BEST]
     for path in own[:-keep]:
-        path.unlink()
+        remove(path)
 
 
 # ---- using

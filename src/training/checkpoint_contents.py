@@ -13,7 +13,7 @@ from mindspore import nn
 from mindspore.train.checkpoint_pb2 import Checkpoint
 
 from src.model_utils.errors import UNetError, first_few
-from src.model_utils.inputs import MOST_NETWORK, read_input
+from src.model_utils.inputs import MOST_NETWORK, not_there, read_input
 from src.model_utils.runtime import first_line
 from src.training.checkpoint_files import TRAINING_STATE, is_of_version_1_0, parse_state
 from src.training.parameter_names import renamed, spellings
@@ -123,7 +123,7 @@ def differences(found: dict[str, Any], expected: dict[str, Any]) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        found = "no checkpoint was given" if path == Path() else f"no such checkpoint: {path}"
+        found = "no checkpoint was given" if path == Path() else not_there(path, "checkpoint")
         raise UNetError(f"{found}; expected a .ckpt file, with --checkpoint_file_path or --resume_ckpt")
     if path.suffix.lower() in (".onnx", ".mindir"):
         raise UNetError(f"{path}: an exported file, where a .ckpt file is expected; predict.py and infer_unet_onnx.py "

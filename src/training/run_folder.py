@@ -90,7 +90,7 @@ class RunFolder(os.PathLike[str]):
         folders = self.checkpoints.glob("ckpt_*") if self.rank == 0 else [self.checkpoints / f"ckpt_{self.rank}"]
         for found in [found for folder in folders for found in find_checkpoints(folder)]:
             if found.run != self.run:
-                found.path.unlink(missing_ok=True)
+                remove(found.path)
 
     def _replace_records(self, hidden: Path) -> None:
         for path in [*self._old_profiles, *(self.output / name for name in RECORDS)]:

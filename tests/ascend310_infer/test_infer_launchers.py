@@ -11,6 +11,7 @@ from src.training import checkpoint
 from tests.support.data import write_pairs
 from tests.support.lite import MODELS
 from tests.support.narrow import narrow_networks
+from tests.support.owners import give_away
 from tests.support.scripts import SCRIPTS, assert_one_line_error, bash, run_here
 
 pytestmark = pytest.mark.slow
@@ -119,6 +120,22 @@ def test_wheel_that_is_there_already(lite, tmp_path):
     # An interpreter that fails: nothing is to be fetched.
     result = bash(SCRIPTS / "get_mindspore_lite.sh", lite, PYTHON="/bin/false")
     assert result.returncode == 0 and "there already" in result.stdout
+
+
+def test_a_wheel_of_another_user(tmp_path, monkeypatch):
+    """Its programs would run; it waits in a shared folder for whoever names it."""
+    folder = tmp_path / "lite"
+    (folder / "mindspore_lite" / "include" / "api").mkdir(parents=True)
+    (folder / "mindspore_lite" / "include" / "api" / "model.h").touch()
+    folder.chmod(0o755)
+    script = SCRIPTS / "get_mindspore_lite.sh"
+    assert "there already" in bash(script, folder).stdout
+    folder.chmod(0o775)
+    assert_one_line_error(bash(script, folder), "lite belongs to another user, or other users can write it; remove it")
+    if os.getuid() == 0:
+        folder.chmod(0o755)
+        give_away(folder, monkeypatch)
+        assert_one_line_error(bash(script, folder), "lite belongs to another user")
 
 
 def test_file_that_cannot_be_converted(converter, tmp_path):

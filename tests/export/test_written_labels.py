@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from src.export.stored_labels import LABELS_WRITTEN
-from src.export.written_files import read_list
+from src.export.written_files import read_list, write_list
 from src.model_utils.errors import UNetError
 from tests.support.data import write_pairs
 from tests.support.exchange import Exchange
+from tests.support.owners import give_away
 from tests.support.scripts import assert_one_line_error
 
 
@@ -44,6 +45,29 @@ def test_labels_of_others_stay(sample, tmp_path):
     assert exchange.preprocess().returncode == 0
     (tmp_path / LABELS_WRITTEN).write_text("{")
     assert_one_line_error(exchange.preprocess(), LABELS_WRITTEN, "cannot be read; remove it")
+
+
+def test_a_list_of_another_user(tmp_path, monkeypatch):
+    """It would name this user's files, which are then removed."""
+    path = tmp_path / "list.json"
+    path.write_text('["mine.png"]')
+    (tmp_path / "link.json").symlink_to(path)
+    with pytest.raises(UNetError, match="link.json is not used: it is a symbolic link; remove it"):
+        read_list(tmp_path / "link.json", "preprocess.py")
+    give_away(path, monkeypatch)
+    with pytest.raises(UNetError, match="list.json is not used: it belongs to user .*; remove it"):
+        read_list(path, "preprocess.py")
+
+
+def test_an_own_list_is_read_whatever_the_umask(tmp_path):
+    """Where a group shares all files, it cannot write this one."""
+    before = os.umask(0o002)
+    try:
+        write_list(tmp_path / "list.json", ["b.bin", "a.bin"])
+    finally:
+        os.umask(before)
+    assert read_list(tmp_path / "list.json", "preprocess.py") == {"a.bin", "b.bin"}
+    assert read_list(tmp_path / "missing.json", "preprocess.py") == set()
 
 
 @pytest.mark.parametrize("text", [None, "[" * 100_000, "{", "7"])

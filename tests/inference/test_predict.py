@@ -15,6 +15,7 @@ from src.tiling.predictor import on_pixels
 from src.tiling.windows import predict_rows
 from src.training import checkpoint
 from tests.support.networks import network_of
+from tests.support.owners import foreign_link
 from tests.support.predictions import NETWORKS, SMALL, probabilities
 from tests.support.scripts import assert_one_line_error, run_here
 
@@ -185,6 +186,19 @@ def test_results_do_not_overwrite_the_images(checkpoints, images, tmp_path):
                  f"--data_path={folder}", f"--output_path={tmp_path / 'out'}")
     assert_one_line_error(result, folder / "2.png", "would overwrite the image")
     assert (folder / "2.png").read_bytes() == data
+
+
+@pytest.mark.slow
+def test_a_link_of_another_user_among_the_results(checkpoints, images, tmp_path, monkeypatch):
+    """Somebody else who can write the output folder waits for results in the place of this user's files."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "2.png").write_bytes(b"mine")
+    (tmp_path / "out").mkdir()
+    foreign_link(tmp_path / "out" / "predictions", tmp_path / "own", monkeypatch)
+    with pytest.raises(UNetError, match="out/predictions is a link of user"):
+        predict(parse_options([*SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}",
+                               f"--data_path={images}", f"--output_path={tmp_path / 'out'}"], ""))
+    assert os.listdir(tmp_path / "own") == ["2.png"] and (tmp_path / "own" / "2.png").read_bytes() == b"mine"
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from src.model_utils.errors import UNetError, encodable, printable
@@ -37,7 +38,8 @@ def test_lines_of_the_log():
     """Tables have several lines; the name of a file has none."""
     def line(message, *arguments):
         return PlainFormatter().format(logging.LogRecord("unet", logging.INFO, "", 1, message, arguments, None))
-    assert line("%s: %d of 3\n%s", Path("a\nforged"), 2, "1 2\n3 4\x1b") == "a\\nforged: 2 of 3\n1 2\n3 4\\x1b"
+    assert line("%s: %d of 3\n1 2\n3 4\x1b", Path("a\nforged"), 2) == "a\\nforged: 2 of 3\n1 2\n3 4\\x1b"
+    assert line("%s, %s: %.1f", "a\nforged", UNetError("b\nc"), np.float32(2)) == "a\\nforged, b\\nc: 2.0"
     assert line("100 %") == "100 %"
     try:
         raise UNetError("a\nb")

@@ -2,6 +2,7 @@
 import os
 import re
 import stat
+import time
 
 import numpy as np
 import pytest
@@ -10,12 +11,14 @@ from src.model_utils.errors import UNetError
 from src.model_utils.files import (
     encodable_path,
     open_for_arrays,
+    remove,
     remove_leftovers,
     replace_folder,
     replacing,
     write_atomically,
 )
 from tests.support.leftovers import leftover
+from tests.support.owners import foreign_link
 
 
 def test_writes_and_makes_folders(tmp_path):
@@ -85,6 +88,27 @@ def test_a_link_in_the_place_of_a_file_is_replaced(tmp_path):
     assert path.read_bytes() == b"new" and not path.is_symlink() and victim.read_text() == "mine"
 
 
+def test_nothing_is_written_or_removed_behind_a_link_of_another_user(tmp_path, monkeypatch):
+    own, link = tmp_path / "own", tmp_path / "output" / "predictions"
+    write_atomically(own / "x", b"old")
+    write_atomically(own / "folder" / "x", b"old")
+    killed = leftover(own / "killed")
+    link.parent.mkdir()
+    foreign_link(link, own, monkeypatch)
+    for action in (lambda: write_atomically(link / "x", b"new"), lambda: write_atomically(link / "a" / "y", b"new"),
+                   lambda: remove(link / "x"), lambda: remove(link / "folder"), lambda: remove_leftovers(link)):
+        with pytest.raises(UNetError, match="output/predictions is a link of user"):
+            action()
+    assert {path.name for path in own.iterdir()} == {"x", "folder", killed.name} and (own / "x").read_bytes() == b"old"
+
+
+def test_an_own_link_to_a_folder_is_followed(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "predictions").symlink_to("disk")
+    write_atomically(tmp_path / "predictions" / "x", b"new")
+    assert (tmp_path / "disk" / "x").read_bytes() == b"new" and (tmp_path / "predictions").is_symlink()
+
+
 def test_nobody_else_can_reach_a_temporary_file(tmp_path):
     """Nor guess its name: each one is another."""
     names = set()
@@ -128,6 +152,22 @@ def test_what_others_made_is_no_leftover(tmp_path, monkeypatch):
     assert len(os.listdir(tmp_path)) == 5
     remove_leftovers(tmp_path)
     assert sorted(path[:3] for path in os.listdir(tmp_path)) == [".b.", ".c.", ".d.", ".e."]
+
+
+@pytest.mark.parametrize("function, value", [
+    ("socket.gethostname", "another machine"), ("os.readlink", "pid:[another container]"),
+    ("pathlib.Path.read_text", "another start of this machine")])
+def test_leftovers_from_elsewhere_are_removed_after_a_week(tmp_path, monkeypatch, function, value):
+    """The process may still run there, and its number says nothing here."""
+    with monkeypatch.context() as patch:
+        patch.setattr(function, lambda *_: value)
+        left = leftover(tmp_path / "a")
+    remove_leftovers(tmp_path)
+    assert left.is_dir()
+    week_ago = time.time() - 8 * 24 * 3600
+    os.utime(left, (week_ago, week_ago))
+    remove_leftovers(tmp_path)
+    assert not left.exists()
 
 
 def test_a_path_for_libraries_that_take_utf_8_only(tmp_path):

@@ -6,14 +6,16 @@ import tracemalloc
 import pytest
 
 from src.data.class_values import resolve
+from src.data.image_files import list_image_files
 from src.data.image_reader import open_pages
 from src.data.preparation.coco_annotations import read_annotations
 from src.data.splits import read_splits
 from src.export.keras_weights import read_arrays
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
-from src.model_utils.inputs import open_input, read_input
+from src.model_utils.inputs import not_there, open_input, read_input
 from src.report.history import read_history
+from src.training.checkpoint_contents import CheckpointContents
 from src.training.checkpoint_files import find_checkpoints
 from src.training.fold_results import read_results
 from src.training.run_folder import read_name
@@ -30,6 +32,20 @@ def irregular(request):
             path.symlink_to("/dev/zero")
         return path
     return make
+
+
+def test_what_is_in_the_place_of_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("nothing")
+    for name, said in (("none", f"no such checkpoint: {tmp_path}/none"),
+                       ("link", f"no such checkpoint: {tmp_path}/link"),
+                       (".", f"{tmp_path}: a folder, where a checkpoint is expected"),
+                       ("pipe", f"{tmp_path}/pipe: a FIFO, where a checkpoint is expected")):
+        assert not_there(tmp_path / name, "checkpoint") == said
+    with pytest.raises(UNetError, match="pipe: a FIFO, where a file or folder is expected; give images with"):
+        list_image_files(tmp_path / "pipe")
+    with pytest.raises(UNetError, match="pipe: a FIFO, where a checkpoint is expected; expected a .ckpt file"):
+        CheckpointContents(tmp_path / "pipe")
 
 
 def test_regular_files_and_links_to_them(tmp_path):

@@ -4,9 +4,12 @@ import tempfile
 
 import pytest
 
+from src.model_utils import lock
+from src.model_utils.errors import UNetError
 from src.model_utils.lock import FolderLock, ServerLock
 from src.model_utils.trust import Untrusted
 from src.report.history import STEP, History, Row
+from tests.support.owners import give_away
 
 
 @pytest.fixture
@@ -36,6 +39,18 @@ def test_a_planted_lock(tmp_path, victim, link):
 def test_a_planted_fifo(tmp_path):
     os.mkfifo(tmp_path / ".lock")
     with pytest.raises(Untrusted, match=r".lock is a link or no file"):
+        FolderLock(tmp_path)
+
+
+def test_a_lock_that_a_colleague_has_left(tmp_path, monkeypatch):
+    """Of a killed run; only its owner can write it."""
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+    (tmp_path / FolderLock.NAME).touch()
+    give_away(tmp_path / FolderLock.NAME, monkeypatch)
+    monkeypatch.setattr(lock, "open_unlinked", refuse)
+    with pytest.raises(UNetError, match=r"cannot write into the output folder .*: Permission denied: .*/\.lock belongs "
+                                        r"to user \d+, who must remove it if no run of theirs is left; give another"):
         FolderLock(tmp_path)
 
 

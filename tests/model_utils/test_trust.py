@@ -7,9 +7,8 @@ import pytest
 
 from src.model_utils import trust
 from src.model_utils.errors import UNetError
-from src.model_utils.trust import Untrusted, cache_folder, check_trusted, trusted_file
-
-OTHER_USER = 12345
+from src.model_utils.trust import Untrusted, cache_folder, check_links, check_trusted, trusted_file
+from tests.support.owners import OTHER_USER, foreign_link, give_away
 
 
 @pytest.fixture
@@ -17,14 +16,6 @@ def cache(tmp_path, monkeypatch):
     """The place of the cache, which is not there yet."""
     monkeypatch.setenv("UNET_CACHE_DIR", str(tmp_path / "shared" / "cache"))
     return tmp_path / "shared" / "cache"
-
-
-def give_away(path, monkeypatch):
-    """Make a file or folder one of another user; without the rights to do so, make this process one of another."""
-    if os.getuid() == 0:
-        os.chown(path, OTHER_USER, -1)
-    else:
-        monkeypatch.setattr(trust.os, "getuid", lambda: OTHER_USER)
 
 
 def test_folders_are_for_this_user_only(cache):
@@ -141,3 +132,32 @@ def test_a_user_without_a_home(monkeypatch):
     monkeypatch.setattr(Path, "home", home)
     with pytest.raises(UNetError, match="has no home folder; set HOME, or name a folder with .* UNET_CACHE_DIR"):
         cache_folder()
+
+
+# ---- links in a folder that others can write
+
+
+def test_a_link_of_another_user_is_not_written_through(tmp_path, monkeypatch):
+    own, link = tmp_path / "own", tmp_path / "shared" / "predictions"
+    own.mkdir()
+    link.parent.mkdir()
+    foreign_link(link, own, monkeypatch)
+    for folder in (link, link / "not yet there"):
+        with pytest.raises(Untrusted, match=r"shared/predictions is a link of user \d+ to .*; nothing is written "
+                                            r"through it; remove it, or give the folder that it leads to$"):
+            check_links(folder)
+
+
+def test_own_links_are_followed(tmp_path):
+    """Results often go to a larger disk."""
+    (tmp_path / "predictions").symlink_to(tmp_path)
+    check_links(tmp_path / "predictions" / "a" / "b")
+
+
+def test_a_link_to_a_folder_of_its_maker_is_followed(tmp_path, monkeypatch):
+    """It leads nobody to a place where its maker could not write without it."""
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "link").symlink_to("theirs")
+    for name in ("theirs", "link"):
+        give_away(tmp_path / name, monkeypatch)
+    check_links(tmp_path / "link")

@@ -194,3 +194,21 @@ def test_images_without_masks_are_found_for_prediction(tmp_path):
     assert paths == ["image/3.png", "test/1.png", "test/2.png", "test/3.png"]
     link(tree, paths, tmp_path / "links")
     assert (tmp_path / "links" / "test_1.png").resolve() == (data / "test" / "1.png").resolve()
+    link(tree, paths, tmp_path / "links")       # the same links again
+    assert len(list((tmp_path / "links").iterdir())) == len(paths)
+
+
+def test_links_replace_nothing(tmp_path):
+    """Neither files of the user, nor each other where two paths give one name."""
+    for name in ("a/b_c.png", "a_b/c.png"):
+        image(tmp_path / "data" / name)
+    tree, links = read_tree(tmp_path / "data"), tmp_path / "links"
+    link(tree, ["a/b_c.png", "a_b/c.png"], links)
+    assert {path.name: path.resolve().parent.name for path in links.iterdir()} == {
+        "a_b_c.png": "a", "_a_b_c.png": "a_b"}
+    for mine in (lambda path: path.write_text("mine"), lambda path: path.symlink_to("mine")):
+        (links / "a_b_c.png").unlink()
+        mine(links / "a_b_c.png")
+        with pytest.raises(UNetError, match=r"links/a_b_c.png is there, and is no link to .*a/b_c.png; remove it, or"):
+            link(tree, ["a/b_c.png"], links)
+        assert (links / "a_b_c.png").is_symlink() or (links / "a_b_c.png").read_text() == "mine"

@@ -1,5 +1,6 @@
 """run_infer_cpp.sh and the files in its folder of results, with stand-ins for the program and its build."""
 import json
+import os
 
 import pytest
 
@@ -132,6 +133,22 @@ def test_a_program_that_fails_in_the_middle(inference):
     (inference.results / "d_0.bin").unlink()
     assert inference.run().returncode == 0
     assert inference.listed() == inference.found() == [*ALL, "d_0.bin"]
+
+
+def test_logs_are_not_written_through_links(inference):
+    """Not even if somebody is quick enough to make the link between two steps of the launcher."""
+    victim = inference.folder / "victim"
+    victim.write_text("mine")
+    (inference.folder / "infer.log").symlink_to(victim)
+    result = inference.run()
+    assert result.returncode == 0 and not (inference.folder / "infer.log").is_symlink(), result.stderr
+    (inference.project / "bin").mkdir()
+    rm = inference.project / "bin" / "rm"
+    rm.write_text('#!/bin/sh\n/bin/rm "$@"\nln -s victim infer.log 2>/dev/null || true\n')
+    rm.chmod(0o755)
+    result = inference.run(PATH=f"{rm.parent}{os.pathsep}{os.environ['PATH']}")
+    assert result.returncode == 1 and "infer.log: cannot overwrite existing file" in result.stderr, result.stderr
+    assert victim.read_text() == "mine"
 
 
 def test_a_list_that_cannot_be_read(inference):

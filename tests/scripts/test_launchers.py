@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -219,6 +220,37 @@ def test_signal_to_all_ranks(launch):
         assert (launch.folder / log).read_text().count("stopping after signal 2") == 1
 
 
+def test_only_processes_of_the_run_are_signalled(launch):
+    """A number in a file may belong to another process by now; and kill takes more than numbers."""
+    other = subprocess.Popen(["sleep", "300"], cwd=launch.folder)
+    try:
+        process = launch.start("run_standalone_train.sh", "my data", "a.yaml", DO='{"0": "wait"}')
+        launch.wait_for("train_1/train.log", "does wait")
+        for rank, text in enumerate([f"{other.pid}", f"-- {other.pid}", f"{other.pid} {other.pid}", "none"]):
+            (launch.folder / "train_1" / f"LOG{rank}").mkdir()
+            (launch.folder / "train_1" / f"LOG{rank}" / "pid").write_text(text)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=300)
+        assert process.returncode == 128 + signal.SIGTERM and other.poll() is None
+        assert (launch.folder / "train_1" / "train.log").read_text().count("stopping after signal 15") == 1
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_nobody_else_can_write_a_run_folder(launch):
+    """Nor do its names lead anywhere else."""
+    (launch.folder / "train_distributed_gpu_1").symlink_to("nowhere")
+    before = os.umask(0o002)
+    try:
+        assert launch("run_distribute_train_gpu.sh", 2, "my data", "a.yaml").returncode == 0
+    finally:
+        os.umask(before)
+    for name in (".", "LOG0", "LOG1"):
+        assert (launch.folder / "train_distributed_gpu_2" / name).stat().st_mode & 0o777 == 0o755
+    assert not (launch.folder / "nowhere").exists()
+
+
 def test_launcher_that_is_not_installed(launch):
     for name in ("msrun", "mpirun"):
         (launch.records.parent / "programs" / name).unlink()
@@ -270,6 +302,8 @@ def test_both_orders_of_run_infer_310(tmp_path, given, passed):
     ("run_distribute_predict.sh", ["0", "my data", "best.ckpt", "a.yaml", "CPU"], "at least 1"),
     ("run_eval_onnx.sh", ["my data", "unet.onnx", "Ascend", "a.yaml"], "expected GPU or CPU, found 'Ascend'"),
     ("run_eval_onnx.sh", ["my data", "none", "CPU", "a.yaml"], "ONNX_MODEL: no such file: none"),
+    ("run_eval_onnx.sh", ["my data", ".", "CPU", "a.yaml"], "ONNX_MODEL: a directory, where a file is expected: ."),
+    ("run_standalone_train.sh", ["my data", "/dev/null"], "CONFIG_PATH: a character special file, where a file"),
 ])
 def test_wrong_use(launch, script, arguments, part):
     before = sorted(os.listdir(launch.folder))

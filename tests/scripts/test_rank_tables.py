@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.support.scripts import PROJECT
+from tests.support.scripts import PROJECT, assert_one_line_error
 from tests.support.stand_ins import options, write_table
 
 
@@ -51,7 +51,14 @@ def test_rank_table_of_two_servers(launch, own, environment):
     ({"10.1.1.1": [(0, 0), (1, 0)]}, "server 10.1.1.1 has a device_id twice"),
     ({}, "the rank_ids are []"), ("{", "Expecting"), ("[]", "not a rank table of version 1.0"),
     ('{"server_list": [{"server_id": "x", "device": [{"device_id": "0"}]}]}', "KeyError: 'rank_id'"),
-    ('{"server_count": "2", "server_list": []}', "server_count is 2, but there are 0 servers")])
+    ('{"server_count": "2", "server_list": []}', "server_count is 2, but there are 0 servers"),
+    ('{"server_count": [], "server_list": []}', "not a rank table of version 1.0"),
+    ('{"server_list": [{"server_id": "x", "device": [{"device_id": 0, "rank_id": 1e999}]}]}', "OverflowError"),
+    ('{"server_list": [{"server_id": [], "device": []}, {"server_id": {}, "device": [{"device_id": 0, "rank_id": 0}]'
+     '}]}', "cannot tell which of the servers [], {} this is"),
+    ('{"server_list": [{"server_id": "a\\nforged", "device": [{"device_id": 0, "rank_id": 0}]}, {"server_id": "b",'
+     ' "device": []}]}', "cannot tell which of the servers a\\nforged, b this is"),
+    ("[" * 100_000, "recursion")])
 def test_rank_tables_that_are_not_in_order(launch, servers, part):
     table = launch.folder / "table.json"
     if isinstance(servers, str):
@@ -88,3 +95,15 @@ def test_wrong_use_of_launch_8p(launch, arguments, part):
     command = [sys.executable, str(PROJECT / "launch_8p.py"), "--data_path=my data", "--hccn_conf=hccn.conf"]
     result = subprocess.run([*command, *arguments], cwd=launch.folder, text=True, capture_output=True, check=False)
     assert result.returncode == 2 and part in result.stderr
+
+
+def test_files_that_launch_8p_cannot_use(launch):
+    (launch.folder / "text.conf").write_bytes(b"address_0=192.1.27.0\n\xff\naddress_" + b"9" * 5000 + b"=1.1.1.1\n")
+    os.mkfifo(launch.folder / "pipe.conf")
+    (launch.folder / "rank_table_1p.json").mkdir()
+    for name, part in (("pipe.conf", "pipe.conf: a FIFO, where a regular file is expected"),
+                       ("text.conf", "cannot write")):
+        command = [sys.executable, str(PROJECT / "launch_8p.py"), "--data_path=my data", f"--hccn_conf={name}",
+                   "--visible_devices=0"]
+        result = subprocess.run(command, cwd=launch.folder, text=True, capture_output=True, check=False, timeout=60)
+        assert_one_line_error(result, part)

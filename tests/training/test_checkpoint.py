@@ -202,7 +202,7 @@ def refused(net, path):
 
 def test_missing_file(tmp_path):
     assert "no such checkpoint" in refused(network(), tmp_path / "none.ckpt")
-    assert "no such checkpoint" in refused(network(), tmp_path)
+    assert "a folder, where a checkpoint is expected" in refused(network(), tmp_path)
 
 
 @pytest.mark.parametrize("data", [b"", b"text", b"\0" * 5000])

@@ -17,6 +17,7 @@ from src.training import run as training
 from src.training.callbacks.evaluation import Evaluator
 from src.training.checkpoint_files import checkpoint_folder, final_checkpoint, find_checkpoints, read_state
 from src.training.run_folder import RunFolder, numbered, read_name
+from tests.support.owners import foreign_link
 from tests.support.ranks_worker import TinyNetwork
 from tests.support.tensorboard_events import events
 
@@ -43,6 +44,16 @@ def go(nuclei, tmp_path, monkeypatch, caplog):
         training.train(parse_options([*base, f"--data_path={nuclei}", *argv], ""), interrupted)
         return caplog.messages
     return train
+
+
+def test_checkpoints_do_not_go_through_a_link_of_another_user(go, tmp_path, monkeypatch):
+    """Nor are those removed that are behind it."""
+    folder = tmp_path / "output" / "checkpoint"
+    (folder / "other").mkdir(parents=True)
+    foreign_link(folder / "ckpt_0", folder / "other", monkeypatch)
+    with pytest.raises(UNetError, match="ckpt_0 is a link of user"):
+        go("--output_path=output")
+    assert not any((folder / "other").iterdir())
 
 
 def contents(folder):

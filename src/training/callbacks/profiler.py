@@ -5,6 +5,7 @@ from typing import Any
 
 from mindspore.profiler import ProfilerActivity, profile, tensorboard_trace_handler
 
+from src.model_utils.files import make_folder, writing
 from src.training.callbacks.callback import Callback
 from src.training.trainer import Trainer
 
@@ -40,6 +41,8 @@ class StepProfiler(Callback):
     def on_save(self, trainer: Trainer) -> None:
         # Not in on_step_end: the work of other callbacks there is not part of a step.
         if self.seen == WARM_UP and not trainer.finished:
+            with writing(self.folder):
+                make_folder(self.folder)
             self.profiler = profile(start_profile=False, activities=ACTIVITIES[self.device],
                                     on_trace_ready=tensorboard_trace_handler(str(self.folder)))
             self.profiler.start()

@@ -1,9 +1,10 @@
 """TensorBoard event files of a run."""
+import secrets
 import time
 from pathlib import Path
 from typing import Any
 
-from src.model_utils.files import TENSORBOARD, OptionalFile, writing
+from src.model_utils.files import TENSORBOARD, OptionalFile, make_folder, writing
 from src.report.history import STEP, TRAINING, VALIDATION, History, Row
 from src.training.callbacks.callback import Callback
 from src.training.run_folder import RunFolder
@@ -34,8 +35,9 @@ class EventFile:
 
         self.folder = folder
         with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            self._writer = EventsWriter(str(folder / "events"))
+            make_folder(folder)
+            # A link that others had put in the place of the file would be followed, so nobody can guess its name.
+            self._writer = EventsWriter(str(folder / "events"), f".{secrets.token_hex(8)}")
         self._add(first_step, session_log=SessionLog(status=SessionLog.START))
         self.flush()
 
