@@ -159,24 +159,27 @@ def draw_instances(path: Path, size: tuple[int, int] | None, instances: Sequence
     Raises:
         UNetError: the photograph is missing, damaged or of another size, or an annotation is damaged.
     """
-    from src.data.preparation.coco_masks import area  # loads pycocotools, which other data sets do not need
-
     if not path.is_file():
         raise UNetError(f"{path} is missing; the annotation file names it")
     image = read_image(path, Channels(3)).pixels
     height, width = image.shape[:2]
     if size not in (None, (height, width)):
         raise UNetError(f"{path}: {width}x{height}, the annotation file says {size[1]}x{size[0]}")
-    areas = []
-    for instance, number in instances:
-        try:
-            areas.append((area(instance.segmentation, height, width), number))
-        except Exception as error:      # pycocotools has no common base class for its errors
-            raise UNetError(f"{path}: annotation {instance.identity} cannot be drawn ({str(error)[:100]})") from None
-    areas.reverse()     # the first one is drawn last
+    drawn = [(_pieces(path, instance, height, width), number) for instance, number in instances]
+    drawn.reverse()     # the first one is drawn last
     if small_on_top:
-        areas.sort(key=lambda item: -np.count_nonzero(item[0]))
-    mask = np.zeros((height, width), np.uint8)
-    for inside, number in areas:
-        mask[inside] = number
-    return (image, mask), len(instances)
+        drawn.sort(key=lambda item: -np.diff(item[0]).sum())
+    columns = np.zeros(width * height, np.uint8)
+    for pieces, number in drawn:
+        for start, end in pieces.tolist():
+            columns[start:end] = number
+    return (image, np.ascontiguousarray(columns.reshape(width, height).T)), len(instances)
+
+
+def _pieces(path: Path, instance: Instance, height: int, width: int) -> np.ndarray:
+    from src.data.preparation.coco_masks import pieces  # loads pycocotools, which other data sets do not need
+
+    try:
+        return pieces(instance.segmentation, height, width)
+    except Exception as error:      # pycocotools has no common base class for its errors
+        raise UNetError(f"{path}: annotation {instance.identity} cannot be drawn ({str(error)[:100]})") from None

@@ -20,7 +20,7 @@ class Instance:
     Attributes:
         identity: its id in the file, for messages.
         category: the id of its category.
-        segmentation: its outlines or its run-length code; see ``src.data.preparation.coco_masks.area``.
+        segmentation: its outlines or its run-length code; see ``src.data.preparation.coco_masks.pieces``.
     """
     identity: str
     category: str
