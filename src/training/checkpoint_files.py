@@ -134,7 +134,8 @@ def read_state(path: str | Path) -> dict[str, Any] | None:
         for tag, content in _records(file):
             if text and tag == TRAINING_STATE.encode() != tag_before or len(text) > MOST_STATE:
                 raise ValueError("its records are not one after another")
-            text, tag_before = text + content, tag
+            text += content         # where it stands; text + content would copy it for each record
+            tag_before = tag
     return parse_state(text.decode("utf-32-le")) if text else None
 
 

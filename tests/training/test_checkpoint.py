@@ -6,12 +6,14 @@ import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Parameter, Tensor, nn
+from mindspore.train.checkpoint_pb2 import Checkpoint
 
 from src.model_utils.errors import UNetError
 from src.networks.inference_network import UnetEval
 from src.networks.unet_nested import NestedUNet
 from src.networks.unet_simple import UNet
 from src.training import checkpoint, checkpoint_files
+from tests.support.alarm import in_time
 
 
 def network(seed=0, **options):
@@ -185,6 +187,16 @@ def test_the_state_is_read_without_the_parameters(saved):
             checkpoint_files.read_state(path)
     ms.save_checkpoint(network(), str(path))
     assert checkpoint_files.read_state(path) is None
+
+
+def test_a_state_in_many_records_takes_linear_time(tmp_path):
+    message = Checkpoint()
+    for letter in '{"step": 3, "name": "' + "x" * 300_000 + '"}':
+        record = message.value.add(tag=checkpoint_files.TRAINING_STATE)
+        record.tensor.tensor_content = letter.encode("utf-32-le")
+    (tmp_path / "best.ckpt").write_bytes(message.SerializePartialToString())
+    with in_time(10):
+        assert checkpoint_files.read_state(tmp_path / "best.ckpt")["step"] == 3
 
 
 # ---- what is refused, and leaves the network as it was
