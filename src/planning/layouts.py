@@ -150,10 +150,10 @@ def _photographs(path: Path) -> list[str]:
 
 def _folder_of(tree: Tree, root: str, names: list[str]) -> str | None:
     """Return the folder that holds most of the photographs, and at least half of them."""
-    names = [PurePosixPath(name).name for name in names]
+    wanted = {PurePosixPath(name).name for name in names}
     inside = (folder for folder in tree.files if folder == root or folder.startswith(join(root, "") if root else ""))
-    best = max(inside, key=lambda folder: len(set(names) & set(tree.files[folder])), default=None)
-    return best if best is not None and 2 * len(set(names) & set(tree.files[best])) >= len(set(names)) else None
+    best = max(inside, key=lambda folder: len(wanted & set(tree.files[folder])), default=None)
+    return best if best is not None and 2 * len(wanted & set(tree.files[best])) >= len(wanted) else None
 
 
 def _sides(tree: Tree, root: str, is_mask: Callable[[Path], bool], leave_out: set[str]) -> Iterator[Layout]:
