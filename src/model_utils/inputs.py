@@ -2,10 +2,12 @@
 
 A FIFO would be waited for without end, and /dev/zero would be read without end.
 """
+import json
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from src.model_utils.errors import UNetError
 
@@ -16,7 +18,20 @@ MOST_TEXT, MOST_ANNOTATIONS, MOST_IMAGE, MOST_NETWORK = 64 * MB, 2_000 * MB, 4_0
 
 BLOCK = 65536
 
+# What is raised where values of some type and form are expected, and others are found.
+WRONG_CONTENT = ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError
+
+_Made = TypeVar("_Made")
+
 _KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+
+
+class MissingFile(UNetError):
+    """There is no file of this name."""
+
+
+class WrongContent(UNetError):
+    """A file that holds something else than its name says."""
 
 
 def open_input(path: str | Path, most: int | None = None) -> BinaryIO:
@@ -55,3 +70,31 @@ def read_input(path: str | Path, most: int = MOST_TEXT) -> bytes:
     if len(data) > most:
         raise UNetError(f"{path}: more than {most / MB:.4g} MB; a file of this kind has no more")
     return data
+
+
+def read_json(path: str | Path, make: Callable[[Any], _Made], wrong: str = "not what this project writes there",
+              advice: str = "", most: int = MOST_TEXT) -> _Made:
+    """Read a JSON file, and make of it what the program needs.
+
+    Args:
+        path: the file.
+        make: returns the result of what the file holds; it need not check types.
+        wrong: what is said of a file that holds something else.
+        advice: what to do then, with a semicolon before it.
+        most: bytes that the file may have.
+
+    Raises:
+        MissingFile: there is no such file.
+        WrongContent: it holds something else.
+        UNetError: it cannot be read; or what ``make`` raises.
+    """
+    try:
+        data = read_input(path, most)
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingFile(f"no such file: {path}{advice}") from None
+    except (OSError, UNetError) as error:
+        raise UNetError(f"{path}: {wrong} ({error}){advice}") from None
+    try:
+        return make(json.loads(data))
+    except WRONG_CONTENT as error:
+        raise WrongContent(f"{path}: {wrong} ({type(error).__name__}: {str(error)[:100]}){advice}") from None

@@ -16,7 +16,7 @@ from src.data.preparation.coco_annotations import AnnotationFile, Instance, Phot
 from src.data.preparation.task_pool import Task
 from src.model_utils.errors import UNetError, first_few
 from src.model_utils.files import write_atomically
-from src.model_utils.inputs import read_input
+from src.model_utils.inputs import MissingFile, WrongContent, read_json
 from src.model_utils.options import nearest
 
 logger = logging.getLogger("unet")
@@ -130,14 +130,15 @@ def _find(folder: Path, photograph: Photograph) -> Path:
 
 def _note_classes(path: Path, classes: list[str]) -> None:
     """Write the classes of the numbers, or refuse a folder whose masks have other numbers."""
-    if path.exists():
-        try:
-            noted = json.loads(read_input(path))
-        except ValueError:
-            noted = None
-        if noted != classes:
-            raise UNetError(f"{path}: the masks in this folder were made with other coco_classes; give another "
-                            f"--save_path, or remove the folder")
+    try:
+        noted = read_json(path, lambda content: content)
+    except MissingFile:
+        noted = classes
+    except WrongContent:
+        noted = None
+    if noted != classes:
+        raise UNetError(f"{path}: the masks in this folder were made with other coco_classes; give another "
+                        f"--save_path, or remove the folder")
     write_atomically(path, json.dumps(classes, indent=1).encode())
 
 
