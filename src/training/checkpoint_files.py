@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from src.model_utils.claims import SCALES, claimed, claimed_int
 from src.model_utils.errors import UNetError
-from src.model_utils.inputs import MB, open_input
+from src.model_utils.inputs import MB, WRONG_CONTENT, open_input
 
 BEST = "best.ckpt"
 # Name of the text in a checkpoint that is the state of the run, as JSON.
@@ -145,9 +145,12 @@ def parse_state(text: str) -> dict[str, Any]:
         state = json.loads(text)
         claimed_int(state["step"], 0, MOST_STEPS, "step")
         claimed(state.get("scale", 1), *SCALES, "scale")
-        if isinstance(state["step"], int) and isinstance(state.get("run", ""), str):
+        # claimed() takes texts too.
+        if (isinstance(state["step"], int) and isinstance(state.get("scale", 1), (int, float))
+                and isinstance(state.get("run", ""), str)
+                and all(isinstance(one, dict) for one in state.get("callbacks", {}).values())):
             return state
-    except (RecursionError, TypeError, KeyError, AttributeError, UNetError):
+    except (UNetError, *WRONG_CONTENT):
         pass
     raise ValueError("not the state of a run")
 

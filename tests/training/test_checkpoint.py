@@ -189,6 +189,16 @@ def test_the_state_is_read_without_the_parameters(saved):
     assert checkpoint_files.read_state(path) is None
 
 
+@pytest.mark.parametrize("text", [
+    "[]", "5", "[" * 100_000, "{}", '{"step": -1}', '{"step": 1e999}', '{"step": true}', '{"step": 1.5}',
+    '{"step": "1"}', *(f'{{"step": 1, {more}}}' for more in (
+        '"scale": "2"', '"scale": NaN', '"run": 5', '"callbacks": 5', '"callbacks": {"a": 5}'))])
+def test_texts_that_are_no_state(text):
+    assert checkpoint_files.parse_state('{"step": 1, "scale": 2, "run": "a", "callbacks": {"a": {}}}')["scale"] == 2
+    with pytest.raises(ValueError, match="not the state of a run"):
+        checkpoint_files.parse_state(text)
+
+
 def test_a_state_in_many_records_takes_linear_time(tmp_path):
     message = Checkpoint()
     for letter in '{"step": 3, "name": "' + "x" * 300_000 + '"}':
