@@ -19,7 +19,7 @@ from src.inference.page_predictor import PagePredictor
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 from src.model_utils.files import remove, write_atomically
-from src.model_utils.inputs import MOST_ANNOTATIONS, MOST_NETWORK, read_input, read_json
+from src.model_utils.inputs import MOST_ANNOTATIONS, hash_of, read_json
 from src.report.prediction import PredictedPage
 
 logger = logging.getLogger("unet")
@@ -156,7 +156,7 @@ class Records:
 
 def made_with(predictor: PagePredictor, config: Config) -> dict[str, Any]:
     """Return what the results depend on: the hashes of the network's files, and option -> value."""
-    hashes = [hashlib.sha256(read_input(path, MOST_NETWORK)).hexdigest() for path in predictor.network.files]
+    hashes = [hash_of(path).hexdigest() for path in predictor.network.files]
     options = {name: getattr(predictor.config, name) for name in _OPTIONS}
     if config.objects:
         options |= {name: getattr(config, name) for name in _OF_OBJECTS}

@@ -2,6 +2,7 @@
 
 A FIFO would be waited for without end, and /dev/zero would be read without end.
 """
+import hashlib
 import json
 import os
 import stat
@@ -70,6 +71,15 @@ def read_input(path: str | Path, most: int = MOST_TEXT) -> bytes:
     if len(data) > most:
         raise UNetError(f"{path}: more than {most / MB:.4g} MB; a file of this kind has no more")
     return data
+
+
+def hash_of(path: str | Path, most: int = MOST_NETWORK) -> "hashlib._Hash":
+    """Return the SHA-256 hash of a file, which is never whole in memory. Raises as ``open_input``."""
+    found = hashlib.sha256()
+    with open_input(path, most) as file:
+        while block := file.read(MB):
+            found.update(block)
+    return found
 
 
 def read_json(path: str | Path, make: Callable[[Any], _Made], wrong: str = "not what this project writes there",
