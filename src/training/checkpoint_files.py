@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from src.model_utils.claims import SCALES, claimed, claimed_int
+from src.model_utils.claims import MOST_STEPS, SCALES, claimed, claimed_int
 from src.model_utils.errors import UNetError
 from src.model_utils.inputs import MB, WRONG_CONTENT, open_input
 
@@ -20,7 +20,6 @@ BEST = "best.ckpt"
 TRAINING_STATE = "training_state"
 # What follows the last record of a checkpoint, before a number.
 CHECKSUM = b"crc_num"
-MOST_STEPS = 10**12
 MOST_STATE, MOST_NAME = 256 * MB, 10_000      # bytes
 # The run of checkpoints from before runs had names.
 UNNAMED = ""

@@ -9,14 +9,13 @@ from src.data.samples import ValidationSamples
 from src.evaluation.evaluate import BandPredictor, Predictor, ScoredImage, evaluate
 from src.evaluation.metrics import METRIC_NAMES
 from src.evaluation.scores import Scores
-from src.model_utils.claims import claimed, claimed_int
+from src.model_utils.claims import MOST_STEPS, claimed, claimed_int
 from src.networks.inference_network import predictor
 from src.report.drawing import ClassDrawer
 from src.report.gallery import Gallery
 from src.report.object_scores import ObjectScorer, ScoredObjects, check_can_be_kept
 from src.tiling.predictor import Windows, in_windows
 from src.training.callbacks.callback import Callback
-from src.training.checkpoint_files import MOST_STEPS
 from src.training.evaluation import Evaluation, EvaluationPlan
 from src.training.trainer import Trainer
 

@@ -3,12 +3,12 @@ import logging
 import math
 from typing import Any
 
-from src.model_utils.claims import claimed, claimed_int
+from src.model_utils.claims import MOST_STEPS, claimed, claimed_int
 from src.model_utils.errors import UNetError
 from src.training import checkpoint
 from src.training.callbacks.callback import Callback
 from src.training.callbacks.checkpoint import previous_step_checkpoint
-from src.training.checkpoint_files import MOST_STEPS, run_of
+from src.training.checkpoint_files import run_of
 from src.training.trainer import Trainer
 
 logger = logging.getLogger("unet")
