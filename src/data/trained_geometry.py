@@ -52,6 +52,8 @@ class TrainedGeometry:
             sizes = None
             if stored["input"] != NATIVE:
                 sizes = Geometry(_whole(stored["input"], MAX_SIDE), _whole(stored["content"], MAX_SIDE))
+                if any(inner > outer for inner, outer in zip(sizes.content, sizes.input)):
+                    raise ValueError("its content is larger than its input")
             if dataset in LAYOUTS:
                 return cls(dataset, sizes, _whole(areas, MOST_AREA) if areas else None)
         except (UNetError, *WRONG_CONTENT) as error:

@@ -61,7 +61,7 @@ GEOMETRY = {"dataset": "folders", "input": [64, 48], "content": [64, 48], "areas
 @pytest.mark.parametrize("name, value", [
     ("input", [float("inf"), 9]), ("content", [float("nan"), 9]), ("input", [10**30, 9]), ("input", [0, 9]),
     ("input", 5), ("input", [4]), ("content", {}), ("areas", [float("inf")] * 2), ("areas", [1, 10**400]),
-    ("dataset", []), ("dataset", "x"), ("input", [1.5, 9])])
+    ("dataset", []), ("dataset", "x"), ("input", [1.5, 9]), ("content", [65, 48])])
 def test_geometries_that_are_none(name, value):
     stored = {"geometry": {**GEOMETRY, name: value}}
     with pytest.raises(UNetError, match="a.ckpt says of its input what this version cannot read: no "):
