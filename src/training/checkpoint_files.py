@@ -21,6 +21,8 @@ TRAINING_STATE = "training_state"
 # What follows the last record of a checkpoint, before a number.
 CHECKSUM = b"crc_num"
 MOST_STATE, MOST_NAME = 256 * MB, 10_000      # bytes
+# Networks have hundreds of parameters, and MindSpore divides one of more than 500 MB.
+MOST_RECORDS = 20_000
 # The run of checkpoints from before runs had names.
 UNNAMED = ""
 
@@ -156,8 +158,11 @@ def parse_state(text: str) -> dict[str, Any]:
 
 def _records(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
     """Yield (name, content) of each record of a checkpoint; the content only of TRAINING_STATE."""
-    end = os.fstat(file.fileno()).st_size
+    end, left = os.fstat(file.fileno()).st_size, MOST_RECORDS
     while (key := file.read(1)) == b"\n":         # field 1 of the file: a record
+        left -= 1
+        if left < 0:
+            raise ValueError(f"more than {MOST_RECORDS} records")
         after = _length(file, end) + file.tell()
         _expect(file, b"\n")                      # field 1 of a record: its name
         name = file.read(min(_length(file, after), MOST_NAME))
