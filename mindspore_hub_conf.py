@@ -52,7 +52,7 @@ def create_network(name: str, *args: Any, checkpoint_file_path: str | Path = "",
     if checkpoint_file_path:
         contents = CheckpointContents(checkpoint_file_path)
         contents.load_into(network)
-        stored = input_options(contents.state)
+        stored = input_options(contents.state, checkpoint_file_path)
         config = follow(config, stored, checkpoint_file_path)
     network.prepare = partial(network_input, config=config, geometry=geometry_of(config, stored))
     return network

@@ -7,14 +7,16 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from src.data import transforms
 from src.data.reader import Reader
 from src.data.worker_pool import call_for_each, processors
+from src.model_utils.errors import UNetError
 from src.model_utils.files import write_atomically
-from src.model_utils.inputs import read_input
+from src.model_utils.inputs import read_json
 
 logger = logging.getLogger("unet")
 
@@ -52,10 +54,10 @@ def count_classes(reader: Reader, indices: list[int], num_classes: int, path: Pa
     """
     masks = _digest(reader, indices, num_classes)
     try:
-        kept = ClassCounts(**json.loads(read_input(path)))
+        kept = read_json(path, partial(_counts, num_classes))
         if kept.masks == masks:
             return kept
-    except (OSError, ValueError, TypeError):        # none, or a damaged one
+    except UNetError:       # none, or a damaged one
         pass
     parts = [indices[start:start + MASKS_AT_A_TIME] for start in range(0, len(indices), MASKS_AT_A_TIME)]
     count, name = partial(_count, reader, num_classes), partial(_first_name, reader)
@@ -67,6 +69,14 @@ def count_classes(reader: Reader, indices: list[int], num_classes: int, path: Pa
             logger.info("counted %d of %d masks", min(done * MASKS_AT_A_TIME, len(indices)), len(indices))
             told = time.perf_counter()
     return ClassCounts(masks, pixels.tolist())
+
+
+def _counts(num_classes: int, content: Any) -> ClassCounts:
+    counts = ClassCounts(**content)
+    if len(counts.pixels) != num_classes or not all(isinstance(number, int) and number >= 0
+                                                    for number in counts.pixels):
+        raise ValueError("other counts")
+    return counts
 
 
 def _digest(reader: Reader, indices: list[int], num_classes: int) -> str:

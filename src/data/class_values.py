@@ -4,7 +4,6 @@ It is a list, in which the place of an entry is its class, or a dictionary of na
 as "#ff0000", the word ``other`` for all that is not named, or a list of these. A list of names alone says that masks
 hold class numbers. The file ``classes.json`` beside the data set says the same, for data sets that bring it along.
 """
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from src.model_utils.errors import UNetError
-from src.model_utils.inputs import read_input
+from src.model_utils.inputs import MissingFile, read_json
 from src.model_utils.options import to_class_values
 
 CLASSES_FILE = "classes.json"
@@ -132,12 +131,9 @@ def read_noted(data_dir: str | Path) -> list[Any] | dict[str, Any] | None:
     """
     path = Path(data_dir) / CLASSES_FILE
     try:
-        return to_class_values(json.loads(read_input(path).decode("utf-8-sig")))
-    except (FileNotFoundError, NotADirectoryError):
+        return read_json(path, to_class_values, "expected a list of classes, or a dictionary of their names")
+    except MissingFile:
         return None
-    except (OSError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise UNetError(f"{path}: expected a list of classes, or a dictionary of their names: {type(error).__name__}: "
-                        f"{str(error)[:100]}") from None
 
 
 # ---- numbers in arrays

@@ -20,6 +20,7 @@ from src.data.trained_geometry import TrainedGeometry
 from src.data.transforms import channels_first
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
+from src.model_utils.inputs import WRONG_CONTENT
 
 logger = logging.getLogger("unet")
 
@@ -40,8 +41,12 @@ _SIZES = {"image_size", "crop"}
 _OPEN: dict[str, Any] = {"normalize": AUTO, "channels": []}
 
 
-def input_options(state: Mapping[str, Any] | None) -> dict[str, Any]:
+def input_options(state: Mapping[str, Any] | None, path: object = "the checkpoint") -> dict[str, Any]:
     """Return the options in the state of a checkpoint: name -> value; none of a file without a state.
+
+    Args:
+        state: of the checkpoint.
+        path: the checkpoint, for messages.
 
     Raises:
         UNetError: they were stored by another version, and cannot be read.
@@ -52,12 +57,12 @@ def input_options(state: Mapping[str, Any] | None) -> dict[str, Any]:
     # option feature_scale, networks had half of the paper's channels.
     options = {"normalize": RANGE, "feature_scale": 2, **{name: state[name] for name in STATE_NAMES if name in state}}
     try:
+        if GEOMETRY not in state and state.get("dataset") in LAYOUTS and "image_size" in state:
+            # Before the geometry was stored, checkpoints had the options.
+            options[GEOMETRY] = _geometry_of_options(state).as_dict()
         check(options)
-    except ValueError as error:
-        raise UNetError(f"the checkpoint says of its input what this version cannot read: {error}") from None
-    if GEOMETRY not in state and state.get("dataset") in LAYOUTS and "image_size" in state:
-        # Before the geometry was stored, checkpoints had the options.
-        options[GEOMETRY] = _geometry_of_options(state).as_dict()
+    except (UNetError, *WRONG_CONTENT) as error:
+        raise UNetError(f"{path} says of its input what this version cannot read: {error}") from None
     return options
 
 
@@ -102,7 +107,7 @@ def from_text(metadata: Mapping[str, str], path: object) -> dict[str, Any]:
                                    for name in NAMES if name in metadata}
         check(options)
         return options
-    except (ValueError, RecursionError):
+    except WRONG_CONTENT:
         raise UNetError(f"{path}: its metadata of {', '.join(NAMES)} cannot be read; export the network "
                         f"again") from None
 
@@ -141,11 +146,8 @@ def follow(config: Config, stored: Mapping[str, Any], path: object) -> Config:
             trained = f"{name} {value}" + (" (range for images of 8 bits)" if value == AUTO else "")
             raise UNetError(f"{name} is {own}, but {path} {verb} {trained}; leave {name} out")
         changes[name] = value
-    try:
-        return config.replace(**changes) if changes else config
-    except UNetError as error:
-        raise UNetError(f"{path}: what it says of its network cannot be followed ({error}); export the network again, "
-                        f"or train it anew") from None
+    source = f"{path}: what it says of its network cannot be followed (export the network again, or train it anew)"
+    return config.replace(source, **changes) if changes else config
 
 
 def _sizes(config: Config, trained: TrainedGeometry, path: object) -> dict[str, Any]:

@@ -91,7 +91,7 @@ class Source:
         if self.splits:
             return choose(entries, self.splits)
         if self.layout.published_folds:
-            train, valid = fold_indices(len(reader), self.fold)
+            train, valid = fold_indices(len(reader), self.fold, where=self.data_dir)
             return train.tolist(), valid.tolist()
         if self.validates_on_val:
             in_val = [entry.startswith(f"{VAL}/") for entry in entries]

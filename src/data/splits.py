@@ -6,10 +6,11 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from src.model_utils.errors import UNetError, first_few
 from src.model_utils.files import write_atomically
-from src.model_utils.inputs import read_input
+from src.model_utils.inputs import read_json
 
 PARTS = ("train", "validation")
 
@@ -30,21 +31,19 @@ def read_splits(path: str | Path) -> list[list[str]]:
     Raises:
         UNetError: there is no such file, it has another form, or it has a name twice.
     """
-    path = Path(path)
-    try:
-        splits = json.loads(read_input(path).decode("utf-8-sig"))
-        parts = [splits[part] for part in PARTS]
-        if not all(isinstance(part, list) and all(isinstance(name, str) for name in part) for part in parts):
-            raise ValueError("expected two lists of text")
-    except FileNotFoundError:
-        raise UNetError(f"no such file: {path}; give a splits.json of an earlier run with --splits") from None
-    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UNetError(f'{path}: expected {{"train": [names], "validation": [names]}}: '
-                        f"{type(error).__name__}: {str(error)[:100]}") from None
+    parts = read_json(path, _parts, 'expected {"train": [names], "validation": [names]}',
+                      "; give a splits.json of an earlier run with --splits")
     twice = sorted(name for name, count in Counter(name for part in parts for name in part).items() if count > 1)
     if twice:
         raise UNetError(f"{path}: {len(twice)} names are in it twice ({first_few(twice)}); a sample trains or "
                         f"validates, not both")
+    return parts
+
+
+def _parts(splits: Any) -> list[list[str]]:
+    parts = [splits[part] for part in PARTS]
+    if not all(isinstance(part, list) and all(isinstance(name, str) for name in part) for part in parts):
+        raise ValueError("expected two lists of text")
     return parts
 
 

@@ -22,11 +22,12 @@ FOLDS = 5
 ROUNDING = 1e-5
 
 
-def fold_indices(length: int, fold: int, ratio: float = 0.8) -> tuple[np.ndarray, np.ndarray]:
+def fold_indices(length: int, fold: int, ratio: float = 0.8,
+                 where: object = IMAGE_STACK) -> tuple[np.ndarray, np.ndarray]:
     """Split ``length`` slices into training and validation slices of one of the five folds.
 
     The indices are shuffled with RandomState(0), rotated right by ``fold`` times the validation part, and
-    cut at ``ratio``: the split of the published results.
+    cut at ``ratio``: the split of the published results. ``where`` names their file or folder, for the message.
 
     Returns:
         tuple: (training indices, validation indices), two int arrays.
@@ -35,7 +36,8 @@ def fold_indices(length: int, fold: int, ratio: float = 0.8) -> tuple[np.ndarray
         UNetError: fewer slices than folds.
     """
     if length < FOLDS:
-        raise UNetError(f"{length} slices cannot be split into {FOLDS} folds; at least {FOLDS} slices are needed")
+        raise UNetError(f"{where}: {length} slices cannot be split into {FOLDS} folds; at least {FOLDS} slices are "
+                        f"needed")
     indices = np.arange(length)
     np.random.RandomState(0).shuffle(indices)
     indices = np.roll(indices, fold * round((1.0 - ratio) * length))

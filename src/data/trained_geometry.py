@@ -3,15 +3,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from src.data.image_reader import MAX_SIDE
 from src.data.layouts import LAYOUTS
 from src.data.normalization import Normalization
 from src.data.sample_transforms import Geometry, ResizingTransform
+from src.model_utils.claims import claimed_int
 from src.model_utils.config import Config
+from src.model_utils.errors import UNetError
+from src.model_utils.inputs import WRONG_CONTENT
 from src.model_utils.options import NATIVE
 
 # At this many times the largest area that was trained on, or this fraction of the smallest, resizing to one size shows
 # the network objects of another scale than it knows.
 FAR = 4
+MOST_AREA = 10**12      # pixels
 
 
 @dataclass(frozen=True)
@@ -44,10 +49,14 @@ class TrainedGeometry:
         """
         try:
             dataset, areas = stored["dataset"], stored["areas"]
-            sizes = None if stored["input"] == NATIVE else Geometry(_size(stored["input"]), _size(stored["content"]))
+            sizes = None
+            if stored["input"] != NATIVE:
+                sizes = Geometry(_whole(stored["input"], MAX_SIDE), _whole(stored["content"], MAX_SIDE))
+                if any(inner > outer for inner, outer in zip(sizes.content, sizes.input)):
+                    raise ValueError("its content is larger than its input")
             if dataset in LAYOUTS:
-                return cls(dataset, sizes, _size(areas) if areas else None)
-        except (KeyError, TypeError) as error:
+                return cls(dataset, sizes, _whole(areas, MOST_AREA) if areas else None)
+        except (UNetError, *WRONG_CONTENT) as error:
             raise ValueError(f"no geometry: {error}") from None
         raise ValueError(f"no layout {dataset}")
 
@@ -77,6 +86,6 @@ class TrainedGeometry:
         return self.areas[0] <= FAR * size[0] * size[1] and size[0] * size[1] <= FAR * self.areas[1]
 
 
-def _size(pair: Any) -> tuple[int, int]:
-    first, second = pair
-    return int(first), int(second)
+def _whole(pair: Any, most: int) -> tuple[int, int]:
+    first, second = (claimed_int(number, 1, most, "a number of pixels") for number in pair)
+    return first, second

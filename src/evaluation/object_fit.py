@@ -13,9 +13,8 @@ from src.evaluation.object_metrics import THRESHOLDS, overlaps
 from src.evaluation.object_scores import ObjectScores
 from src.evaluation.objects import WATERSHED, ObjectOptions, areas_and_sums, find_objects, separate
 from src.model_utils.config import Config
-from src.model_utils.errors import UNetError
 from src.model_utils.files import write_atomically
-from src.model_utils.inputs import read_input
+from src.model_utils.inputs import MissingFile, read_json
 
 logger = logging.getLogger("unet")
 
@@ -124,17 +123,15 @@ def with_fitted(config: Config, network: str | Path) -> Config:
     path = fitted_path(network)
     if not Path(network).exists():
         return config
+    wrong, advice = "not the file that eval.py --fit_objects=True writes", "; fit again, or remove it"
     try:
-        stored = json.loads(read_input(path))
-        changes = {name: stored[name] for name in NAMES if name not in config.on_command_line}
-        if config.object_size_unit != "px":
-            changes.pop("object_min_size", None)
-        followed = config.replace(**changes)
-    except FileNotFoundError:
+        changes = read_json(path, lambda content: {name: content[name] for name in NAMES
+                                                   if name not in config.on_command_line}, wrong, advice)
+    except MissingFile:
         return config
-    except (OSError, UNetError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise UNetError(f"{path}: not the file that eval.py --fit_objects=True writes ({error}); fit again, or remove "
-                        f"it") from None
+    if config.object_size_unit != "px":
+        changes.pop("object_min_size", None)
+    followed = config.replace(f"{path}: {wrong}{advice}", **changes)
     values = ", ".join(f"{name} {getattr(followed, name):g}" for name in changes)
     logger.info("objects as fitted (%s): %s", path, values)
     return followed

@@ -3,7 +3,6 @@
 The format is that of https://bioimage.io/docs, which the package bioimageio.spec knows and checks.
 """
 import io
-import json
 import keyword
 import logging
 import math
@@ -22,7 +21,7 @@ from src.data.channels import StoredImage, as_rgb
 from src.data.data_options import channels_of, class_names, normalization_of
 from src.data.image_files import list_image_files
 from src.data.image_reader import read_image
-from src.data.input_options import GEOMETRY
+from src.data.input_options import CLASS_NAMES, GEOMETRY
 from src.data.normalization import MINMAX, PERCENTILE, RANGE, ZSCORE, Normalization
 from src.data.synthetic import make_stacks
 from src.data.trained_geometry import TrainedGeometry
@@ -192,8 +191,7 @@ def _channels(config: Config) -> list[str]:
 
 def _names(config: Config, network: OnnxNetwork) -> list[str]:
     """Return the names of the classes that the network tells apart, see ``src.data.boundary``."""
-    stored = network.metadata.get("class_names")
-    names = json.loads(stored) if stored else class_names(config)
+    names = network.options.get(CLASS_NAMES) or class_names(config)
     return [names[0], f"{names[1]} interior", f"{names[1]} rim"] if config.has_rim else names
 
 

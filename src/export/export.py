@@ -88,7 +88,7 @@ def export(config: Config) -> None:
     # MindSpore writes files only from compiled graphs.
     device = start_runtime(config.replace(context_mode="graph")).device
     contents = CheckpointContents(config.checkpoint_file_path)
-    stored = input_options(contents.state)
+    stored = input_options(contents.state, contents.path)
     config = follow(config, stored, contents.path)
     spec, size = NetworkSpec.from_config(config), input_size(config)
     if config.file_format == "AIR" and device != "Ascend":

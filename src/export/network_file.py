@@ -16,7 +16,7 @@ from src.export.onnx_model import OnnxNetwork
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 from src.model_utils.files import write_atomically
-from src.model_utils.inputs import not_there, read_input
+from src.model_utils.inputs import not_there, read_json
 from src.networks.registry import NetworkSpec, receptive_field
 from src.report.drawing import palette
 from src.tiling.predictor import side_in_memory
@@ -117,16 +117,15 @@ def _beside(path: Path) -> dict[str, Any]:
         say_once(path, f"nothing beside it says what its network needs ({sidecar(path).name}); the options say it",
                  is_warning=True)
         return {}
-    try:
-        about = json.loads(read_input(sidecar(path)))
-        if not isinstance(about, dict):
-            raise ValueError(f"names and values are expected, found {type(about).__name__}")
-        check(about)
-        _check_sides(about.get(INPUT_SIZE, [1, 1]))
-        return about
-    except (OSError, ValueError, TypeError) as error:
-        raise UNetError(f"{sidecar(path)}: cannot be read ({type(error).__name__}: {str(error)[:100]}); export the "
-                        f"network again, or leave out file_name") from None
+    return read_json(sidecar(path), _checked, "cannot be read", "; export the network again, or leave out file_name")
+
+
+def _checked(about: Any) -> dict[str, Any]:
+    if not isinstance(about, dict):
+        raise ValueError(f"names and values are expected, found {type(about).__name__}")
+    check(about)
+    _check_sides(about.get(INPUT_SIZE, [1, 1]))
+    return about
 
 
 def _check_sides(size: object) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 from src.model_utils.files import remove, remove_leftovers, temporary_path
+from src.model_utils.inputs import hash_of
 from src.model_utils.lock import one_at_a_time
 from src.model_utils.python_process import named_folders, python_command
 from src.model_utils.schema import PROJECT_ROOT
@@ -92,7 +93,9 @@ def _stems(spec: NetworkSpec, size: tuple[int, int], path: Path) -> tuple[str, s
     # Neither deep supervision nor the first weights change the exported file.
     spec = replace(spec, use_ds=False, weight_init="default")
     about = {**asdict(spec), "mindspore": metadata.version("mindspore"), "code": _code_hash()}
-    key = hashlib.sha256(path.read_bytes() + json.dumps(about).encode()).hexdigest()[:24]
+    digest = hash_of(path)
+    digest.update(json.dumps(about).encode())
+    key = digest.hexdigest()[:24]
     return f"{key}-any", f"{key}-{size[0]}x{size[1]}"
 
 
@@ -117,8 +120,8 @@ def _cached(spec: NetworkSpec, size: tuple[int, int], path: Path) -> Path | None
 def _digest(file: Path) -> str:
     """Return the digest that the name of a file has; an empty text if it cannot be read."""
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
-    except OSError:
+        return hash_of(file).hexdigest()[:16]
+    except (OSError, UNetError):
         return ""
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from src.data.image_reader import MAX_SIDE
 from src.data.input_options import EVAL_ACTIVATE, from_text
-from src.export.onnx_sessions import ON_CPU, SessionOptions, open_session
+from src.export.onnx_sessions import ON_CPU, SessionOptions, cannot_load, open_session
 from src.model_utils.claims import SCALES, claimed, claimed_int
 from src.model_utils.config import BOUNDARY
 from src.model_utils.errors import UNetError
@@ -102,7 +102,16 @@ class OnnxNetwork:
         """Run one batch; a short one is filled up to the batch size of the file."""
         filling = np.zeros((fixed - len(images), *images.shape[1:]), images.dtype)
         batch = np.concatenate([images, filling]) if len(filling) else images
-        return self.session.run(batch)[:len(images)]
+        try:
+            result = self.session.run(batch)
+        except Exception as error:      # those of the programs have no common base class
+            raise cannot_load(self.path, self.provider, error, "run") from None
+        expected = (len(batch), *self.output_shape[1:])
+        if result.ndim != len(expected) or result.dtype.kind not in "fiu" or any(
+                own not in (None, side) for own, side in zip(expected, result.shape)):
+            raise UNetError(f"{self.path}: gave {_text(result.shape)} {result.dtype}, and says that it gives "
+                            f"{_text(expected)} numbers; export the network again")
+        return result[:len(images)]
 
     def check(self, num_channels: int, num_classes: int) -> None:
         """Raise UNetError if the file tells another number of channels or classes."""

@@ -9,6 +9,7 @@ import onnx
 
 from src.export.onnx_trim import trimmed
 from src.model_utils.errors import UNetError, encodable
+from src.model_utils.inputs import MOST_NETWORK, read_input
 from src.model_utils.packages import import_onnxruntime, import_openvino
 from src.model_utils.processors import usable_processors
 
@@ -64,13 +65,35 @@ def open_session(path: Path, options: SessionOptions) -> Session:
     Raises:
         UNetError: it cannot be loaded, the program is not installed, or has nothing for the device.
     """
-    model = trimmed(onnx.load(path)) if options.trimmed else None
-    content = model.SerializeToString() if model else None
+    data = read_input(path, MOST_NETWORK)
+    try:
+        model = onnx.load_model_from_string(data)
+    except Exception as error:      # protobuf's errors have no common base class either
+        raise cannot_load(path, "ONNX Runtime", error) from None
+    _check_graph(path, model)
+    smaller = trimmed(model) if options.trimmed else None
+    content = smaller.SerializeToString() if smaller else None
     if content is None and encodable(str(path)) != str(path):
-        content = path.read_bytes()     # libraries of C++ cannot open such a name
+        content = data      # libraries of C++ cannot open such a name
     if options.backend == "openvino":
-        return OpenVinoSession(path, options, content)
+        return OpenVinoSession(path, options, content, {entry.key: entry.value for entry in model.metadata_props})
     return OnnxRuntimeSession(path, options, content)
+
+
+def _check_graph(path: Path, model: onnx.ModelProto) -> None:
+    """Refuse what no network here has: loops may never end, and functions of functions grow without bound.
+
+    Weights in other files could be any files of this user.
+    """
+    attributes = [item for node in model.graph.node for item in node.attribute]
+    tensors = [*model.graph.initializer, *(item.t for item in attributes)]
+    if model.functions or any(item.HasField("g") or item.graphs for item in attributes):
+        problem = "has loops, branches or functions; export it without them"
+    elif any(tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors):
+        problem = "has its weights in other files; export it as one file"
+    else:
+        return
+    raise UNetError(f"{path}: the network {problem}")
 
 
 class OnnxRuntimeSession:
@@ -104,7 +127,7 @@ class OnnxRuntimeSession:
 class OpenVinoSession:
     """A file, or ``content`` instead of it, in OpenVINO on the CPU; see ``Session``."""
 
-    def __init__(self, path: Path, options: SessionOptions, content: bytes | None = None) -> None:
+    def __init__(self, path: Path, options: SessionOptions, content: bytes | None, metadata: dict[str, str]) -> None:
         if options.device not in ("CPU", "auto"):
             raise UNetError(f"device_target {options.device}: backend openvino runs on the CPU; use "
                             f"--device_target=CPU, or --backend=onnx")
@@ -115,25 +138,24 @@ class OpenVinoSession:
         try:
             core = openvino.Core()
             self._compiled = core.compile_model(core.read_model(content or str(path)), "CPU", hints)
-            about = onnx.load(path, load_external_data=False)       # OpenVINO keeps none of the metadata
         except Exception as error:
             raise cannot_load(path, "OpenVINO", error) from None
         self.provider = f"OpenVINO {openvino.__version__.split('-')[0]}"
         self.inputs, self.outputs = ([_sides(port.partial_shape) for port in ports]
                                      for ports in (self._compiled.inputs, self._compiled.outputs))
-        self.metadata = {entry.key: entry.value for entry in about.metadata_props}
+        self.metadata = metadata        # of which OpenVINO keeps nothing
 
     def run(self, images: np.ndarray) -> np.ndarray:
         """See ``Session``."""
         return self._compiled(images, share_inputs=True)[0]
 
 
-def cannot_load(path: Path, program: str, error: Exception) -> UNetError:
-    """Return the error of a file that a program refuses."""
+def cannot_load(path: Path, program: str, error: Exception, what: str = "load") -> UNetError:
+    """Return the error of a file that a program refuses, when it loads or runs it."""
     # OpenVINO begins with lines that only say where in its own source it stopped.
     lines = [line.strip() for line in str(error).splitlines()
              if line.strip() and not line.startswith(("Exception from ", "Check "))]
-    return UNetError(f"{path}: {program} cannot load it ({(lines or [type(error).__name__])[0][:200]})")
+    return UNetError(f"{path}: {program} cannot {what} it ({(lines or [type(error).__name__])[0][:200]})")
 
 
 @lru_cache(maxsize=1)

@@ -26,7 +26,7 @@ from src.export.onnx_sessions import SessionOptions
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 from src.model_utils.files import write_atomically
-from src.model_utils.inputs import read_input
+from src.model_utils.inputs import WRONG_CONTENT, hash_of, read_json
 from src.model_utils.lock import one_at_a_time
 from src.model_utils.processors import usable_processors
 from src.model_utils.python_process import python_command
@@ -77,7 +77,7 @@ class Measurement:
             spec = {**asdict(NetworkSpec.from_config(config)), "weight_init": "", "use_ds": False}
             about |= {"network": spec, "cpu_ops": config.cpu_ops}
         else:
-            about |= {"file": hashlib.sha256(onnx_file.read_bytes()).hexdigest(), "precision": config.cpu_precision}
+            about |= {"file": hash_of(onnx_file).hexdigest(), "precision": config.cpu_precision}
         self.names, self.about = names, about
         self.key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:24]
 
@@ -91,8 +91,8 @@ class Measurement:
         if not trusted_file(path):
             return None
         try:
-            return self._choice(json.loads(read_input(path)))
-        except (OSError, ValueError, TypeError, KeyError, UNetError):
+            return read_json(path, self._choice)
+        except UNetError:
             return None     # broken, or of a version that wrote something else
 
     def make(self, onnx_file: Path) -> Choice | None:
@@ -115,7 +115,7 @@ class Measurement:
                                 capture_output=True, env=child_environment())
         try:
             choice = self._choice(json.loads(result.stdout.splitlines()[-1]))
-        except (ValueError, IndexError, KeyError, TypeError):
+        except WRONG_CONTENT:
             lines = result.stderr.strip().splitlines()
             logger.warning("WARNING: the backends could not be compared (%s); ONNX Runtime is taken",
                            lines[-1][:200] if lines else f"status {result.returncode}")

@@ -110,7 +110,7 @@ def load_checkpoints(config: Config) -> LoadedNetwork:
 def _stored_inputs(path: Path) -> dict[str, Any]:
     """Return the input options in a checkpoint, without MindSpore; damaged files are refused when they are loaded."""
     try:
-        return input_options(read_state(path))
+        return input_options(read_state(path), path)
     except (OSError, ValueError):
         return {}
 

@@ -19,15 +19,13 @@ from src.inference.page_predictor import PagePredictor
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 from src.model_utils.files import remove, write_atomically
-from src.model_utils.inputs import MOST_ANNOTATIONS, MOST_NETWORK, read_input
+from src.model_utils.inputs import MOST_ANNOTATIONS, hash_of, read_json
 from src.report.prediction import PredictedPage
 
 logger = logging.getLogger("unet")
 
 FOLDER = ".predicted"
 REPORT = "report"       # beside the names of the folders, a kind of result
-# What reading a damaged record raises.
-_DAMAGE = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
 # What the results depend on: the network's files and these options.
 NETWORK_FILES = "network_files"
 _OPTIONS = (*NETWORK, TARGET, *PIXELS, "image_size", "crop", "scale", "tta", "cpu_precision", EVAL_ACTIVATE, COLOR)
@@ -61,13 +59,13 @@ class Record:
         return json.dumps(asdict(self)).encode()
 
     @classmethod
-    def from_json(cls, data: bytes) -> "Record":
-        """Return the record in a file. Raises one of ``_DAMAGE`` if it is damaged."""
-        values = json.loads(data)
-        values["pages"] = [PredictedPage.from_dict(page) for page in values["pages"]]
-        record = cls(**values)
+    def from_dict(cls, values: dict[str, Any]) -> "Record":
+        """Return the record in a file. Raises one of ``WRONG_CONTENT`` if it is damaged."""
+        record = cls(**{**values, "pages": [PredictedPage.from_dict(page) for page in values["pages"]]})
         if not all(isinstance(getattr(record, name), type(value)) for name, value in vars(cls([])).items()):
             raise TypeError("a value of another type")
+        if not all(isinstance(text, str) for text in record.kinds + record.rows):
+            raise TypeError("kinds or rows that are no texts")
         return record
 
 
@@ -92,8 +90,8 @@ class Records:
 
     def read(self, file: ImageFile) -> Record | None:
         """Return the record of an image file; None if there is none, or it is damaged."""
-        with suppress(OSError, UNetError, *_DAMAGE):
-            return Record.from_json(read_input(self.path(file), MOST_ANNOTATIONS))
+        with suppress(UNetError):
+            return read_json(self.path(file), Record.from_dict, most=MOST_ANNOTATIONS)
         return None
 
     def add(self, file: ImageFile, image: list[Any], paths: Sequence[Path], pages: list[PredictedPage],
@@ -158,7 +156,7 @@ class Records:
 
 def made_with(predictor: PagePredictor, config: Config) -> dict[str, Any]:
     """Return what the results depend on: the hashes of the network's files, and option -> value."""
-    hashes = [hashlib.sha256(read_input(path, MOST_NETWORK)).hexdigest() for path in predictor.network.files]
+    hashes = [hash_of(path).hexdigest() for path in predictor.network.files]
     options = {name: getattr(predictor.config, name) for name in _OPTIONS}
     if config.objects:
         options |= {name: getattr(config, name) for name in _OF_OBJECTS}

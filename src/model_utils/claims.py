@@ -5,6 +5,7 @@ from typing import Any
 from src.model_utils.errors import UNetError
 
 SCALES = 1e-3, 1e3      # factors by which images are resized
+MOST_STEPS = 10**12     # of a run
 
 
 def claimed(value: Any, least: float, most: float, what: str) -> float:

@@ -71,10 +71,10 @@ class Config:
                             f"num_classes is {self.num_classes}: it is that of the masks; set it to 2")
         return self.num_classes + self.has_rim
 
-    def replace(self, **changes: Any) -> "Config":
-        """Return a frozen copy with ``changes``, each checked like a value in a YAML file."""
+    def replace(self, source: object = "options", /, **changes: Any) -> "Config":
+        """Return a frozen copy with ``changes``, each checked like a value in a YAML file; ``source`` has named it."""
         schema = load_schema()
-        checked = {key: schema[known_key(key, schema, "replace()")].convert(value, "replace()")
+        checked = {key: schema[known_key(key, schema, source)].convert(value, source)
                    for key, value in changes.items()}
         return FrozenConfig({**vars(self), **checked})
 
@@ -131,8 +131,8 @@ class FrozenConfig(Config):
     def __reduce__(self) -> tuple[type, tuple]:
         return FrozenConfig, (vars(self), self.from_yaml, self.given, self.yaml_file)
 
-    def replace(self, **changes: Any) -> "Config":
-        return FrozenConfig(vars(super().replace(**changes)), self.from_yaml - changes.keys(), self.given,
+    def replace(self, source: object = "options", /, **changes: Any) -> "Config":
+        return FrozenConfig(vars(super().replace(source, **changes)), self.from_yaml - changes.keys(), self.given,
                             self.yaml_file)
 
 

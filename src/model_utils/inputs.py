@@ -2,10 +2,13 @@
 
 A FIFO would be waited for without end, and /dev/zero would be read without end.
 """
+import hashlib
+import json
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from src.model_utils.errors import UNetError
 
@@ -15,6 +18,11 @@ MB = 10**6
 MOST_TEXT, MOST_ANNOTATIONS, MOST_IMAGE, MOST_NETWORK = 64 * MB, 2_000 * MB, 4_000 * MB, 8_000 * MB
 
 BLOCK = 65536
+
+# What is raised where values of some type and form are expected, and others are found.
+WRONG_CONTENT = ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError
+
+_Made = TypeVar("_Made")
 
 _KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
@@ -31,6 +39,14 @@ def not_there(path: str | Path, expected: str) -> str:
     except OSError:
         return f"no such {expected}: {path}"
     return f"{path}: {_KINDS.get(kind, 'a folder')}, where a {expected} is expected"
+
+
+class MissingFile(UNetError):
+    """There is no file of this name."""
+
+
+class WrongContent(UNetError):
+    """A file that holds something else than its name says."""
 
 
 def open_input(path: str | Path, most: int | None = None) -> BinaryIO:
@@ -69,3 +85,40 @@ def read_input(path: str | Path, most: int = MOST_TEXT) -> bytes:
     if len(data) > most:
         raise UNetError(f"{path}: more than {most / MB:.4g} MB; a file of this kind has no more")
     return data
+
+
+def hash_of(path: str | Path, most: int = MOST_NETWORK) -> "hashlib._Hash":
+    """Return the SHA-256 hash of a file, which is never whole in memory. Raises as ``open_input``."""
+    found = hashlib.sha256()
+    with open_input(path, most) as file:
+        while block := file.read(MB):
+            found.update(block)
+    return found
+
+
+def read_json(path: str | Path, make: Callable[[Any], _Made], wrong: str = "not what this project writes there",
+              advice: str = "", most: int = MOST_TEXT) -> _Made:
+    """Read a JSON file, and make of it what the program needs.
+
+    Args:
+        path: the file.
+        make: returns the result of what the file holds; it need not check types.
+        wrong: what is said of a file that holds something else.
+        advice: what to do then, with a semicolon before it.
+        most: bytes that the file may have.
+
+    Raises:
+        MissingFile: there is no such file.
+        WrongContent: it holds something else.
+        UNetError: it cannot be read; or what ``make`` raises.
+    """
+    try:
+        data = read_input(path, most)
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingFile(f"no such file: {path}{advice}") from None
+    except (OSError, UNetError) as error:
+        raise UNetError(f"{path}: {wrong} ({error}){advice}") from None
+    try:
+        return make(json.loads(data))
+    except WRONG_CONTENT as error:
+        raise WrongContent(f"{path}: {wrong} ({type(error).__name__}: {str(error)[:100]}){advice}") from None

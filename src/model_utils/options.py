@@ -215,9 +215,12 @@ def _type_of(default: Any) -> str:
     return type(default).__name__
 
 
+MOST_LETTERS = 60       # of a name that is compared with others; whoever writes more means none of them
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return "; did you mean X?" with the one of ``names`` that is most like ``name``, or an empty text."""
-    match = _closest(name, names, 0.5)
+    match = _closest(name, names, 0.5) if len(name) <= MOST_LETTERS else None
     return f"; did you mean {match}?" if match else ""
 
 
@@ -237,6 +240,8 @@ def nearest_options(name: str, helps: dict[str, str], prefix: str = "") -> str:
         helps (dict): name of an option -> its help.
         prefix (str): what goes before the options in the text.
     """
+    if len(name) > MOST_LETTERS:
+        return ""
     match = _closest(name, helps, 0.8)
     words = [re.escape(word) for word in re.split(r"[\W_]+", name.lower()) if word]
     # The more in the name, and the earlier in the help, the better.

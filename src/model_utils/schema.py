@@ -22,7 +22,6 @@ CONFIGS = PROJECT_ROOT / "configs"
 DEFAULT_CONFIG = CONFIGS / "default_config.yaml"
 
 MAX_YAML_BYTES = 10**6
-MAX_YAML_BRACKETS = 2000
 
 logger = logging.getLogger("unet")
 
@@ -72,9 +71,6 @@ def load_documents(path: Path) -> list[dict]:
         raise UNetError(f"no such configuration file: {path}; give a YAML file with --config_path") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UNetError(f"{path}: cannot be read as a YAML file: {error}") from None
-    # The time of the YAML reader grows with the square of the depth.
-    if text.count("[") + text.count("{") > MAX_YAML_BRACKETS:
-        raise UNetError(f"{path}: more than {MAX_YAML_BRACKETS} opening brackets; expected 'key: value' lines")
     try:
         documents = [document for document in load_all(text) if document is not None]
     except (yaml.YAMLError, RecursionError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""YAML as configurations need it: no merges, which can grow without bound, and no numbers to the base 60."""
+"""YAML as configurations need it: no merges, which can grow without bound, no numbers to the base 60, bounded lists."""
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,9 +6,26 @@ from typing import Any
 
 import yaml
 
+# PyYAML takes 0.1 ms for a value, and with the depth of lists in lists more.
+MOST_VALUES, MOST_DEPTH = 20_000, 20
+
 
 class _Loader(yaml.SafeLoader):
     """Reads 1:30 as a text, not as 90, and refuses ``<<``."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self._values = self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self._values += 1
+        self._depth += 1
+        if self._values > MOST_VALUES or self._depth > MOST_DEPTH:
+            raise yaml.composer.ComposerError(None, None, f"more than {MOST_VALUES} values, or {MOST_DEPTH} in one "
+                                                          f"another", self.peek_event().start_mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         for key, _ in node.value:

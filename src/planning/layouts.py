@@ -1,5 +1,4 @@
 """Which layouts of data sets a folder fits, by the names of its files."""
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -9,7 +8,7 @@ from src.data.folders import IMAGE_FILE, MASK_FILE
 from src.data.layouts import TRAIN, VAL
 from src.data.stacks import FOLDS, IMAGE_STACK, LABEL_STACK
 from src.model_utils.errors import UNetError
-from src.model_utils.inputs import MOST_ANNOTATIONS, read_input
+from src.model_utils.inputs import MOST_ANNOTATIONS, read_json
 from src.planning.pairing import Pairing, find_pairings, is_left_out
 from src.planning.tree import Tree, join
 
@@ -139,21 +138,23 @@ def _coco(tree: Tree, root: str) -> Iterator[Layout]:
 
 def _photographs(path: Path) -> list[str]:
     """Return the names of the photographs in an annotation file of COCO's instances; none of another file."""
-    try:
-        content = json.loads(read_input(path, MOST_ANNOTATIONS))
+    def names(content: Any) -> list[str]:
         if not any("segmentation" in annotation for annotation in content["annotations"]) or not content["categories"]:
             return []
         return [str(image["file_name"]).replace("\\", "/") for image in content["images"]]
-    except (OSError, UNetError, ValueError, KeyError, TypeError, RecursionError):
+
+    try:
+        return read_json(path, names, most=MOST_ANNOTATIONS)
+    except UNetError:
         return []
 
 
 def _folder_of(tree: Tree, root: str, names: list[str]) -> str | None:
     """Return the folder that holds most of the photographs, and at least half of them."""
-    names = [PurePosixPath(name).name for name in names]
+    wanted = {PurePosixPath(name).name for name in names}
     inside = (folder for folder in tree.files if folder == root or folder.startswith(join(root, "") if root else ""))
-    best = max(inside, key=lambda folder: len(set(names) & set(tree.files[folder])), default=None)
-    return best if best is not None and 2 * len(set(names) & set(tree.files[best])) >= len(set(names)) else None
+    best = max(inside, key=lambda folder: len(wanted & set(tree.files[folder])), default=None)
+    return best if best is not None and 2 * len(wanted & set(tree.files[best])) >= len(wanted) else None
 
 
 def _sides(tree: Tree, root: str, is_mask: Callable[[Path], bool], leave_out: set[str]) -> Iterator[Layout]:

@@ -1,6 +1,7 @@
 """Raw data that are prepared before a training: nuclei with a mask for each object, and COCO."""
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -40,12 +41,13 @@ def coco_classes(layout: Layout, given: Mapping[str, Any]) -> Choice:
     if "coco_classes" in given:
         return Choice({"num_classes": len(given["coco_classes"])}, "coco_classes names them")
     file = read_annotations(layout.options["anno_json"])
-    photographs = {category: sum(any(instance.category == category for instance in photograph.instances)
-                                 for photograph in file.photographs) for category in file.categories}
-    shown = [category for category in photographs if photographs[category]]
+    photographs = Counter(category for photograph in file.photographs
+                          for category in {instance.category for instance in photograph.instances})
+    shown = [category for category in file.categories if photographs[category]]
     enough = [category for category in shown if photographs[category] >= LEAST_PHOTOGRAPHS] or shown
     names = ["background", *(file.categories[category] for category in enough)]
-    left = [file.categories[category] for category in shown if category not in enough]
+    kept = set(enough)
+    left = [file.categories[category] for category in shown if category not in kept]
     because = f"{len(enough)} of the {len(file.categories)} categories are in at least {LEAST_PHOTOGRAPHS} of the " \
               f"{len(file.photographs)} photographs for training"
     if left:

@@ -11,6 +11,7 @@ import numpy as np
 
 from src.evaluation.metrics import METRIC_NAMES
 from src.evaluation.scores import Scores
+from src.model_utils.claims import MOST_STEPS, claimed_int
 from src.model_utils.errors import UNetError
 from src.model_utils.files import HISTORY_CSV, replacing, writing
 from src.model_utils.inputs import open_input
@@ -57,6 +58,7 @@ class Row:
     object_pq: float | None = None
 
 
+MOST_LINE = 10_000      # characters
 HEADER = [field.name for field in fields(Row)]
 
 
@@ -71,7 +73,7 @@ def read_history(path: str | Path) -> Iterator[Row]:
     columns = len(HEADER)
     try:
         with io.TextIOWrapper(open_input(path), encoding="utf-8", newline="") as file:
-            for line in file:
+            while line := file.readline(MOST_LINE):
                 cells = line[:-1].split(",")
                 if cells[0] == HEADER[0] and cells == HEADER[:len(cells)]:
                     columns = len(cells)
@@ -93,8 +95,9 @@ def _row(cells: list[str]) -> Row | None:
         step, epoch, kind, *numbers = cells
         if kind not in (STEP, VALIDATION, TRAINING):
             return None
-        return Row(int(step), int(epoch), kind, *(float(cell) if cell else None for cell in numbers))
-    except ValueError:
+        return Row(claimed_int(step, 0, MOST_STEPS, "step"), claimed_int(epoch, 0, MOST_STEPS, "epoch"), kind,
+                   *(float(cell) if cell else None for cell in numbers))
+    except (ValueError, UNetError):
         return None
 
 

@@ -1,5 +1,4 @@
 """report.html: one self-contained file about a data set, a run and its evaluation, or some of these."""
-import json
 import logging
 import time
 from collections.abc import Sequence
@@ -17,9 +16,9 @@ from src.evaluation.metrics import HARD_METRICS
 from src.evaluation.object_scores import REPORTED
 from src.evaluation.scores import Scores
 from src.model_utils.config import Config
-from src.model_utils.errors import UNetError, encodable
+from src.model_utils.errors import encodable
 from src.model_utils.files import DATASET_JPG, DATASET_JSON, HISTORY_CSV, REPORT_HTML, write_atomically
-from src.model_utils.inputs import read_input
+from src.model_utils.inputs import MissingFile, read_input, read_json
 from src.report import facts
 from src.report.drawing import class_colours
 from src.report.figures import confusion_svg, counts_svg, curve_svgs, sizes_svg
@@ -130,18 +129,19 @@ def _training(curves: RunCurves) -> dict[str, Any] | None:
 def _dataset(output: Path) -> dict[str, Any] | None:
     """Read rows of (property, training, validation), warnings and pictures of the data set; None without a check."""
     path = output / DATASET_JSON
-    try:
-        content = json.loads(read_input(path))
+
+    def made(content: Any) -> dict[str, Any]:
         parts = [content["training"], content["validation"]]
         rows = [(title, *(_text(part[key]) for part in parts)) for key, title in _DATASET_ROWS.items()
                 if all(key in part for part in parts)]     # an older run has not found out all
         return {"rows": rows + _numbers(parts) + _shares(parts),
                 "warnings": [*content.get("faults", [])[:MOST_ROWS], *content["warnings"]],
                 "pictures": _jpeg(output / DATASET_JPG)}
-    except FileNotFoundError:
+
+    try:
+        return read_json(path, made, "not the file that train.py writes", "; remove it")
+    except MissingFile:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UNetError(f"{path}: not the file that train.py writes ({error}); remove it") from None
 
 
 def _jpeg(path: Path) -> str:

@@ -15,7 +15,7 @@ from mindspore.train.checkpoint_pb2 import Checkpoint
 from src.model_utils.errors import UNetError, first_few
 from src.model_utils.inputs import MOST_NETWORK, not_there, read_input
 from src.model_utils.runtime import first_line
-from src.training.checkpoint_files import TRAINING_STATE, is_of_version_1_0, parse_state
+from src.training.checkpoint_files import MOST_RECORDS, TRAINING_STATE, is_of_version_1_0, parse_state
 from src.training.parameter_names import renamed, spellings
 
 logger = logging.getLogger("unet")
@@ -145,6 +145,8 @@ def _check_records(data: bytes) -> None:
         data = data[:-17]
     records = Checkpoint()
     records.ParseFromString(data)
+    if len(records.value) > MOST_RECORDS:
+        raise ValueError(f"{len(records.value)} records; at most {MOST_RECORDS} are read")
     wanted: dict[str, int] = {}
     found: Counter[str] = Counter()
     before = None

@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from src.model_utils.claims import SCALES, claimed, claimed_int
+from src.model_utils.claims import MOST_STEPS, SCALES, claimed, claimed_int
 from src.model_utils.errors import UNetError
-from src.model_utils.inputs import MB, open_input
+from src.model_utils.inputs import MB, WRONG_CONTENT, open_input
 
 BEST = "best.ckpt"
 # Name of the text in a checkpoint that is the state of the run, as JSON.
 TRAINING_STATE = "training_state"
 # What follows the last record of a checkpoint, before a number.
 CHECKSUM = b"crc_num"
-MOST_STEPS = 10**12
 MOST_STATE, MOST_NAME = 256 * MB, 10_000      # bytes
+# Networks have hundreds of parameters, and MindSpore divides one of more than 500 MB.
+MOST_RECORDS = 20_000
 # The run of checkpoints from before runs had names.
 UNNAMED = ""
 
@@ -134,7 +135,8 @@ def read_state(path: str | Path) -> dict[str, Any] | None:
         for tag, content in _records(file):
             if text and tag == TRAINING_STATE.encode() != tag_before or len(text) > MOST_STATE:
                 raise ValueError("its records are not one after another")
-            text, tag_before = text + content, tag
+            text += content         # where it stands; text + content would copy it for each record
+            tag_before = tag
     return parse_state(text.decode("utf-32-le")) if text else None
 
 
@@ -144,17 +146,23 @@ def parse_state(text: str) -> dict[str, Any]:
         state = json.loads(text)
         claimed_int(state["step"], 0, MOST_STEPS, "step")
         claimed(state.get("scale", 1), *SCALES, "scale")
-        if isinstance(state["step"], int) and isinstance(state.get("run", ""), str):
+        # claimed() takes texts too.
+        if (isinstance(state["step"], int) and isinstance(state.get("scale", 1), (int, float))
+                and isinstance(state.get("run", ""), str)
+                and all(isinstance(one, dict) for one in state.get("callbacks", {}).values())):
             return state
-    except (RecursionError, TypeError, KeyError, AttributeError, UNetError):
+    except (UNetError, *WRONG_CONTENT):
         pass
     raise ValueError("not the state of a run")
 
 
 def _records(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
     """Yield (name, content) of each record of a checkpoint; the content only of TRAINING_STATE."""
-    end = os.fstat(file.fileno()).st_size
+    end, left = os.fstat(file.fileno()).st_size, MOST_RECORDS
     while (key := file.read(1)) == b"\n":         # field 1 of the file: a record
+        left -= 1
+        if left < 0:
+            raise ValueError(f"more than {MOST_RECORDS} records")
         after = _length(file, end) + file.tell()
         _expect(file, b"\n")                      # field 1 of a record: its name
         name = file.read(min(_length(file, after), MOST_NAME))

@@ -17,7 +17,7 @@ from src.model_utils.files import (
     natural,
     write_atomically,
 )
-from src.model_utils.inputs import read_input
+from src.model_utils.inputs import MissingFile, read_json
 from src.report.history import TRAINING, read_history
 from src.training.checkpoint_files import checkpoint_folder, final_checkpoint
 
@@ -85,24 +85,18 @@ def read_result(fold: Fold, folder: Path, checkpoint: Path) -> dict[str, Any]:
     Raises:
         UNetError: metrics.json cannot be read.
     """
-    metrics = _read_json(folder / METRICS_JSON)
+    scores = read_json(folder / METRICS_JSON, lambda metrics: {
+        name: _at(metrics, keys) for name, keys in SCORES.items() if keys[0] in metrics})
     seconds = sum(row.seconds or 0 for row in read_history(folder / HISTORY_CSV) if row.kind != TRAINING)
     return {"fold": fold.number, "checkpoint": checkpoint.relative_to(folder.parent).as_posix(),
             "training_samples": len(fold.train), "validation_samples": fold.validation, "minutes": seconds / 60,
-            "scores": {name: _at(metrics, keys) for name, keys in SCORES.items() if keys[0] in metrics}}
+            "scores": scores}
 
 
 def _at(metrics: Any, keys: tuple[str, ...]) -> Any:
     for key in keys:
         metrics = metrics[key]
     return metrics
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(read_input(path))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UNetError(f"{path}: cannot be read ({type(error).__name__}: {str(error)[:100]})") from None
 
 
 def read_results(output: str | Path) -> tuple[dict[int, dict[str, Any]], int]:
@@ -115,17 +109,18 @@ def read_results(output: str | Path) -> tuple[dict[int, dict[str, Any]], int]:
         UNetError: folds.json does not have the form that ``write_results`` writes.
     """
     path = Path(output) / FOLDS_JSON
-    if not path.exists():
-        return {}, 0
-    found = _read_json(path)
-    try:
-        folds = claimed_int(found["folds"], 1, MOST_FOLDS, "folds")
-        results = {claimed_int(result["fold"], 1, folds, "fold"): result for result in found["results"]}
+
+    def results_in(found: Any) -> tuple[dict[int, dict[str, Any]], int]:
+        folds = claimed_int(found["folds"], 1, MOST_FOLDS, f"{path}: folds")
+        results = {claimed_int(result["fold"], 1, folds, f"{path}: fold"): result for result in found["results"]}
         table(results, folds)
         return results, folds
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, UNetError):
-        raise UNetError(f"{path}: not what train_folds.py writes; remove it, and the folds are evaluated "
-                        f"again") from None
+
+    try:
+        return read_json(path, results_in, "not what train_folds.py writes",
+                         "; remove it, and the folds are evaluated again")
+    except MissingFile:
+        return {}, 0
 
 
 def write_results(output: str | Path, title: str, results: dict[int, dict[str, Any]], folds: int) -> None:

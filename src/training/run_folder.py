@@ -27,7 +27,7 @@ from src.model_utils.files import (
     temporary_path,
     write_atomically,
 )
-from src.model_utils.inputs import read_input
+from src.model_utils.inputs import MissingFile, WrongContent, read_json
 from src.model_utils.ranks import Ranks
 from src.training.checkpoint_files import UNNAMED, checkpoint_folder, checkpoint_root, find_checkpoints
 
@@ -123,8 +123,8 @@ def saving_folder(config: Config, rank: int) -> Path:
 def read_name(output: str | Path) -> str | None:
     """Return the name of the run whose folder it is, or None if the folder does not say."""
     try:
-        return str(json.loads(read_input(Path(output) / RUN_JSON))["run"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return read_json(Path(output) / RUN_JSON, lambda content: str(content["run"]))
+    except (MissingFile, WrongContent):
         return None
 
 

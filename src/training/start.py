@@ -10,6 +10,7 @@ from src.data import input_options
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 from src.model_utils.files import CONFIG_YAML, HISTORY_CSV, replacing
+from src.model_utils.inputs import WRONG_CONTENT
 from src.model_utils.lock import FolderLock
 from src.model_utils.ranks import Ranks
 from src.model_utils.runtime import Runtime
@@ -117,8 +118,9 @@ def stored_length(config: Config, start: Start) -> Config:
         return config
     changes = {name: stored[name] for name in FIXED_BY_MINUTES
                if name in stored and name not in config.on_command_line}
-    logger.info("the run has %d steps, as fixed when it began", stored["total_steps"])
-    return config.replace(**changes)
+    found = config.replace(f"{start.checkpoint}: the length of its run", **changes)
+    logger.info("the run has %d steps, as fixed when it began", found.total_steps)
+    return found
 
 
 def load_start(start: Start, config: Config, network: Any, trainer: Trainer) -> None:
@@ -134,7 +136,12 @@ def load_start(start: Start, config: Config, network: Any, trainer: Trainer) -> 
         if trainer.average:
             trainer.average.begin()
     else:
-        trainer.restore(checkpoint.resume(trainer.train_network, network, start.checkpoint, trainer.average))
+        state = checkpoint.resume(trainer.train_network, network, start.checkpoint, trainer.average)
+        try:
+            trainer.restore(state)
+        except (UNetError, *WRONG_CONTENT) as error:
+            raise UNetError(f"{start.checkpoint}: damaged: the state of its run cannot be restored ({error}); resume "
+                            f"from another one") from None
 
 
 def bring_best(start: Start, trainer: Trainer) -> Path | None:

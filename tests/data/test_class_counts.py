@@ -55,7 +55,8 @@ def test_kept_counts_are_those_of_the_same_masks(tmp_path):
     assert count_classes(again, [0, 1], 2, path).pixels == [1, 2]
     assert count_classes(again, [0], 2, path).pixels != [1, 2]
     assert count_classes(again, [0, 1], 3, path).pixels != [1, 2]
-    for text in ("", "[]", json.dumps({"masks": counts.masks}), '{"a": 1}'):
+    other = [json.dumps({"masks": counts.masks, "pixels": pixels}) for pixels in (5, "12", [1], [1, "a"], [1, -1])]
+    for text in ("", "[]", json.dumps({"masks": counts.masks}), '{"a": 1}', "[" * 100_000, *other):
         path.write_text(text)
         assert count_classes(again, [0, 1], 2, path) == counts
     ClassCounts(counts.masks, [1, 2]).save(path)

@@ -55,6 +55,36 @@ def test_states_of_checkpoints():
         input_options({"class_names": ["sky", 7]})
 
 
+GEOMETRY = {"dataset": "folders", "input": [64, 48], "content": [64, 48], "areas": [9, 9]}
+
+
+@pytest.mark.parametrize("name, value", [
+    ("input", [float("inf"), 9]), ("content", [float("nan"), 9]), ("input", [10**30, 9]), ("input", [0, 9]),
+    ("input", 5), ("input", [4]), ("content", {}), ("areas", [float("inf")] * 2), ("areas", [1, 10**400]),
+    ("dataset", []), ("dataset", "x"), ("input", [1.5, 9]), ("content", [65, 48])])
+def test_geometries_that_are_none(name, value):
+    stored = {"geometry": {**GEOMETRY, name: value}}
+    with pytest.raises(UNetError, match="a.ckpt says of its input what this version cannot read: no "):
+        input_options(stored, "a.ckpt")
+    with pytest.raises(UNetError, match="net.onnx: its metadata of .* cannot be read"):
+        from_text(to_text(stored), "net.onnx")
+
+
+@pytest.mark.parametrize("state", [
+    {"image_size": "x"}, {"image_size": [float("inf"), 9]}, {"image_size": 5}, {"image_size": [9, 9], "crop": [10, 10]},
+    {"image_size": [9, 9], "crop": 3}, {"image_size": [9, 9], "scale": "a"}, {"image_size": [0, 9], "scale": 2}])
+def test_sizes_of_old_states_that_are_none(state):
+    with pytest.raises(UNetError, match="a.ckpt says of its input what this version cannot read: ") as caught:
+        input_options({"dataset": "folders", **state}, "a.ckpt")
+    assert "\n" not in str(caught.value)
+
+
+def test_geometries_of_old_and_new_states():
+    assert input_options({"geometry": GEOMETRY})["geometry"] == GEOMETRY
+    old = {"dataset": "folders", "image_size": [48, 64], "scale": 2}
+    assert input_options(old)["geometry"] == {**GEOMETRY, "areas": [768, 768]}
+
+
 def test_what_the_file_does_not_say_the_user_does():
     """At an export: weights of another program, trained on images from 0 to 1 of one size."""
     config = parse_options(["--input_range=[0,1]", "--image_size=[64,48]", "--dataset=folders", "--lr=1"], "")

@@ -7,6 +7,7 @@ import tifffile
 from PIL import Image
 
 from src.data.class_values import IGNORED, parse
+from src.data.layouts import Source
 from src.data.mask_pixels import MaskOptions
 from src.data.stacks import StackReader, fold_indices, read_stack
 from src.data.tiff import write_stack
@@ -168,9 +169,14 @@ def test_labels_are_read_as_masks_are(tmp_path):
     assert reader.masks_hold() == "class_values" and reader.instances(0) is None
 
 
-def test_too_few_slices():
-    with pytest.raises(UNetError, match="4 slices cannot be split into 5 folds"):
+def test_too_few_slices(tmp_path):
+    with pytest.raises(UNetError, match="train-volume.tif: 4 slices cannot be split into 5 folds"):
         fold_indices(4, 1)
+    images, labels = stacks(tmp_path)
+    stacks(tmp_path, images[:4], labels[:4])
+    source = Source("ISBI", tmp_path)
+    with pytest.raises(UNetError, match=f"{tmp_path}: 4 slices cannot be split into 5 folds"):
+        source.divide(source.open())
 
 
 def test_a_folder_with_spaces_and_other_letters(tmp_path):

@@ -39,8 +39,9 @@ def test_no_such_file(mindir):
         found()
 
 
-@pytest.mark.parametrize("text", ["[]", "3", "{", '{"class_names": [1]}', '{"geometry": {"input": 5}}',
-                                  '{"input_size": [3]}'])
+@pytest.mark.parametrize("text", ["[]", "3", "{", "[" * 100_000, '{"class_names": [1]}', '{"geometry": {"input": 5}}',
+                                  '{"input_size": [3]}', '{"input_size": [1e999, 3]}',
+                                  '{"geometry": {"dataset": "folders", "input": [Infinity, 9], "areas": 1}}'])
 def test_what_cannot_be_read(mindir, text):
     path, found = mindir
     path.with_name("net.mindir.json").write_text(text)

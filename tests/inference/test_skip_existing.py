@@ -14,7 +14,7 @@ from src.inference import predict as module
 from src.inference.file_predictor import FilePredictor
 from src.inference.loading import LoadedNetwork
 from src.inference.predict import predict
-from src.inference.records import FOLDER
+from src.inference.records import FOLDER, Records
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.model_utils.ranks import Ranks
@@ -136,7 +136,9 @@ def test_new_and_broken_files_and_records(run, images, tmp_path, caplog):
     for number, damage in enumerate(("", "[]", '{"image": 3, "pages": []}', "[" * 100_000), 1):
         records[str(images / f"{number}.png")].write_text(damage)
     values = json.loads(records[str(images / "5.png")].read_text())
-    records[str(images / "5.png")].write_text(json.dumps({**values, "rows": 5}))
+    for change in ({"rows": [5]}, {"kinds": [["masks"]]}, {"results": []}, {"pages": [[]]}, {"rows": 5}):
+        records[str(images / "5.png")].write_text(json.dumps({**values, **change}))
+        assert Records(tmp_path / "out", {}, []).read(ImageFile(images / "5.png", "5")) is None
     caplog.clear()
     assert run("out", "--skip_existing=True") == 0
     assert "skip_existing: 2 of 9 files are predicted already" in caplog.text

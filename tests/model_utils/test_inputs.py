@@ -13,7 +13,7 @@ from src.data.splits import read_splits
 from src.export.keras_weights import read_arrays
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
-from src.model_utils.inputs import not_there, open_input, read_input
+from src.model_utils.inputs import MissingFile, WrongContent, not_there, open_input, read_input, read_json
 from src.report.history import read_history
 from src.training.checkpoint_contents import CheckpointContents
 from src.training.checkpoint_files import find_checkpoints
@@ -112,6 +112,28 @@ def test_every_reader_refuses_them(tmp_path, irregular, name):
     path = irregular(tmp_path / name)
     with in_time(60), pytest.raises(UNetError, match=rf"({name}|zero): a (FIFO|device), where a regular file is "):
         READERS[name](path)
+
+
+@pytest.mark.parametrize("data", [
+    b"", b"{", b"\xff\xfe\xff", b"[" * 100_000, b'{"a":' * 100_000, b"null", b"7", b"[]", b"{}", b'{"b": 1}',
+    b'{"a": []}', b'{"a": Infinity}', b'{"a": NaN}', b'{"a": 0}', b'{"a": ' + b"9" * 5000 + b"}"])
+def test_json_that_holds_something_else(tmp_path, data):
+    (tmp_path / "a.json").write_bytes(data)
+    with pytest.raises(WrongContent) as caught:
+        read_json(tmp_path / "a.json", lambda content: 1 // int(content["a"]), "no a", "; make it again")
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'a.json'}: no a (") and message.endswith("); make it again")
+    assert "\n" not in message and len(message) < 400
+
+
+def test_json_files(tmp_path):
+    (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf{"a": 2}')
+    assert read_json(tmp_path / "a.json", lambda content: 4 // content["a"]) == 2
+    with pytest.raises(UNetError, match=r"a\.json: no a .*a\.json: 1.1e-05 MB; .*\); make it again"):
+        read_json(tmp_path / "a.json", dict, "no a", "; make it again", most=10)
+    for path in (tmp_path / "b.json", tmp_path / "a.json" / "b"):
+        with pytest.raises(MissingFile, match=f"no such file: {path}; make it"):
+            read_json(path, dict, "no a", "; make it")
 
 
 def test_a_checkpoint_that_is_none(tmp_path, irregular):

@@ -14,6 +14,7 @@ from src.report.history import (
     read_history,
     scores_row,
 )
+from tests.support.alarm import in_time
 
 
 def step(number, loss=0.5):
@@ -80,6 +81,20 @@ def test_half_a_line_of_a_killed_process_is_left_out(history, rest):
     resumed = History(history.path.parent)
     resumed.start(4)
     assert rows_of(history) == ROWS and history.path.read_text().endswith("\n")
+
+
+@pytest.mark.parametrize("line", ["9" * 400, "1" + "0" * 13, "-1", "inf", "nan"])
+def test_steps_that_no_run_has(history, line):
+    with open(history.path, "a") as file:
+        file.write(f"{line},1,step,0.5" + "," * 15 + "\n")
+    assert rows_of(history) == ROWS and RunCurves(rows_of(history)).last == step(4)
+
+
+def test_a_line_without_an_end_is_not_read_whole(history):
+    with open(history.path, "a") as file:
+        file.truncate(10**12)
+    with in_time(10):
+        assert rows_of(history) == ROWS
 
 
 def test_a_missing_file_is_empty_and_an_unreadable_one_an_error(tmp_path):

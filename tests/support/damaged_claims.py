@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 from src.data.class_values import resolve
 from src.data.image_reader import open_pages
 from src.data.preparation.coco_annotations import read_annotations
-from src.data.preparation.coco_masks import area
+from src.data.preparation.coco_masks import pieces
 from src.data.splits import read_splits
 from src.export.keras_weights import read_arrays
 from src.export.onnx_model import OnnxNetwork
@@ -64,7 +64,7 @@ def annotation_cases(folder):
         for photograph in read_annotations(str(path)).photographs:
             for instance in photograph.instances:
                 try:
-                    area(instance.segmentation, 8, 9)
+                    pieces(instance.segmentation, 8, 9)
                 except Exception as error:      # as draw_instances does
                     raise UNetError(f"{path}: {str(error)[:100]}") from None
 

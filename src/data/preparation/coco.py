@@ -16,7 +16,7 @@ from src.data.preparation.coco_annotations import AnnotationFile, Instance, Phot
 from src.data.preparation.task_pool import Task
 from src.model_utils.errors import UNetError, first_few
 from src.model_utils.files import write_atomically
-from src.model_utils.inputs import read_input
+from src.model_utils.inputs import MissingFile, WrongContent, read_json
 from src.model_utils.options import nearest
 
 logger = logging.getLogger("unet")
@@ -130,14 +130,15 @@ def _find(folder: Path, photograph: Photograph) -> Path:
 
 def _note_classes(path: Path, classes: list[str]) -> None:
     """Write the classes of the numbers, or refuse a folder whose masks have other numbers."""
-    if path.exists():
-        try:
-            noted = json.loads(read_input(path))
-        except ValueError:
-            noted = None
-        if noted != classes:
-            raise UNetError(f"{path}: the masks in this folder were made with other coco_classes; give another "
-                            f"--save_path, or remove the folder")
+    try:
+        noted = read_json(path, lambda content: content)
+    except MissingFile:
+        noted = classes
+    except WrongContent:
+        noted = None
+    if noted != classes:
+        raise UNetError(f"{path}: the masks in this folder were made with other coco_classes; give another "
+                        f"--save_path, or remove the folder")
     write_atomically(path, json.dumps(classes, indent=1).encode())
 
 
@@ -159,24 +160,27 @@ def draw_instances(path: Path, size: tuple[int, int] | None, instances: Sequence
     Raises:
         UNetError: the photograph is missing, damaged or of another size, or an annotation is damaged.
     """
-    from src.data.preparation.coco_masks import area  # loads pycocotools, which other data sets do not need
-
     if not path.is_file():
         raise UNetError(f"{path} is missing; the annotation file names it")
     image = read_image(path, Channels(3)).pixels
     height, width = image.shape[:2]
     if size not in (None, (height, width)):
         raise UNetError(f"{path}: {width}x{height}, the annotation file says {size[1]}x{size[0]}")
-    areas = []
-    for instance, number in instances:
-        try:
-            areas.append((area(instance.segmentation, height, width), number))
-        except Exception as error:      # pycocotools has no common base class for its errors
-            raise UNetError(f"{path}: annotation {instance.identity} cannot be drawn ({str(error)[:100]})") from None
-    areas.reverse()     # the first one is drawn last
+    drawn = [(_pieces(path, instance, height, width), number) for instance, number in instances]
+    drawn.reverse()     # the first one is drawn last
     if small_on_top:
-        areas.sort(key=lambda item: -np.count_nonzero(item[0]))
-    mask = np.zeros((height, width), np.uint8)
-    for inside, number in areas:
-        mask[inside] = number
-    return (image, mask), len(instances)
+        drawn.sort(key=lambda item: -np.diff(item[0]).sum())
+    columns = np.zeros(width * height, np.uint8)
+    for pieces, number in drawn:
+        for start, end in pieces.tolist():
+            columns[start:end] = number
+    return (image, np.ascontiguousarray(columns.reshape(width, height).T)), len(instances)
+
+
+def _pieces(path: Path, instance: Instance, height: int, width: int) -> np.ndarray:
+    from src.data.preparation.coco_masks import pieces  # loads pycocotools, which other data sets do not need
+
+    try:
+        return pieces(instance.segmentation, height, width)
+    except Exception as error:      # pycocotools has no common base class for its errors
+        raise UNetError(f"{path}: annotation {instance.identity} cannot be drawn ({str(error)[:100]})") from None

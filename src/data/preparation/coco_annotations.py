@@ -1,5 +1,4 @@
 """Annotation files of COCO's instances: what they say about photographs, and what is wrong with them."""
-import json
 import logging
 import math
 from collections import Counter
@@ -8,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from src.model_utils.errors import UNetError, first_few
-from src.model_utils.inputs import MOST_ANNOTATIONS, read_input
+from src.model_utils.inputs import MOST_ANNOTATIONS, read_json
 
 logger = logging.getLogger("unet")
 
@@ -20,7 +19,7 @@ class Instance:
     Attributes:
         identity: its id in the file, for messages.
         category: the id of its category.
-        segmentation: its outlines or its run-length code; see ``src.data.preparation.coco_masks.area``.
+        segmentation: its outlines or its run-length code; see ``src.data.preparation.coco_masks.pieces``.
     """
     identity: str
     category: str
@@ -64,8 +63,7 @@ def read_annotations(path: str) -> AnnotationFile:
     Raises:
         UNetError: it is no annotation file, an id is there twice, or an annotation belongs to no image or category.
     """
-    try:
-        content = json.loads(read_input(path, MOST_ANNOTATIONS))
+    def made(content: Any) -> AnnotationFile:
         photographs: dict[str, Photograph] = {}
         for image in content["images"]:
             size = (int(image["height"]), int(image["width"])) if "height" in image and "width" in image else None
@@ -75,12 +73,9 @@ def read_annotations(path: str) -> AnnotationFile:
         for category in content["categories"]:
             _add(categories, category["id"], str(category["name"]), f"{path}: category")
         _add_instances(path, content["annotations"], photographs, categories)
-    except UNetError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise UNetError(f"{path}: not an annotation file of COCO's instances ({type(error).__name__}: "
-                        f"{str(error)[:100]})") from None
-    return AnnotationFile(path, list(photographs.values()), categories)
+        return AnnotationFile(path, list(photographs.values()), categories)
+
+    return read_json(path, made, "not an annotation file of COCO's instances", most=MOST_ANNOTATIONS)
 
 
 def _add(items: dict[str, Any], identity: Any, item: Any, what: str) -> None:

@@ -11,8 +11,8 @@ from pycocotools import mask as coder
 MOST_BITS = 60
 
 
-def area(segmentation: Any, height: int, width: int) -> np.ndarray:
-    """Compute the area of a segmentation.
+def pieces(segmentation: Any, height: int, width: int) -> np.ndarray:
+    """Compute the area of a segmentation, as pieces of the columns: a mask for each object would not fit into memory.
 
     Args:
         segmentation (list or dict): polygons [x, y, x, y, ...], or a run-length code {"size": [height, width],
@@ -20,21 +20,32 @@ def area(segmentation: Any, height: int, width: int) -> np.ndarray:
         height (int), width (int): size of the image.
 
     Returns:
-        np.ndarray: (height, width) bool, True inside.
+        np.ndarray: (N, 2) beginning and end of pieces that do not overlap. A pixel's number is x * height + y.
 
     Raises:
         ValueError, TypeError, KeyError: it has another form, or is damaged.
     """
     if isinstance(segmentation, list):
-        _check_polygons(segmentation, 4 * max(height, width))
-        code = coder.merge(coder.frPyObjects(segmentation, height, width))
+        _check_polygons(segmentation, height, width)
+        codes = [_decompress(code["counts"].decode()) for code in coder.frPyObjects(segmentation, height, width)]
     else:
-        counts = _counts(segmentation, height, width)
-        code = coder.frPyObjects({"size": [height, width], "counts": counts}, height, width)
-    return coder.decode(code).astype(bool)
+        codes = [_counts(segmentation, height, width)]
+    found = np.concatenate([_inside(counts) for counts in codes])
+    if len(codes) > 1:      # they may overlap
+        found = found[np.argsort(found[:, 0], kind="stable")]
+        found[1:, 0] = np.maximum(found[1:, 0], np.maximum.accumulate(found[:-1, 1]))
+    return found[found[:, 0] < found[:, 1]]
 
 
-def _check_polygons(polygons: list, most: int) -> None:
+def _inside(counts: list[int]) -> np.ndarray:
+    """Return (N, 2) beginning and end of the runs of 1, of the lengths of the runs of 0, 1, 0, ..."""
+    ends = np.cumsum(np.array(counts, np.int64))
+    return ends[:len(ends) // 2 * 2].reshape(-1, 2)
+
+
+def _check_polygons(polygons: list, height: int, width: int) -> None:
+    most = 4 * max(height, width)
+    most_length = 32 * most + height * width        # of all lines together; memory is allocated by it
     if not polygons:
         raise ValueError("no polygons and no run-length code")
     for polygon in polygons:
@@ -43,6 +54,9 @@ def _check_polygons(polygons: list, most: int) -> None:
             raise ValueError(f"a polygon of {points.size} numbers; expected x, y of at least 3 points")
         if not (np.abs(points) <= most).all():
             raise ValueError("a polygon far outside the image")
+        most_length -= np.abs(np.diff(points.reshape(-1, 2), axis=0)).sum()
+        if most_length < 0:
+            raise ValueError("polygons whose lines are longer than all pixels of the image in a row")
 
 
 def _counts(code: Any, height: int, width: int) -> list[int]:

@@ -1,5 +1,4 @@
 """The sentences at the end of a run that ended early or scored poorly."""
-import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +8,7 @@ import numpy as np
 from src.data.samples import ValidationSamples
 from src.model_utils.errors import UNetError
 from src.model_utils.files import DATASET_JSON
-from src.model_utils.inputs import read_input
+from src.model_utils.inputs import read_json
 from src.report.diagnosis import RunFacts, diagnose, needs_diagnosis
 from src.report.history import STEP, VALIDATION, History
 from src.training.callbacks.callback import Callback
@@ -52,9 +51,9 @@ class Diagnosis(Callback):
     def _differing(self) -> list[str]:
         """Return what the check of the data set says about the ranges of numbers."""
         try:
-            return [str(line) for line in json.loads(read_input(Path(self.folder) / DATASET_JSON))["differing_ranges"]]
-        # Not checked, or by another version.
-        except (OSError, UNetError, ValueError, KeyError, TypeError, RecursionError):
+            return read_json(Path(self.folder) / DATASET_JSON,
+                             lambda content: [str(line) for line in content["differing_ranges"]])
+        except UNetError:       # not checked, or by another version
             return []
 
     def _diameter(self) -> float | None:

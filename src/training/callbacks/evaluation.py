@@ -1,5 +1,6 @@
 """Evaluation while training."""
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,6 +9,7 @@ from src.data.samples import ValidationSamples
 from src.evaluation.evaluate import BandPredictor, Predictor, ScoredImage, evaluate
 from src.evaluation.metrics import METRIC_NAMES
 from src.evaluation.scores import Scores
+from src.model_utils.claims import MOST_STEPS, claimed, claimed_int
 from src.networks.inference_network import predictor
 from src.report.drawing import ClassDrawer
 from src.report.gallery import Gallery
@@ -58,8 +60,10 @@ class Evaluator(Callback):
 
     def restore(self, state: dict[str, Any]) -> None:
         if state.get("metric") == self.plan.metric:
-            self.best, self.best_epoch = state["best"], state["best_epoch"]
-            self.evaluated_step, self.since_best = state.get("evaluated_step"), state.get("since_best", 0)
+            self.best = claimed(state["best"], -math.inf, math.inf, "best")
+            self.best_epoch, self.since_best = (claimed_int(state.get(name, 0), 0, MOST_STEPS, name)
+                                                for name in ("best_epoch", "since_best"))
+            self.evaluated_step = state.get("evaluated_step")
 
     def on_train_begin(self, trainer: Trainer) -> None:
         self._end_early(trainer)

@@ -3,6 +3,7 @@ import logging
 import math
 from typing import Any
 
+from src.model_utils.claims import MOST_STEPS, claimed, claimed_int
 from src.model_utils.errors import UNetError
 from src.training import checkpoint
 from src.training.callbacks.callback import Callback
@@ -63,8 +64,9 @@ class EpochLog(Callback):
         return {"steps": self.steps, "losses": self.losses, "cost": self.cost, "waited": self.waited}
 
     def restore(self, state: dict[str, Any]) -> None:
-        for key in self.state():
-            setattr(self, key, state.get(key, 0))
+        self.steps = claimed_int(state.get("steps", 0), 0, MOST_STEPS, "steps")
+        self.losses, self.cost, self.waited = (claimed(state.get(name, 0), -math.inf, math.inf, name)
+                                               for name in ("losses", "cost", "waited"))
 
     def on_step_end(self, trainer: Trainer) -> None:
         self.steps += 1

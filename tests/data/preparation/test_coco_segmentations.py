@@ -1,4 +1,5 @@
 """Segmentations of COCO: run-length codes, and what is none."""
+import tracemalloc
 from contextlib import suppress
 
 import numpy as np
@@ -10,9 +11,8 @@ from pycocotools import mask as coder
 
 from src.data.preparation.coco import draw_instances
 from src.data.preparation.coco_annotations import Instance
-from src.data.preparation.coco_masks import area
 from tests.support.alarm import in_time
-from tests.support.coco import runs
+from tests.support.coco import area, runs
 
 
 @given(st.lists(st.integers(1, 5), max_size=6), st.integers(0, 2**32 - 1))
@@ -62,3 +62,34 @@ def test_what_is_no_segmentation(segmentation):
 def test_run_lengths_take_linear_time(text):
     with in_time(60), pytest.raises(ValueError, match="run-length code"):
         area({"size": [8, 9], "counts": text}, 8, 9)
+
+
+@given(st.lists(st.lists(st.tuples(st.floats(-9, 40), st.floats(-9, 30)), min_size=3, max_size=9), min_size=1,
+                max_size=4))
+def test_polygons_are_drawn_as_pycocotools_draws_them(polygons):
+    polygons = [[number for point in polygon for number in point] for polygon in polygons]
+    expected = coder.decode(coder.merge(coder.frPyObjects(polygons, 20, 30)))
+    assert np.array_equal(area(polygons, 20, 30), expected)
+
+
+@pytest.mark.parametrize("polygons", [[[0, 0, 80, 80] * 100_000], [[0, 0, 80, 80, 0, 80]] * 100_000])
+def test_lines_without_bounds(polygons):
+    with in_time(10), pytest.raises(ValueError, match="lines are longer"):
+        area(polygons, 20, 20)
+
+
+def test_many_parts_of_one_object():
+    parts = [[x, y, x + 1, y, x + 1, y + 1, x, y + 1] for x in range(0, 400, 2) for y in range(0, 400, 2)]
+    with in_time(10):
+        assert area(parts, 400, 400).sum() == len(parts)
+
+
+def test_many_objects_in_a_large_photograph(tmp_path):
+    Image.new("L", (2000, 2000)).save(tmp_path / "x.png")
+    instances = [(Instance(str(x), "", [[x, 5, x + 8, 5, x + 8, 9, x, 9]]), 1 + x % 2) for x in range(500)]
+    tracemalloc.start()
+    with in_time(30):
+        (_, mask), _ = draw_instances(tmp_path / "x.png", None, instances, small_on_top=True)
+    assert tracemalloc.get_traced_memory()[1] < 100_000_000
+    tracemalloc.stop()
+    assert np.count_nonzero(mask) == 507 * 4 and mask[5, 0] == 1
