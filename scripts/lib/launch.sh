@@ -180,12 +180,13 @@ ask() {
   echo "SIG$1: passed on to the ranks"
 }
 
-# running_pid FILE: prints the number of a process in a file pid, if that process runs in the folder of the file. Another
-# one may have its number by now.
+# running_pid FILE: prints the number of a process in a file pid, if rank.py started that process for the folder of the
+# file. Another one may have its number by now.
 running_pid() {
   local pid=""
   if [ -s "$1" ]; then pid=$(<"$1"); fi
-  [[ "$pid" =~ ^[1-9][0-9]*$ ]] && [ "/proc/$pid/cwd" -ef "${1%/pid}" ] && echo "$pid"
+  [[ "$pid" =~ ^[1-9][0-9]*$ ]] && grep -qzxF "UNET_RANK_FOLDER=${1%/pid}" "/proc/$pid/environ" 2>/dev/null &&
+    echo "$pid"
 }
 
 # pass_on: forwards the signal to the ranks that have not had it yet.

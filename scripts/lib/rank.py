@@ -34,6 +34,7 @@ def main(log, command):
         environment["DEVICE_ID"] = environment["OMPI_COMM_WORLD_LOCAL_RANK"]
     lines = [f"{name}={value}\n" for name, value in sorted(environment.items()) if name.startswith(SHOWN)]
     (log.parent / "env.log").write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
+    environment["UNET_RANK_FOLDER"] = str(log.parent)       # by which the launchers know the process
     # Signals wait until there is a process to forward them to.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     with open(log, "ab") as file:

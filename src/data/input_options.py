@@ -123,7 +123,7 @@ def follow(config: Config, stored: Mapping[str, Any], path: object) -> Config:
     Raises:
         UNetError: an option was given that contradicts them.
     """
-    changes = {}
+    config, changes = _with_layout(config, stored), {}
     for name, value in stored.items():
         if name == CLASS_NAMES:
             continue
@@ -148,6 +148,16 @@ def follow(config: Config, stored: Mapping[str, Any], path: object) -> Config:
         changes[name] = value
     source = f"{path}: what it says of its network cannot be followed (export the network again, or train it anew)"
     return config.replace(source, **changes) if changes else config
+
+
+def _with_layout(config: Config, stored: Mapping[str, Any]) -> Config:
+    """Return the options with the layout of the data set that a network was trained on, unless they name one."""
+    layout = stored[GEOMETRY]["dataset"] if GEOMETRY in stored else config.dataset
+    if "dataset" in config.given or layout == config.dataset:
+        return config
+    logger.info("dataset: %s, as the network was trained", layout)
+    # Layouts say sizes in different orders.
+    return config.replace(dataset=layout, **TrainedGeometry.of_options(config).options(layout))
 
 
 def _sizes(config: Config, trained: TrainedGeometry, path: object) -> dict[str, Any]:
@@ -209,18 +219,8 @@ def network_input(image: str | Path | np.ndarray, config: Config, page: int = 0,
     return channels_first(transform.image(normalization.apply(stored, image)))[None]
 
 
-def with_layout(config: Config, stored: Mapping[str, Any]) -> Config:
-    """Return the options with the layout of the data set that a network was trained on, unless they name one."""
-    layout = stored[GEOMETRY]["dataset"] if GEOMETRY in stored else config.dataset
-    if "dataset" in config.given or layout == config.dataset:
-        return config
-    logger.info("dataset: %s, as the network was trained", layout)
-    # Layouts say sizes in different orders.
-    return config.replace(dataset=layout, **TrainedGeometry.of_options(config).options(layout))
-
-
 def validation_samples(config: Config, stored: Mapping[str, Any]) -> ValidationSamples:
-    """Open the validation samples for a network, in the layout and normalized as it was trained.
+    """Open the validation samples for a network, normalized as it was trained.
 
     Args:
         config: the options, after ``follow``.
@@ -229,5 +229,4 @@ def validation_samples(config: Config, stored: Mapping[str, Any]) -> ValidationS
     Raises:
         UNetError: see ``create_validation_samples``.
     """
-    return create_validation_samples(with_layout(config, stored),
-                                     normalization_of(config) if "normalize" in stored else None)
+    return create_validation_samples(config, normalization_of(config) if "normalize" in stored else None)

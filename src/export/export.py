@@ -12,7 +12,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from src.data.input_options import follow, input_options, to_text, with_layout
+from src.data.input_options import follow, input_options, to_text
 from src.export.bioimageio_options import check_options
 from src.export.bioimageio_package import write_package
 from src.export.network_file import describe, write_sidecar
@@ -102,7 +102,7 @@ def export(config: Config) -> None:
         check_options(config, fixed_size, receptive_field(spec))
     job = ExportJob(spec, contents, path, (_batch_size(config), spec.num_channels, *size), config.eval_activate,
                     is_dynamic, config.color,
-                    _quantizer(config, spec, stored, fixed_size), config)
+                    _quantizer(config, spec, "normalize" in stored, fixed_size), config)
     WRITERS[config.file_format](job)
     is_argmax = config.eval_activate == "Argmax"
     result_shape = (job.shape[0], *result_size, *(() if is_argmax else (output_channels(spec),)))
@@ -116,7 +116,7 @@ def _batch_size(config: Config) -> int:
     return config.batch_size if "batch_size" in config.on_command_line else 1
 
 
-def _quantizer(config: Config, spec: NetworkSpec, stored: dict[str, Any],
+def _quantizer(config: Config, spec: NetworkSpec, is_normalized: bool,
                fixed_size: tuple[int, int] | None) -> Quantizer | None:
     if config.quantize == "float32":
         return None
@@ -125,7 +125,7 @@ def _quantizer(config: Config, spec: NetworkSpec, stored: dict[str, Any],
     if _batch_size(config) != 1:
         raise UNetError(f"quantize: the images that set the ranges go through the network one by one, and batch_size "
                         f"is {config.batch_size}; leave batch_size out: the file then takes any batch")
-    return Quantizer(with_layout(config, stored), "normalize" in stored,
+    return Quantizer(config, is_normalized,
                      Windows(receptive_field(spec), config.tile_size or LARGEST_WINDOW, fixed_size))
 
 

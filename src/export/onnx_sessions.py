@@ -1,6 +1,7 @@
 """The programs that run ONNX files: ONNX Runtime, and OpenVINO where it is installed. Without MindSpore."""
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -57,6 +58,7 @@ class SessionOptions(NamedTuple):
 
 
 ON_CPU = SessionOptions()
+LOOPS = {"Loop", "Scan", "SequenceMap"}
 
 
 def open_session(path: Path, options: SessionOptions) -> Session:
@@ -81,19 +83,32 @@ def open_session(path: Path, options: SessionOptions) -> Session:
 
 
 def _check_graph(path: Path, model: onnx.ModelProto) -> None:
-    """Refuse what no network here has: loops may never end, and functions of functions grow without bound.
+    """Refuse loops, which may never end, and functions of functions, which grow without bound.
 
     Weights in other files could be any files of this user.
     """
-    attributes = [item for node in model.graph.node for item in node.attribute]
-    tensors = [*model.graph.initializer, *(item.t for item in attributes)]
-    if model.functions or any(item.HasField("g") or item.graphs for item in attributes):
-        problem = "has loops, branches or functions; export it without them"
-    elif any(tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors):
-        problem = "has its weights in other files; export it as one file"
-    else:
-        return
-    raise UNetError(f"{path}: the network {problem}")
+    for graph in _graphs(model.graph):
+        attributes = [item for node in graph.node for item in node.attribute]
+        sparse = [*graph.sparse_initializer, *(item.sparse_tensor for item in attributes)]
+        tensors = [*graph.initializer, *(item.t for item in attributes), *chain(*(item.tensors for item in attributes)),
+                   *(part for one in sparse for part in (one.values, one.indices))]
+        if loops := LOOPS.intersection(node.op_type for node in graph.node):
+            raise UNetError(f"{path}: the network has loops ({', '.join(sorted(loops))}); export it without them")
+        if any(tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors):
+            raise UNetError(f"{path}: the network has its weights in other files; save it as one file, with "
+                            f"onnx.save(onnx.load(FILE), FILE)")
+    if model.functions:
+        raise UNetError(f"{path}: the network has functions; put their nodes in their places, with "
+                        f"onnx.inliner.inline_local_functions")
+
+
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """Yield a graph and those in its nodes, the branches of If."""
+    yield graph
+    for node in graph.node:
+        for item in node.attribute:
+            for inner in (*([item.g] if item.HasField("g") else []), *item.graphs):
+                yield from _graphs(inner)
 
 
 class OnnxRuntimeSession:

@@ -22,7 +22,7 @@ def read_list(path: Path, program: str) -> set[str]:
     Raises:
         UNetError: the list cannot be read, or another user can have written it: it would name files of this user.
     """
-    if not trusted_file(path):
+    if not trusted_file(path, by_group=True):       # a group whose members can write it can remove the files, too
         return set()
     try:
         names = json.loads(read_input(path))
@@ -33,8 +33,8 @@ def read_list(path: Path, program: str) -> set[str]:
 
 
 def write_list(path: Path, names: Iterable[str]) -> None:
-    """Write a list in place of the earlier one; no other user can change it."""
-    write_atomically(path, json.dumps(sorted(names)).encode(), 0o644)
+    """Write a list in place of the earlier one."""
+    write_atomically(path, json.dumps(sorted(names)).encode(), 0o664)
 
 
 def remove_files(paths: Iterable[Path]) -> None:

@@ -57,12 +57,14 @@ class FilePredictor:
         self.records = Records(config.output_path, made_with(self.predictor, config), kinds)
 
     def expect(self, files: Sequence[ImageFile], most: int = 1000) -> None:
-        """Look at the sizes of about ``most`` files, evenly spread, for which the windows are chosen.
+        """Look at the sizes of at most ``most`` files, evenly spread, if the windows are chosen for them.
 
         Files that cannot be read are left out; ``predict`` says what is wrong with them.
         """
         sizes: list[Size] = []
-        for file in files[::max(1, len(files) // most)]:
+        if not self.predictor.windows.has_few:
+            return
+        for file in files[::-(-len(files) // most) or 1]:
             with suppress(UNetError), open_pages(file.path) as pages:
                 sizes += [(page.height, page.width) for page in pages]
         self.predictor.expect(sizes)

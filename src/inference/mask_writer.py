@@ -12,6 +12,7 @@ from PIL import Image
 from src.data.file_structure import FileStructure
 from src.data.image_files import ImageFile
 from src.evaluation.evaluate import check_finite
+from src.evaluation.membranes import contours
 from src.inference.object_bands import ObjectBands
 from src.inference.result_files import STRIP, PngFile, Submission, TiffFile, result_path
 from src.model_utils.config import Config
@@ -31,6 +32,7 @@ class MaskOptions:
     num_classes: int = 2
     save_probability: bool = False
     isbi_submission: bool = False
+    close_membranes: bool = False
     overlay: bool = False
     color: list[list[int]] = field(default_factory=list)
 
@@ -70,6 +72,7 @@ class MaskWriter:
         folders = (self.folder, self.probability_folder, self.submission_folder, self.overlay_folder)
         self.folders = [folder for folder in folders if folder]
         self.num_classes = options.num_classes
+        self.contours = contours(options.close_membranes)
         self.palette = palette(options.color, options.num_classes)
 
     @contextmanager
@@ -106,7 +109,7 @@ class PageWriter:
 
     def __init__(self, writer, mask_file, probability_file, submission_file, overlay_file):
         self.paths = [file.path for file in (mask_file, probability_file, submission_file, overlay_file) if file]
-        self.num_classes, self.palette = writer.num_classes, writer.palette
+        self.num_classes, self.palette, self.contours = writer.num_classes, writer.palette, writer.contours
         self.mask_file, self.overlay_file = mask_file, overlay_file
         self.probability_file, self.submission_file = probability_file, submission_file
         self.pixels = np.zeros(self.num_classes, np.int64)              # of each class
@@ -131,7 +134,8 @@ class PageWriter:
         pixels = np.array(Image.fromarray(mask).histogram())[:self.num_classes]
         self.pixels += pixels
         if cells is not None:
-            self.submission_file.write(np.clip(cells, 0, 1, out=cells))     # a rounded mean may lie outside
+            np.clip(cells, 0, 1, out=cells)     # a rounded mean may lie outside
+            self.submission_file.write(self.contours(cells))
         overlay = None
         if self.overlay_file or wants_overlay:
             overlay = self._overlay(pictures(), mask, objects.objects if objects else None)

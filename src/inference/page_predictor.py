@@ -51,7 +51,7 @@ class PagePredictor:
         self.transform = self.resized.transform(self.normalization) if self.resized else None
 
     def expect(self, sizes: Iterable[Size]) -> None:
-        """Choose the windows by the (height, width) of some of the pages; none of their results depends on it."""
+        """Choose the windows by the (height, width) of some of the pages; results depend on it only by rounding."""
         self.windows = self.network.windows.for_images(
             self._scaled(size) for size in sizes if not (self.resized and self.resized.knows(size)))
 

@@ -28,7 +28,8 @@ FOLDER = ".predicted"
 REPORT = "report"       # beside the names of the folders, a kind of result
 # What the results depend on: the network's files and these options.
 NETWORK_FILES = "network_files"
-_OPTIONS = (*NETWORK, TARGET, *PIXELS, "image_size", "crop", "scale", "tta", "cpu_precision", EVAL_ACTIVATE, COLOR)
+_OPTIONS = (*NETWORK, TARGET, *PIXELS, "image_size", "crop", "scale", "tta", "close_membranes", "cpu_precision",
+            EVAL_ACTIVATE, COLOR)
 _OF_OBJECTS = ("object_threshold", "object_split", "object_min_distance", "object_seed_threshold", "fill_holes",
                "object_min_size", "object_min_probability", "object_size_unit")
 

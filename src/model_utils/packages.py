@@ -15,9 +15,9 @@ from typing import Any
 from src.model_utils.errors import UNetError
 
 # Packages that look into the current folder, which somebody's data may be in, when they are imported. MindSpore's
-# library for Ascend cards looks for others there (libge_runner.so), as its RPATH ends with an empty entry. Matplotlib
-# reads matplotlibrc, bioimage.io's packages read .env.
-CURIOUS = "mindspore", "matplotlib", "bioimageio.spec", "bioimageio.core"
+# library for Ascend cards looks for others there (libge_runner.so), as its RPATH ends with an empty entry. Those of
+# bioimage.io read .env. They are imported before any thread reads files, since all threads share the current folder.
+CURIOUS = "mindspore", "bioimageio.spec", "bioimageio.core"
 
 
 class _ElsewhereFinder(importlib.abc.MetaPathFinder):
@@ -36,7 +36,7 @@ class _ElsewhereFinder(importlib.abc.MetaPathFinder):
 
     @staticmethod
     def _import(import_module: Callable[[ModuleType], None], module: ModuleType) -> None:
-        here = os.open(".", os.O_PATH)
+        here = os.open(".", getattr(os, "O_PATH", os.O_RDONLY))
         os.chdir("/")
         try:
             import_module(module)

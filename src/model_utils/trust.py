@@ -45,23 +45,27 @@ def cache_folder(*names: str) -> Path:
     return folder
 
 
-def trusted_file(path: Path) -> Path | None:
-    """Return ``path``, None if there is no such file. Raises Untrusted."""
+def trusted_file(path: Path, by_group: bool = False) -> Path | None:
+    """Return ``path``, None if there is no such file. Raises Untrusted, see ``check_trusted``."""
     if not os.path.lexists(path):
         return None
-    check_trusted(path)
+    check_trusted(path, by_group=by_group)
     return path
 
 
-def check_trusted(path: Path, advice: str = "; remove it") -> None:
+def check_trusted(path: Path, advice: str = "; remove it", by_group: bool = False) -> None:
     """Check that only this user, or the superuser, can have written a file or folder.
 
+    Args:
+        path: the file or folder.
+        advice: end of the message.
+        by_group: its group may write it, too.
+
     Raises:
-        Untrusted: it is a symbolic link, of another owner, or writable by its group or others. The message ends with
-            ``advice``.
+        Untrusted: it is a symbolic link, of another owner, or writable by others.
         OSError: there is no such file.
     """
-    reason = _reason(os.lstat(path))
+    reason = _reason(os.lstat(path), stat.S_IWOTH if by_group else stat.S_IWGRP | stat.S_IWOTH)
     if reason:
         raise Untrusted(f"{path} is not used: {reason}{advice}")
 
@@ -69,8 +73,8 @@ def check_trusted(path: Path, advice: str = "; remove it") -> None:
 def check_links(folder: Path) -> None:
     """Check that no link of another user leads to a folder in which files are written or removed.
 
-    In a shared folder others could plant links, through which this user's own files would be replaced. A link may lead
-    to a folder of whoever made it.
+    In a folder that several can write, others could plant links, through which this user's own files would be replaced.
+    A link may lead to a folder of whoever made it.
 
     Raises:
         Untrusted: there is such a link on the way to the folder, or in its place.
@@ -79,7 +83,8 @@ def check_links(folder: Path) -> None:
     for part in (folder, *folder.parents):
         with suppress(FileNotFoundError):       # it will be made
             found = os.lstat(part)
-            if stat.S_ISLNK(found.st_mode) and not _is_own(found) and os.stat(part).st_uid != found.st_uid:
+            if (stat.S_ISLNK(found.st_mode) and not _is_own(found) and os.stat(part).st_uid != found.st_uid
+                    and os.stat(part.parent).st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
                 raise Untrusted(f"{part} is a link of user {found.st_uid} to {os.readlink(part)}; nothing is written "
                                 f"through it; remove it, or give the folder that it leads to")
 
@@ -105,12 +110,12 @@ def open_unlinked(path: Path, flags: int, mode: int = 0o666) -> int:
     return descriptor
 
 
-def _reason(found: os.stat_result) -> str:
+def _reason(found: os.stat_result, others: int) -> str:
     if stat.S_ISLNK(found.st_mode):
         return "it is a symbolic link"
     if not _is_own(found):
         return f"it belongs to user {found.st_uid}, not to user {os.getuid()}"
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if found.st_mode & others:
         return f"other users can write it (mode {stat.S_IMODE(found.st_mode):o})"
     return ""
 

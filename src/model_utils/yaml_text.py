@@ -20,9 +20,11 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         self._values += 1
         self._depth += 1
-        if self._values > MOST_VALUES or self._depth > MOST_DEPTH:
-            raise yaml.composer.ComposerError(None, None, f"more than {MOST_VALUES} values, or {MOST_DEPTH} in one "
-                                                          f"another", self.peek_event().start_mark)
+        line = self.peek_event().start_mark.line + 1
+        if self._values > MOST_VALUES:
+            raise yaml.YAMLError(f"line {line}: more than {MOST_VALUES} values; at most so many are read")
+        if self._depth > MOST_DEPTH:
+            raise yaml.YAMLError(f"line {line}: more than {MOST_DEPTH} lists in one another; at most so many are read")
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node

@@ -12,6 +12,7 @@ from src.data.data_options import class_names
 from src.data.samples import ValidationSamples
 from src.data.transforms import resize_image
 from src.evaluation.evaluate import MOST_PIXELS, BandPredictor, Predictor, ScoredImage, ScoreOptions, evaluate
+from src.evaluation.membranes import contours
 from src.evaluation.metrics import HARD_METRICS, MetricSummary
 from src.evaluation.objects import ObjectOptions
 from src.evaluation.scores import Scores
@@ -67,7 +68,7 @@ def evaluate_and_report(predict: Predictor | BandPredictor, samples: ValidationS
     if gallery:
         listeners.append(gallery.add)
     if board:
-        listeners.append(partial(_add_to_board, board, samples))
+        listeners.append(partial(_add_to_board, board, samples, contours(config.close_membranes)))
     objects = _object_scorer(samples, config, gallery)
     if objects:
         listeners.append(objects.add)
@@ -122,13 +123,14 @@ def _object_scorer(samples: ValidationSamples, config: Config, gallery: Gallery 
     return ObjectScorer(samples, ObjectOptions.from_config(config), *([gallery.add_objects] if gallery else []))
 
 
-def _add_to_board(board: "BoardMetrics", samples: ValidationSamples, image: ScoredImage) -> None:
+def _add_to_board(board: "BoardMetrics", samples: ValidationSamples, contours: Callable[[np.ndarray], np.ndarray],
+                  image: ScoredImage) -> None:
     """Score a slice in the size of its label file, as the board does; the probabilities are resized to it."""
     label = samples.own_classes(image.index) == 1      # ignored pixels are in no cell
     if image.volume is None:
         raise UNetError(f"{samples.name(image.index)}: isbi_metrics takes images of up to {MOST_PIXELS} pixels; set it "
                         f"to False")
-    board.add(label, resize_image(np.ascontiguousarray(image.volume[..., 1]), label.shape))
+    board.add(label, contours(resize_image(np.ascontiguousarray(image.volume[..., 1]), label.shape)))
 
 
 def log_image(image: ScoredImage) -> None:
@@ -182,6 +184,6 @@ def write_metrics(path: Path, scores: Scores, names: list[str], config: Config, 
     """Write metrics.json: what was evaluated on which data, and the scores."""
     about = {"model": str(model), "model_name": config.model_name, "dataset": config.dataset,
              "data_path": config.data_path, "classes": names, "eval_activate": config.eval_activate,
-             "tta": config.tta}
+             "tta": config.tta, "close_membranes": config.close_membranes}
     write_atomically(path, json_bytes({**about, **scores.as_dict()}, indent=2))
     logger.info("metrics: %s", path)

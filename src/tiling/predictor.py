@@ -80,9 +80,12 @@ class Windows:
         if not self.has_few or self.fixed_size or not counts:
             return self
         common = [size for size, _ in counts.most_common(SIZES_TRIED)]
-        inputs = {choose_window(self.field, (MOST_ROWS, MOST_ROWS), self.largest).input, *(self.of(size).input
-                                                                                           for size in common)}
-        tried = sorted({(max(sides), max(sides)) for sides in inputs} if self.are_square else inputs)
+        # Smaller windows would not hold the context, though the largest does.
+        least = 3 * self.field.context if holds_context(self.field, self.largest) else 0
+        inputs = [choose_window(self.field, (MOST_ROWS, MOST_ROWS), self.largest).input,
+                  *(self.of(size).input for size in common)]
+        tried = sorted({(max(least, *sides),) * 2 if self.are_square else
+                        (max(least, sides[0]), max(least, sides[1])) for sides in inputs})
         work = {sides: np.array([count * self._work(size, sides) for size, count in counts.items()])
                 for sides in tried}
 

@@ -73,6 +73,19 @@ def test_all_images_get_windows_of_these_sizes(sizes, other):
         assert all(pixels((one,)) - pixels(windows.inputs) >= COMPILED_PIXELS for one in windows.inputs)
 
 
+@settings(max_examples=30, deadline=None)
+@given(sizes=st.lists(st.tuples(st.integers(1, 40), st.integers(1, 60)), min_size=1, max_size=4))
+def test_chosen_windows_hold_the_whole_context(sizes):
+    """Small images, too, are predicted as they are in windows of any size."""
+    windows = Windows(SAME, 200, has_few=True).for_images(sizes)
+    predict = in_windows(same_network, windows, -1)
+    for size in sizes:
+        image = image_of(*size)
+        bands = [band[0] for band in predict(image.transpose(2, 0, 1)[None])]
+        np.testing.assert_allclose(np.concatenate(bands), truth(image, 8), atol=1e-5)
+    assert min(map(min, windows.inputs)) >= 3 * SAME.context
+
+
 def test_windows_that_are_turned_are_square():
     config = parse_options(["--model_name=unet_simple", "--image_size=native", "--tta=True"], "")
     assert Windows.for_mindspore(config, 1280).for_images([(500, 700)] * 9).inputs == ((896, 896),)

@@ -45,7 +45,8 @@ def _inside(counts: list[int]) -> np.ndarray:
 
 def _check_polygons(polygons: list, height: int, width: int) -> None:
     most = 4 * max(height, width)
-    most_length = 32 * most + height * width        # of all lines together; memory is allocated by it
+    # Of all outlines together; pycocotools allocates memory by it. No outline that follows pixels is longer.
+    left = most_length = 32 * most + height * width
     if not polygons:
         raise ValueError("no polygons and no run-length code")
     for polygon in polygons:
@@ -54,9 +55,9 @@ def _check_polygons(polygons: list, height: int, width: int) -> None:
             raise ValueError(f"a polygon of {points.size} numbers; expected x, y of at least 3 points")
         if not (np.abs(points) <= most).all():
             raise ValueError("a polygon far outside the image")
-        most_length -= np.abs(np.diff(points.reshape(-1, 2), axis=0)).sum()
-        if most_length < 0:
-            raise ValueError("polygons whose lines are longer than all pixels of the image in a row")
+        left -= np.abs(np.diff(points.reshape(-1, 2), axis=0)).sum()
+        if left < 0:
+            raise ValueError(f"polygons whose outlines are more than {most_length} pixels long together")
 
 
 def _counts(code: Any, height: int, width: int) -> list[int]:
