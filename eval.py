@@ -16,7 +16,7 @@ def main(config):
     geometry = samples.transform.geometry
     if geometry:
         check_sizes(network.config.model_name, geometry.input, geometry.content, network.config.image_size)
-    evaluate_and_report(network.for_evaluation(samples), samples, network.config, network.path, "eval.py",
+    evaluate_and_report(network.for_evaluation(), samples, network.config, network.path, "eval.py",
                         network.device, network.names)
 
 

@@ -17,7 +17,7 @@ def main(config):
 
     network = load_onnx_file(config)
     samples = validation_samples(network.config, network.stored)
-    evaluate_and_report(network.for_evaluation(samples), samples, network.config, network.path, "infer_unet_onnx.py",
+    evaluate_and_report(network.for_evaluation(), samples, network.config, network.path, "infer_unet_onnx.py",
                         network.device, network.names)
 
 

@@ -22,7 +22,7 @@ def main(config):
     samples = validation_samples(network.config, network.stored)
     samples.indices = samples.indices[:1]
     scored = []
-    evaluate(network.for_evaluation(samples), samples, ScoreOptions.from_config(network.config), scored.append)
+    evaluate(network.for_evaluation(), samples, ScoreOptions.from_config(network.config), scored.append)
     classes, predicted = scored[0].classes, scored[0].predicted
     pixels = samples.pixels(0, classes.shape)
     gray = [np.repeat(255 // (config.num_classes - 1) * values.astype(np.uint8)[..., None], 3, axis=2)

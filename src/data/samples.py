@@ -162,10 +162,6 @@ class ValidationSamples:
                                                                                    self.transform.geometry.content)
         return transforms.channels_first(image), np.ascontiguousarray(classes)
 
-    def sizes(self, most: int = 1000) -> list[tuple[int, int]]:
-        """Return (height, width) of at most ``most`` images in their own sizes, evenly spread."""
-        return [self.reader.size(index) for index in self.indices[::-(-len(self.indices) // most) or 1]]
-
     def name(self, index: int) -> str:
         """Return the name of a sample, for messages and tables."""
         return self.reader.name(self.indices[index])

@@ -1,7 +1,6 @@
 """Prediction of whole image files: all results of a file, and its record."""
 import logging
-from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 
 import numpy as np
 
@@ -20,7 +19,6 @@ from src.inference.records import REPORT, Records, identity, made_with
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 from src.report.prediction import Picture, PredictedPage
-from src.tiling.windows import Size
 
 logger = logging.getLogger("unet")
 
@@ -55,19 +53,6 @@ class FilePredictor:
         self.folders = [*self.writer.folders, *([self.objects.folder] if self.objects else [])]
         kinds = [folder.name for folder in self.folders] + [REPORT] * config.report
         self.records = Records(config.output_path, made_with(self.predictor, config), kinds)
-
-    def expect(self, files: Sequence[ImageFile], most: int = 1000) -> None:
-        """Look at the sizes of at most ``most`` files, evenly spread, if the windows are chosen for them.
-
-        Files that cannot be read are left out; ``predict`` says what is wrong with them.
-        """
-        sizes: list[Size] = []
-        if not self.predictor.windows.has_few:
-            return
-        for file in files[::-(-len(files) // most) or 1]:
-            with suppress(UNetError), open_pages(file.path) as pages:
-                sizes += [(page.height, page.width) for page in pages]
-        self.predictor.expect(sizes)
 
     def predict(self, file: ImageFile, most_pictures: int) -> int:
         """Predict all pages of a file; return their number.

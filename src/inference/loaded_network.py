@@ -9,7 +9,6 @@ import numpy as np
 
 from src.data.data_options import input_min
 from src.data.input_options import CLASS_NAMES
-from src.data.samples import ValidationSamples
 from src.evaluation.evaluate import BandPredictor, Predictor
 from src.inference.tta import with_tta
 from src.model_utils.config import Config
@@ -71,7 +70,7 @@ class LoadedNetwork:
                             f"{self.fixed_size[1]}x{self.fixed_size[0]}")
         return with_tta(predict)
 
-    def for_evaluation(self, samples: ValidationSamples) -> Predictor | BandPredictor:
+    def for_evaluation(self) -> Predictor | BandPredictor:
         """Return the predictor of validation samples.
 
         Raises:
@@ -83,7 +82,7 @@ class LoadedNetwork:
             raise UNetError(f"eval_activate {wanted} does not fit {self.config.model_name}; set it to "
                             f"{'Sigmoid' if self.activate == 'Sigmoid' else 'Softmax or Argmax'}")
         if is_native:
-            in_bands = in_windows(predict, self.windows.for_images(samples.sizes()), input_min(self.config.input_range))
+            in_bands = in_windows(predict, self.windows, input_min(self.config.input_range))
             if wanted != "Argmax":
                 return in_bands
             return lambda images: (band.argmax(axis=-1) for band in in_bands(images))

@@ -5,7 +5,7 @@ the training, are predicted in windows.
 """
 import logging
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from tqdm import tqdm
@@ -23,7 +23,7 @@ from src.inference.resizing import ResizedImage, RowResizer
 from src.inference.result_files import STRIP
 from src.model_utils.errors import printable
 from src.tiling.predictor import on_pixels
-from src.tiling.windows import Size, count_windows, predict_rows
+from src.tiling.windows import count_windows, predict_rows
 
 logger = logging.getLogger("unet")
 
@@ -46,14 +46,8 @@ class PagePredictor:
         self.network, self.config = network, network.config
         self.channels, self.normalization = channels_of(self.config), normalization_of(self.config)
         self.predict, self.predict_window = network.averaged(), network.averaged(of_windows=True)
-        self.windows = network.windows
         self.resized = self._resized_as()
         self.transform = self.resized.transform(self.normalization) if self.resized else None
-
-    def expect(self, sizes: Iterable[Size]) -> None:
-        """Choose the windows by the (height, width) of some of the pages; results depend on it only by rounding."""
-        self.windows = self.network.windows.for_images(
-            self._scaled(size) for size in sizes if not (self.resized and self.resized.knows(size)))
 
     def rows(self, page: PageImage, title: str) -> Iterator[np.ndarray]:
         """Yield the (H, W, classes) probabilities of a page from top to bottom, a band at a time.
@@ -99,14 +93,11 @@ class PagePredictor:
             activate, output = "Argmax", output.argmax(axis=-1)
         return volume_bands(output, (height, width), self.config.network_classes, activate, STRIP)
 
-    def _scaled(self, size: Size) -> Size:
-        return max(1, round(size[0] * self.network.scale)), max(1, round(size[1] * self.network.scale))
-
     def _in_windows(self, page: PageImage, title: str) -> Iterator[np.ndarray]:
         height, width = page.shape[:2]
-        scaled = self._scaled((height, width))
+        scaled = max(1, round(height * self.network.scale)), max(1, round(width * self.network.scale))
         is_scaled = scaled != (height, width)
-        window = self.windows.of(scaled)
+        window = self.network.windows.of(scaled)
         resizer = RowResizer(scaled, (height, width)) if is_scaled else None
         row_bytes = 4 * width * self.config.network_classes * max(1, height / scaled[0])
         step = max(1, min(RESIZED_ROWS, int(RESIZED_BYTES / row_bytes)))
@@ -114,7 +105,7 @@ class PagePredictor:
                   file=sys.stderr) as progress:
             for rows in predict_rows(ResizedImage(page, scaled) if is_scaled else page, window,
                                      on_pixels(self.predict_window, self.normalization.input_min),
-                                     self.windows.most_pixels, progress.update):
+                                     self.network.windows.most_pixels, progress.update):
                 if resizer is None:
                     yield rows
                 else:       # a few rows at a time, of which each may become many

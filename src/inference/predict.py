@@ -47,7 +47,6 @@ def predict(config: Config) -> int:
             config = with_fitted(config, network)
         predictor = FilePredictor(config)
         left = predictor.records.left(files) if config.skip_existing else files
-        predictor.expect(left)
     _check_same(left, ranks)        # no rank changes anything before all have looked
     started = time.perf_counter()
     with ranks.reporting_failure():

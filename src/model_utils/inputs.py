@@ -116,7 +116,9 @@ def read_json(path: str | Path, make: Callable[[Any], _Made], wrong: str = "not 
         data = read_input(path, most)
     except (FileNotFoundError, NotADirectoryError):
         raise MissingFile(f"no such file: {path}{advice}") from None
-    except (OSError, UNetError) as error:
+    except OSError as error:
+        raise UNetError(f"{path}: cannot be read: {error.strerror}") from None
+    except UNetError as error:
         raise UNetError(f"{path}: {wrong} ({error}){advice}") from None
     try:
         return make(json.loads(data))

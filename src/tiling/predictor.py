@@ -1,10 +1,7 @@
 """Predictors of images of any size, from predictors of windows."""
 import math
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from functools import partial
-from itertools import combinations
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,10 +22,10 @@ WINDOW_BYTES = 1.05e9
 # Of the result's band that is in memory.
 BAND_BYTES = 2**29
 
-# MindSpore compiles a graph for each size of windows. It takes about as long as this number of pixels in a network.
-COMPILED_PIXELS = 1_500_000
-# So many of the sizes of images that are the most frequent may be those of their windows.
-SIZES_TRIED = 16
+# MindSpore compiles a graph for each size of windows, so it gets few, whatever those of the images: the largest, and
+# windows with cores of these sides. Not fewer, or the windows of many images would be much larger than these. Of those
+# above ``LARGE`` there are also some a little smaller, which reach less beyond the borders of many images.
+CORES, LARGE, LESS = (256, 512), 1024, (48, 96)
 
 
 @dataclass(frozen=True)
@@ -40,17 +37,13 @@ class Windows:
         largest: side of the largest window.
         fixed_size: (height, width) that all windows must have; None if they may have many sizes.
         num_classes: classes of the result, which memory holds a band of.
-        has_few: whether ``for_images`` leaves windows of at most two sizes, whatever those of the images.
-        inputs: these sizes; empty if windows may have any.
-        are_square: whether these sizes are square; test-time augmentation turns windows.
+        has_few: whether windows have few sizes, whatever those of the images.
     """
     field: ReceptiveField
     largest: int
     fixed_size: Size | None = None
     num_classes: int = 2
     has_few: bool = False
-    inputs: tuple[Size, ...] = ()
-    are_square: bool = False
 
     @classmethod
     def for_mindspore(cls, config: Config, largest: int = LARGEST_WINDOW) -> "Windows":
@@ -65,42 +58,20 @@ class Windows:
         """
         spec = NetworkSpec.from_config(config)
         return cls(receptive_field(spec), config.tile_size or largest, window_size(spec, size_of_windows(config)),
-                   spec.num_classes, has_few=True, are_square=config.tta)
+                   spec.num_classes, has_few=True)
 
     def of(self, size: Size) -> Window:
         """Return the windows of an image of (height, width)."""
-        return self._cut(size, self.fixed_size or min(self.inputs, key=partial(self._work, size), default=None))
-
-    def for_images(self, sizes: Iterable[Size]) -> "Windows":
-        """Return those for images of these (height, width).
-
-        If windows may have few sizes, they are the two, or the one, of which these images need the fewest pixels.
-        """
-        counts = Counter(sizes)
-        if not self.has_few or self.fixed_size or not counts:
-            return self
-        common = [size for size, _ in counts.most_common(SIZES_TRIED)]
-        # Smaller windows would not hold the context, though the largest does.
-        least = 3 * self.field.context if holds_context(self.field, self.largest) else 0
-        inputs = [choose_window(self.field, (MOST_ROWS, MOST_ROWS), self.largest).input,
-                  *(self.of(size).input for size in common)]
-        tried = sorted({(max(least, *sides),) * 2 if self.are_square else
-                        (max(least, sides[0]), max(least, sides[1])) for sides in inputs})
-        work = {sides: np.array([count * self._work(size, sides) for size, count in counts.items()])
-                for sides in tried}
-
-        def cost(chosen: tuple[Size, ...]) -> int:
-            pixels = np.min([work[sides] for sides in chosen], axis=0)
-            return int(pixels.sum()) + len(chosen) * COMPILED_PIXELS
-        return replace(self, inputs=min([*combinations(tried, 1), *combinations(tried, 2)], key=cost))
-
-    def _work(self, size: Size, sides: Size) -> int:
-        """Return the pixels of all windows of ``sides`` that an image of ``size`` needs."""
-        return count_windows(size, self._cut(size, sides)) * math.prod(sides)
-
-    def _cut(self, size: Size, sides: Size | None) -> Window:
         most_rows = max(1, BAND_BYTES // (4 * size[1] * self.num_classes))
-        return choose_window(self.field, size, self.largest, sides, most_rows)
+        if not self.has_few or self.fixed_size:
+            return choose_window(self.field, size, self.largest, self.fixed_size, most_rows)
+
+        def work(window: Window) -> int:
+            return count_windows(size, window) * math.prod(window.input)
+        inputs = {choose_window(self.field, (core, core), self.largest).input for core in (*CORES, MOST_ROWS)}
+        inputs |= {(side - less, side - less) for side, _ in inputs if side > LARGE for less in LESS}
+        return min((choose_window(self.field, size, self.largest, sides, most_rows) for sides in sorted(inputs)),
+                   key=work)
 
     @property
     def can_be_trimmed(self) -> bool:

@@ -34,10 +34,7 @@ def build_evaluation(config: Config, folder: RunFolder, network: Any, samples: T
         return []
     train_samples = samples.as_validation(validation.keep_label_size) if config.eval_train else None
     drawer = ClassDrawer(folder, config.color, config.num_classes) if config.show_eval else None
-    windows = None
-    if validation.transform.geometry is None:
-        sizes = [size for part in filter(None, (validation, train_samples)) for size in part.sizes()]
-        windows = Windows.for_mindspore(config).for_images(sizes)
+    windows = Windows.for_mindspore(config) if validation.transform.geometry is None else None
     return [Evaluator(network, validation, EvaluationPlan.from_config(config), train_samples, drawer, windows)]
 
 

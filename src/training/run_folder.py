@@ -27,7 +27,7 @@ from src.model_utils.files import (
     temporary_path,
     write_atomically,
 )
-from src.model_utils.inputs import read_json
+from src.model_utils.inputs import MissingFile, WrongContent, read_json
 from src.model_utils.ranks import Ranks
 from src.training.checkpoint_files import UNNAMED, checkpoint_folder, checkpoint_root, find_checkpoints
 
@@ -124,7 +124,7 @@ def read_name(output: str | Path) -> str | None:
     """Return the name of the run whose folder it is, or None if the folder does not say."""
     try:
         return read_json(Path(output) / RUN_JSON, lambda content: str(content["run"]))
-    except UNetError:
+    except (MissingFile, WrongContent):
         return None
 
 

@@ -89,7 +89,7 @@ def masks_of(monkeypatch, tmp_path, *argv):
                              stored, options)
     network, scored = load(config), {}
     _, samples = create_samples(network.config)
-    evaluate(network.for_evaluation(samples), samples, ScoreOptions.from_config(config),
+    evaluate(network.for_evaluation(), samples, ScoreOptions.from_config(config),
              lambda image: scored.update({samples.name(image.index): image.predicted}))
 
     monkeypatch.setattr(file_predictor, "load_network", load)

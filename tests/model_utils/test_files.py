@@ -94,6 +94,7 @@ def test_nothing_is_written_or_removed_behind_a_link_of_another_user(tmp_path, m
     write_atomically(own / "folder" / "x", b"old")
     killed = leftover(own / "killed")
     link.parent.mkdir()
+    link.parent.chmod(0o777)
     foreign_link(link, own, monkeypatch)
     for action in (lambda: write_atomically(link / "x", b"new"), lambda: write_atomically(link / "a" / "y", b"new"),
                    lambda: remove(link / "x"), lambda: remove(link / "folder"), lambda: remove_leftovers(link)):

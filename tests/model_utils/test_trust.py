@@ -141,11 +141,14 @@ def test_a_link_of_another_user_is_not_written_through(tmp_path, monkeypatch):
     own, link = tmp_path / "own", tmp_path / "shared" / "predictions"
     own.mkdir()
     link.parent.mkdir()
+    link.parent.chmod(0o775)
     foreign_link(link, own, monkeypatch)
     for folder in (link, link / "not yet there"):
         with pytest.raises(Untrusted, match=r"shared/predictions is a link of user \d+ to .*; nothing is written "
                                             r"through it; remove it, or give the folder that it leads to$"):
             check_links(folder)
+    link.parent.chmod(0o755)        # an administrator made it, as nobody else could
+    check_links(link)
 
 
 def test_own_links_are_followed(tmp_path):

@@ -10,7 +10,7 @@ DEEP = "[" * 150 + "]" * 150 + ","
 
 
 @pytest.mark.parametrize("text, part", [
-    ("lr: [" + DEEP * 3000 + "]", "20 in one another"),
+    ("lr: [" + DEEP * 3000 + "]", "line 1: more than 20 lists in one another"),
     ("image_size: '[" + DEEP * 3000 + "]'", "two whole numbers"),
     ('image_size: "[' + DEEP.replace("[", r"\x5b") * 1000 + ']"', "two whole numbers"),
     ("lr: [" + "1," * 450_000 + "]", "more than 20000 values"), ("--- \n" * 190_000, "more than 20000 values"),
