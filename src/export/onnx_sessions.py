@@ -67,6 +67,8 @@ def open_session(path: Path, options: SessionOptions) -> Session:
     Raises:
         UNetError: it cannot be loaded, the program is not installed, or has nothing for the device.
     """
+    if options.backend == "openvino":
+        import_openvino()       # whatever the file is like, it could not be run
     data = read_input(path, MOST_NETWORK)
     try:
         model = onnx.load_model_from_string(data)

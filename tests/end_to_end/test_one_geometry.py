@@ -66,3 +66,22 @@ def test_an_onnx_file(trained):
     scored, written = scored_and_written(trained, "infer_unet_onnx.py", f"--file_name={trained / 'net.onnx'}")
     for one, other in zip(scored, written):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+def test_the_checkpoint_alone_names_the_layout(trained):
+    """Without a YAML file; the data set that it names is also that of fit_objects, metrics.json and preprocess.py."""
+    checkpoint = f"--checkpoint_file_path={trained / 'run' / 'checkpoint' / 'ckpt_0' / 'best.ckpt'}"
+    is_native = "image_size: native" in (trained / "run" / "config.yaml").read_text()
+    found = {}
+    for name, argv in (("config", [f"--config_path={trained / 'run' / 'config.yaml'}"]), ("alone", [])):
+        folder = trained / f"by_{name}"
+        call("eval.py", trained, *argv, checkpoint, f"--fit_objects={not is_native}", "--backend=mindspore",
+             "--device_target=CPU", "--context_mode=pynative", f"--output_path={folder}")
+        found[name] = json.loads((folder / "metrics.json").read_text())
+    assert found["alone"]["dataset"] == "image_mask" and found["alone"]["soft"] == found["config"]["soft"]
+    if is_native:       # the program in C++ takes images of one size
+        return
+    call("export.py", trained, checkpoint, "--file_format=ONNX", f"--file_name={trained / 'alone.onnx'}")
+    call("preprocess.py", trained, f"--file_name={trained / 'alone.onnx'}", f"--result_path={trained / 'made'}")
+    assert list((trained / "made").iterdir()) and not list((trained / "made").glob("ISBI*"))

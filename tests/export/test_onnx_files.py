@@ -51,18 +51,22 @@ def refused(run, *arguments, **options):
     return str(caught.value)
 
 
-def test_loops_branches_and_functions(run):
+def test_loops_and_functions(run):
+    """A branch of If is taken once at most; a loop in it may never end."""
     condition = helper.make_tensor("k", TensorProto.BOOL, [], [1])
     branch = helper.make_node("If", ["k"], ["z"], then_branch=SAME, else_branch=SAME)
+    assert run([PERMUTE, branch], [condition]).shape == (2, 8, 9, 1)
     loop = helper.make_node("Loop", ["", "k"], [], body=helper.make_graph(
         [helper.make_node("Identity", ["c"], ["d"])], "body", [
             helper.make_tensor_value_info("i", TensorProto.INT64, []),
             helper.make_tensor_value_info("c", TensorProto.BOOL, [])],
         [helper.make_tensor_value_info("d", TensorProto.BOOL, [])]))
-    for node in (branch, loop):
-        assert "has loops, branches or functions" in refused(run, [PERMUTE, node], [condition])
+    hidden = helper.make_node("If", ["k"], ["z"], then_branch=SAME, else_branch=helper.make_graph(
+        [loop, *SAME.node], "with a loop", [], SAME.output))
+    for node in (loop, hidden):
+        assert "has loops (Loop)" in refused(run, [PERMUTE, node], [condition])
     call = helper.make_node("f40", ["x"], ["z"], domain="f")
-    assert "has loops, branches or functions" in refused(run, [PERMUTE, call], functions=doubled(40))
+    assert "onnx.inliner.inline_local_functions" in refused(run, [PERMUTE, call], functions=doubled(40))
 
 
 def test_weights_in_other_files(run, tmp_path):
@@ -77,7 +81,8 @@ def test_weights_in_other_files(run, tmp_path):
 
 def test_networks_that_fail_while_they_run(run):
     shape = helper.make_tensor("s", TensorProto.INT64, [4], [1, 7, 7, 7])
-    assert "cannot run it" in refused(run, [helper.make_node("Reshape", ["x", "s"], ["y"])], [shape])
+    message = refused(run, [helper.make_node("Reshape", ["x", "s"], ["y"])], [shape])
+    assert "cannot run it" in message or "gave 1x7x7x7" in message      # OpenVINO does not always look
 
 
 def test_results_that_are_not_what_the_file_says(run):

@@ -194,6 +194,7 @@ def test_a_link_of_another_user_among_the_results(checkpoints, images, tmp_path,
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "2.png").write_bytes(b"mine")
     (tmp_path / "out").mkdir()
+    (tmp_path / "out").chmod(0o777)
     foreign_link(tmp_path / "out" / "predictions", tmp_path / "own", monkeypatch)
     with pytest.raises(UNetError, match="out/predictions is a link of user"):
         predict(parse_options([*SMALL, f"--checkpoint_file_path={checkpoints / 'simple.ckpt'}",

@@ -50,6 +50,7 @@ def test_checkpoints_do_not_go_through_a_link_of_another_user(go, tmp_path, monk
     """Nor are those removed that are behind it."""
     folder = tmp_path / "output" / "checkpoint"
     (folder / "other").mkdir(parents=True)
+    folder.chmod(0o777)
     foreign_link(folder / "ckpt_0", folder / "other", monkeypatch)
     with pytest.raises(UNetError, match="ckpt_0 is a link of user"):
         go("--output_path=output")
