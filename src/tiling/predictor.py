@@ -11,7 +11,7 @@ from src.data.transforms import to_unit_range
 from src.evaluation.evaluate import BandPredictor, Predictor, with_both_classes
 from src.model_utils.config import Config
 from src.networks.receptive_field import ReceptiveField
-from src.networks.registry import NetworkSpec, bytes_per_pixel, receptive_field, window_size
+from src.networks.registry import NetworkSpec, bytes_per_pixel, largest_size, receptive_field, window_size
 from src.tiling.windows import MOST_ROWS, Size, Window, choose_window, count_windows, holds_context, predict_rows
 
 # Side of the largest window, if no option sets it, while training and for files that do not say how large it may be.
@@ -98,9 +98,14 @@ def size_of_windows(config: Config) -> Size:
 
 
 def size_in_training(config: Config) -> Size:
-    """Return (height, width) of the network's input in training: image_size, or the patches of native images."""
-    sizes = TrainedGeometry.of_options(config).sizes
-    return sizes.input if sizes else Augmentation(crop=config.train_crop).crop_size or (LARGEST_WINDOW, LARGEST_WINDOW)
+    """Return (height, width) of the network's input in training: image_size, or the patches of native images.
+
+    Where the options do not say how large these were, it is the largest window that the network can take.
+    """
+    if sizes := TrainedGeometry.of_options(config).sizes:
+        return sizes.input
+    patches = Augmentation(crop=config.train_crop).crop_size
+    return patches or largest_size(config.model_name, (LARGEST_WINDOW, LARGEST_WINDOW))
 
 
 def in_windows(predict: Predictor, windows: Windows, input_min: int) -> BandPredictor:
