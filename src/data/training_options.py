@@ -8,6 +8,8 @@ from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 from src.model_utils.options import NATIVE
 
+PATCH = 256     # side of patches of native images that nothing is trained on
+
 
 @dataclass(frozen=True)
 class TrainingOptions:
@@ -75,3 +77,11 @@ def _patch_options(config: Config, augmentation: Augmentation) -> PatchOptions |
         raise UNetError(f"crop {list(label_size)} is larger than train_crop {list(size)}; crop is the size of the "
                         f"network's output for a patch")
     return PatchOptions(size, label_size, config.foreground_patches, config.patches_per_image)
+
+
+def with_patches(config: Config) -> Config:
+    """Return the options with a size for the patches of native images, which a checkpoint does not say.
+
+    Training must be told it. What only looks at the training images need not.
+    """
+    return config if config.image_size != NATIVE or config.train_crop else config.replace(train_crop=PATCH)

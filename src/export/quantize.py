@@ -16,6 +16,7 @@ from onnx import helper
 
 from src.data.data_options import input_min, normalization_of
 from src.data.samples import TrainingSamples, create_samples
+from src.data.training_options import with_patches
 from src.evaluation.evaluate import BandPredictor, Predictor, ScoreOptions, evaluate
 from src.export.onnx_model import OnnxNetwork
 from src.model_utils.config import Config
@@ -28,7 +29,6 @@ logger = logging.getLogger("unet")
 
 # More images change the ranges hardly; more would only take longer.
 CALIBRATION_IMAGES, HELD_BACK_IMAGES = 32, 64
-CALIBRATION_CROP = 256      # side of the patches of native images, if train_crop does not say
 QUANTIZED = ["Conv", "ConvTranspose", "Relu", "MaxPool", "Concat", "Resize"]
 
 
@@ -64,9 +64,9 @@ class Quantizer:
             raise UNetError("quantize needs images; give a data set with labels with --calibration_path")
         self.config, self.windows = config, windows
         config = config.replace(data_path=config.calibration_path, train_augment=False)
-        if config.image_size == NATIVE:
-            size = windows.fixed_size
-            config = config.replace(train_crop=list(size) if size else config.train_crop or CALIBRATION_CROP)
+        if config.image_size == NATIVE and windows.fixed_size:
+            config = config.replace(train_crop=list(windows.fixed_size))
+        config = with_patches(config)
         self.train, held_back = create_samples(config, normalization_of(config) if is_normalized else None)
         if len(held_back) == 0:
             raise UNetError(f"{config.data_path}: no validation images, on which to measure what quantization loses; "

@@ -5,6 +5,7 @@ import numpy as np
 
 from src.data.class_values import IGNORED
 from src.data.samples import ValidationSamples, create_samples
+from src.data.training_options import with_patches
 from src.evaluation.evaluate import BandPredictor, Predictor, ScoredImage, ScoreOptions, evaluate
 from src.evaluation.object_fit import NAMES, KnownImage, fit, fitted_path, store, with_fitted
 from src.evaluation.objects import ObjectOptions
@@ -26,7 +27,7 @@ def fit_or_follow(predict: Predictor | BandPredictor, validation: ValidationSamp
         network: the file of the network.
     """
     if config.fit_objects:
-        train, _ = create_samples(config, validation.transform.normalization)
+        train, _ = create_samples(with_patches(config), validation.transform.normalization)
         return fit_objects(predict, train.as_validation(config.eval_resize), config, network)
     return with_fitted(config, network) if config.object_metrics else config
 
