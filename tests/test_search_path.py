@@ -143,11 +143,11 @@ def test_libraries_of_programs_that_are_started(honest, search):
 @pytest.mark.parametrize("package, looks_for", [
     ("mindspore", "libge_runner.so"), ("matplotlib.figure", "matplotlibrc"), ("bioimageio.spec", ".env")])
 def test_packages_that_look_into_the_current_folder(tmp_path, package, looks_for):
-    """They look into another one. Afterwards the current folder is what it was."""
+    """They do not see it. Afterwards the current folder is what it was."""
     if not shutil.which("strace"):
         pytest.skip("no strace")
     pytest.importorskip(package)
-    code = f"import os\nfrom src.model_utils.packages import import_elsewhere\nimport_elsewhere()\n" \
+    code = f"import os\nfrom src.model_utils.packages import import_blindly\nimport_blindly()\n" \
            f"import {package}\nprint(os.getcwd())"
     result = call("strace", "-f", "-qq", "-e", "trace=openat,stat,newfstatat,chdir,fchdir", "-o", tmp_path / "calls",
                   *python_command(code), cwd=tmp_path, PYTHONPATH=str(PROJECT))
@@ -161,7 +161,7 @@ def test_packages_that_look_into_the_current_folder(tmp_path, package, looks_for
 def test_settings_of_the_current_folder(tmp_path):
     """A pipe would be waited for; and figures look the same everywhere."""
     os.mkfifo(tmp_path / "matplotlibrc")
-    code = "from src.model_utils.packages import import_elsewhere\nimport_elsewhere()\nimport matplotlib.figure"
+    code = "from src.model_utils.packages import import_blindly\nimport_blindly()\nimport matplotlib.figure"
     result = call(*python_command(code), cwd=tmp_path, PYTHONPATH=str(PROJECT), timeout=60)
     assert (result.returncode, result.stderr) == (0, ""), result.stderr
 

@@ -6,7 +6,8 @@ import importlib.abc
 import importlib.util
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -14,13 +15,38 @@ from typing import Any
 
 from src.model_utils.errors import UNetError
 
+
+@contextmanager
+def _elsewhere() -> Iterator[None]:
+    """Make another folder the current one, that of all threads: only before any of them reads files."""
+    here = os.open(".", getattr(os, "O_PATH", os.O_RDONLY))
+    os.chdir("/")
+    try:
+        yield
+    finally:
+        os.fchdir(here)
+        os.close(here)
+
+
+@contextmanager
+def _without_matplotlibrc() -> Iterator[None]:
+    """Hide the settings in the current folder. Matplotlib is imported when training reads images in other threads."""
+    exists = os.path.exists
+    os.path.exists = lambda path: path != "matplotlibrc" and exists(path)      # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        os.path.exists = exists
+
+
 # Packages that look into the current folder, which somebody's data may be in, when they are imported. MindSpore's
-# library for Ascend cards looks for others there (libge_runner.so), as its RPATH ends with an empty entry. Those of
-# bioimage.io read .env. They are imported before any thread reads files, since all threads share the current folder.
-CURIOUS = "mindspore", "bioimageio.spec", "bioimageio.core"
+# library for Ascend cards looks for others there (libge_runner.so), as its RPATH ends with an empty entry. Matplotlib
+# reads matplotlibrc, bioimage.io's packages read .env.
+CURIOUS = {"mindspore": _elsewhere, "matplotlib": _without_matplotlibrc, "bioimageio.spec": _elsewhere,
+           "bioimageio.core": _elsewhere}
 
 
-class _ElsewhereFinder(importlib.abc.MetaPathFinder):
+class _BlindFinder(importlib.abc.MetaPathFinder):
     def __init__(self) -> None:
         self.names = set(CURIOUS)
 
@@ -31,24 +57,20 @@ class _ElsewhereFinder(importlib.abc.MetaPathFinder):
         spec = importlib.util.find_spec(name)
         if spec and spec.loader:
             loader: Any = spec.loader
-            loader.exec_module = partial(self._import, loader.exec_module)
+            loader.exec_module = partial(self._import, loader.exec_module, CURIOUS[name])
         return spec
 
     @staticmethod
-    def _import(import_module: Callable[[ModuleType], None], module: ModuleType) -> None:
-        here = os.open(".", getattr(os, "O_PATH", os.O_RDONLY))
-        os.chdir("/")
-        try:
+    def _import(import_module: Callable[[ModuleType], None], blind: Callable[[], AbstractContextManager[None]],
+                module: ModuleType) -> None:
+        with blind():
             import_module(module)
-        finally:
-            os.fchdir(here)
-            os.close(here)
 
 
-def import_elsewhere() -> None:
-    """Have the packages ``CURIOUS`` imported, whoever imports them, while the current folder is another one."""
-    if not any(isinstance(finder, _ElsewhereFinder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _ElsewhereFinder())
+def import_blindly() -> None:
+    """Have the packages ``CURIOUS`` imported, whoever imports them, without a look at the current folder."""
+    if not any(isinstance(finder, _BlindFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _BlindFinder())
 
 
 def import_albumentations() -> ModuleType:

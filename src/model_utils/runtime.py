@@ -10,7 +10,7 @@ from src.model_utils.device_adapter import get_device_id
 from src.model_utils.devices import choose_device
 from src.model_utils.errors import UNetError
 from src.model_utils.memory import save_memory
-from src.model_utils.packages import import_elsewhere
+from src.model_utils.packages import import_blindly
 
 logger = logging.getLogger("unet")
 
@@ -35,12 +35,12 @@ class Runtime:
 def quiet_mindspore() -> None:
     """Keep MindSpore's warnings out of the log, unless the user has chosen a level. Call it before MindSpore's import.
 
-    It is imported elsewhere, too; see ``import_elsewhere``.
+    It is imported elsewhere, too; see ``import_blindly``.
 
     At the default level every run prints warnings that the user can do nothing about, such as the deprecation
     of nn.Adam.
     """
-    import_elsewhere()
+    import_blindly()
     os.environ.setdefault("GLOG_v", "3")
     # MindSpore sets it too. Before 2.10 it cannot be imported if ONNX, loaded before it, has found another value.
     os.environ.setdefault("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "python")

@@ -3,7 +3,7 @@ import io
 from typing import Any
 
 import numpy as np
-from matplotlib import style
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -15,7 +15,6 @@ from src.report.history import STEP, TRAINING, VALIDATION, RunCurves
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 INK = "#010203"             # replaced by the colour of the page's text, which differs in light and dark mode
 
-# On top of Matplotlib's own style: it reads matplotlibrc of the current folder, which may be anybody's.
 STYLE: dict[Any, Any] = {"font.size": 10, "font.family": "sans-serif", "svg.fonttype": "none", "axes.grid": True,
                          "grid.alpha": 0.3, "axes.spines.top": False, "axes.spines.right": False}
 ON_A_PAGE = {**STYLE, **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color",
@@ -27,7 +26,7 @@ PANELS = {"loss": "Training loss", "learning_rate": "Learning rate", "dice": "Di
 
 def progress_png(curves: RunCurves) -> bytes:
     """Draw the four panels of a run as a PNG file."""
-    with style.context(["default", STYLE]):
+    with rc_context(STYLE):
         figure = Figure(figsize=(11, 7), layout="constrained")
         for axes, name in zip(figure.subplots(2, 2).flat, PANELS):
             _panel(axes, name, curves)
@@ -40,7 +39,7 @@ def curve_svgs(curves: RunCurves) -> dict[str, str]:
     """Draw the panels that have values: title -> SVG element."""
     svgs = {}
     for name, title in PANELS.items():
-        with style.context(["default", ON_A_PAGE]):
+        with rc_context(ON_A_PAGE):
             figure = Figure(figsize=(5.6, 3.4), layout="constrained")
             if _panel(figure.subplots(), name, curves, title=False):
                 svgs[title] = _svg(figure)
@@ -58,7 +57,7 @@ def confusion_svg(confusion: list[list[int]], names: list[str]) -> str:
     share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     few = len(names) <= 12
     side = 2 + 0.6 * len(names) if few else 9
-    with style.context(["default", {**ON_A_PAGE, "axes.grid": False, "text.parse_math": False}]):     # names have $
+    with rc_context({**ON_A_PAGE, "axes.grid": False, "text.parse_math": False}):     # names may have a $ in them
         figure = Figure(figsize=(side, side), layout="constrained")
         axes = figure.subplots()
         image = axes.imshow(share, cmap="cividis", vmin=0, vmax=100)
@@ -81,7 +80,7 @@ def sizes_svg(areas: dict[str, list[np.ndarray]]) -> str:
     both = {kind: np.concatenate(parts) for kind, parts in areas.items()}
     largest = max([1, *(values.max(initial=1) for values in both.values())])
     bins = np.geomspace(1, largest + 1, 30)
-    with style.context(["default", ON_A_PAGE]):
+    with rc_context(ON_A_PAGE):
         figure = Figure(figsize=(5.6, 3.4), layout="constrained")
         axes = figure.subplots()
         for (kind, values), colour, dashes in zip(both.items(), (BLUE, VERMILION), ("-", "--")):
@@ -96,7 +95,7 @@ def sizes_svg(areas: dict[str, list[np.ndarray]]) -> str:
 def counts_svg(true: list[int], predicted: list[int]) -> str:
     """Draw the predicted against the true number of objects of each image as an SVG element."""
     most = max([1, *true, *predicted])
-    with style.context(["default", ON_A_PAGE]):
+    with rc_context(ON_A_PAGE):
         figure = Figure(figsize=(5.6, 3.4), layout="constrained")
         axes = figure.subplots()
         axes.plot([0, most], [0, most], "--", color=INK, linewidth=1)
