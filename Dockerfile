@@ -54,6 +54,7 @@ COPY --from=build /opt/venv /opt/venv
 COPY --from=build /opt/cpu_ops /opt/cpu_ops
 # The code belongs to root: whoever runs it, or takes over a run, cannot change it.
 COPY . /opt/unet
+RUN chmod -R go-w /opt/unet
 ENV PATH=/opt/venv/bin:${PATH} \
     UNET_CPU_OPS=/opt/cpu_ops \
     PYTHONUNBUFFERED=1

@@ -36,6 +36,8 @@ def draw(panels, path):
     """Write the panels, caption -> (h, w, 3) uint8 RGB, side by side."""
     from PIL import Image, ImageDraw, ImageFont
 
+    from src.model_utils.files import replacing
+
     sheet = Image.new("RGB", (len(panels) * (SIDE + GAP) - GAP, SIDE + CAPTION), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=16)
     for number, (caption, pixels) in enumerate(panels.items()):
@@ -43,8 +45,8 @@ def draw(panels, path):
         top, side = (max(0, (length - SIDE) // 2) for length in pixels.shape[:2])
         sheet.paste(Image.fromarray(pixels[top:top + SIDE, side:side + SIDE]), (left, 0))
         pen.text((left + SIDE // 2, SIDE + 2), caption, fill="black", font=font, anchor="ma")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.quantize().save(path, optimize=True)      # 256 colours: half the size, and they look the same
+    with replacing(path) as temporary:
+        sheet.quantize().save(temporary, optimize=True)     # 256 colours: half the size, and they look the same
     print(f"figure: {path}")
 
 

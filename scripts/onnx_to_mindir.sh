@@ -31,14 +31,16 @@ for candidate in "${PYTHON37:-python3.7}" "${PYENV_ROOT:-$HOME/.pyenv}"/versions
 done
 [ -n "$python37" ] || fail 2 "no CPython 3.7 on the PATH or in pyenv (pyenv install 3.7); set PYTHON37 to its path"
 
+find_python
+# The converter would put the bytes of any file that the ONNX file names into the new one.
+"$PYTHON" "$PROJECT_DIR/scripts/lib/copy_description.py" "$onnx"
 mkdir -p "$(dirname "$mindir")"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if ! PYTHONPATH="$MS_LITE_HOME" "$python37" "$PROJECT_DIR/scripts/lib/onnx_to_mindir.py" "$onnx" "$mindir" >"$log" 2>&1; then
-  grep -F '[ERROR]' "$log" | head -n 3 >&2 || true
-  fail 1 "$(tail -n 1 "$log")"
+  grep -aF '[ERROR]' "$log" | head -n 3 | printable >&2 || true
+  fail 1 "$(tail -n 1 "$log" | printable)"
 fi
 # What the ONNX file says about the network goes beside the new one.
-find_python
 "$PYTHON" "$PROJECT_DIR/scripts/lib/copy_description.py" "$onnx" "$mindir"
 echo "converted: $mindir"

@@ -53,7 +53,7 @@ step() {
   rm -f "$name.log"
   (set -o noclobber && "$@" >"$name.log" 2>&1) || status=$?
   if [ "$status" -ne 0 ]; then
-    tail -n 5 "$name.log" >&2
+    tail -n 5 "$name.log" | printable >&2
     fail "$status" "step $name failed with status $status; its log is $PWD/$name.log"
   fi
 }

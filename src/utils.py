@@ -13,7 +13,7 @@ from scipy.special import softmax
 from src.evaluation.evaluate import ScoredImage, to_volume
 from src.evaluation.metrics import soft_dice_iou
 from src.model_utils.config import Config, config, parse_options
-from src.model_utils.errors import UNetError
+from src.model_utils.errors import UNetError, printable
 from src.networks import inference_network
 from src.report.drawing import ClassDrawer, palette
 from src.training.callbacks.log import epoch_line, step_line
@@ -206,5 +206,5 @@ def mask_to_image(mask: np.ndarray) -> Image.Image:
 def filter_checkpoint_parameter_by_list(param_dict: dict[str, Any], filter_list: list[str]) -> None:
     """Remove the parameters whose name contains one of ``filter_list`` from ``param_dict``."""
     for name in [name for name in param_dict if any(part in name for part in filter_list)]:
-        print("Delete parameter from checkpoint: ", name)
+        print("Delete parameter from checkpoint: ", printable(name))
         del param_dict[name]

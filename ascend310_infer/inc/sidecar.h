@@ -15,6 +15,7 @@ struct Sidecar {
   std::string channels;     // "[2,1,0]", bands of the files; likewise
   std::string input;        // "[572,572]", or "native"; likewise
   std::string content;      // "[388,388]", the part of the input that is the resized image; likewise
+  std::string scale;        // "0.5", by which the training resized images; likewise
 };
 
 // Throws InputError for a file that cannot be read, or is no JSON object.

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <random>
 #include <set>
@@ -19,6 +20,8 @@ namespace fs = std::filesystem;
 
 namespace unet {
 namespace {
+
+constexpr std::uintmax_t kMostBytes = (1ull << 31) - 1;  // of a picture or a sidecar; OpenCV counts no further
 
 bool is_digit(char letter) { return std::isdigit(static_cast<unsigned char>(letter)) != 0; }
 
@@ -209,12 +212,23 @@ std::vector<char> read_whole_file(const fs::path& path) {
   std::error_code error;
   const auto bytes = fs::file_size(path, error);
   if (error) throw InputError("cannot read " + path.string() + ": " + error.message());
+  if (bytes > kMostBytes) {
+    throw InputError(path.string() + ": " + std::to_string(bytes) + " bytes; at most " + std::to_string(kMostBytes) +
+                     " are read");
+  }
   std::vector<char> content(bytes);
   read_file(path, content.data(), content.size());
   return content;
 }
 
 void make_folder(const fs::path& folder) {
+  // In a shared folder others could plant a link, through which this user's own files would be replaced.
+  struct stat found {};
+  if (::lstat(folder.c_str(), &found) == 0 && S_ISLNK(found.st_mode) && found.st_uid != ::getuid() &&
+      found.st_uid != 0) {
+    throw InputError(folder.string() + ": a link of user " + std::to_string(found.st_uid) +
+                     ", through which nothing is written; remove it");
+  }
   std::error_code error;
   fs::create_directories(folder, error);
   if (error || !fs::is_directory(folder, error)) {
@@ -225,7 +239,7 @@ void make_folder(const fs::path& folder) {
 
 void write_file(const fs::path& path, const char* data, size_t bytes) {
   // Nobody can guess the name, and O_EXCL follows no link: in a shared folder others could plant one in its place.
-  TemporaryFile temporary(path.parent_path() / ("." + path.stem().string() + ".unet-" + random_name() +
+  TemporaryFile temporary(path.parent_path() / ("." + path.stem().string().substr(0, 40) + ".unet-" + random_name() +
                                                 path.extension().string()));
   Descriptor file(temporary.path(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
   if (file.get() < 0) fail("write", path);

@@ -1,5 +1,6 @@
 #include "image.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,11 @@ void ImageReader::read(const Input& input, const ImageShape& shape, float* desti
   if (is_tiff(path)) {
     if (input.page >= last_->headers.size()) throw InputError(path.string() + ": changed while it was being read");
     put_first(last_->headers[input.page], &file);  // OpenCV decodes the first page only
+  }
+  // OpenCV takes whatever its decoders know, by the first bytes, whatever the name is.
+  static const char kPng[] = {'\x89', 'P', 'N', 'G', '\r', '\n', '\x1a', '\n'};
+  if (!is_tiff(path) && (file.size() < sizeof kPng || !std::equal(kPng, kPng + sizeof kPng, file.begin()))) {
+    throw InputError(path.string() + ": no PNG file; save it as PNG or TIFF");
   }
   cv::Mat page;
   try {

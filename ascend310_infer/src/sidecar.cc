@@ -43,6 +43,7 @@ Sidecar read_sidecar(const std::string& mindir_path) {
   result.channels = value_of(json, "channels");
   result.input = value_of(json, "input");
   result.content = value_of(json, "content");
+  result.scale = value_of(json, "scale");
   return result;
 }
 
@@ -57,6 +58,8 @@ void check_pictures(const Sidecar& sidecar) {
     reason = "channels " + sidecar.channels;
   } else if (!sidecar.content.empty() && sidecar.content != sidecar.input) {
     reason = "images of " + sidecar.content + " in inputs of " + sidecar.input;
+  } else if (sidecar.input.empty() && !sidecar.scale.empty() && std::stod(sidecar.scale) != 1) {
+    reason = "images scaled by " + sidecar.scale + ", and its input has another size";
   }
   if (!reason.empty()) {
     throw InputError(sidecar.path + ": the network was trained with " + reason +

@@ -48,10 +48,10 @@ def begin(results, names):
     """
     from src.export.written_files import read_list, remove_files, write_list
     from src.model_utils.errors import UNetError, first_few
-    from src.model_utils.files import writing
+    from src.model_utils.files import make_folder, writing
 
     with writing(results):
-        results.mkdir(parents=True, exist_ok=True)
+        make_folder(results)
         found = os.listdir(results)
     listed = read_list(results / WRITTEN, PROGRAM)
     if taken := sorted(name for name in found if name in names and name not in listed):
@@ -63,7 +63,7 @@ def begin(results, names):
 
 def _is_leftover(path):
     """Tell whether this is a file that the program was writing when it was killed."""
-    if not re.fullmatch(r"\..*_0\.unet-[0-9a-f]{16}\.bin", path.name, re.DOTALL):
+    if not re.fullmatch(r"\..*\.unet-[0-9a-f]{16}\.bin", path.name, re.DOTALL):
         return False
     status = path.lstat()
     return stat.S_ISREG(status.st_mode) and status.st_uid == os.getuid()

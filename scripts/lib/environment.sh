@@ -25,6 +25,9 @@ fail() {
   exit "$status"
 }
 
+# printable: passes text on without control characters, which are commands to a terminal; logs can hold what files do.
+printable() { LC_ALL=C tr -d '\000-\010\013-\037\177'; }
+
 # no_file NAME PATH: says that there is no such file, or what is in its place, and exits.
 no_file() {
   if [ -e "$2" ]; then fail 2 "$1: a $(stat -Lc %F -- "$2"), where a file is expected: $2"; fi

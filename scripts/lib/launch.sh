@@ -286,7 +286,7 @@ report() {
 
 # last_lines LOG: prints the last lines, without those that MindSpore prints at its end.
 last_lines() {
-  { grep -av '^\[INFO\]' "$1" || true; } | tail -n 5
+  { grep -av '^\[INFO\]' "$1" || true; } | tail -n 5 | printable
 }
 
 # standalone train|eval Ascend|GPU ARGUMENT...: the whole of the four launchers for one device.

@@ -8,6 +8,7 @@ def main(arguments):
     from src.model_utils.script import run_script
 
     names = [argument for argument in arguments if not argument.startswith("--")]
+    sys.stdout.reconfigure(errors="surrogateescape")        # paths may hold any bytes
     return run_script(lambda config: print(*(getattr(config, name) for name in names), sep="\n"), "",
                       arguments[len(names):])
 

@@ -140,8 +140,9 @@ def _compile(command, library):
         library.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=library.parent) as folder:
             made = Path(folder) / library.name
+            # In the folder of its own: an empty entry of CPATH would be the current one.
             result = subprocess.run([*command, "-o", str(made)], capture_output=True, text=True, timeout=600,
-                                    check=False)
+                                    check=False, cwd=folder)
             if result.returncode:
                 errors = [line for line in result.stderr.splitlines() if "error" in line] or ["no message"]
                 raise CannotBuild(f"{command[0]} failed: {errors[0][:200]}")

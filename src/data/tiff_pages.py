@@ -14,7 +14,7 @@ from src.data import colours
 from src.data.image_formats import TIFF
 from src.data.notices import say_once
 from src.data.page import Page, Pages
-from src.data.tiff import UNFIT, open_tiff, reading_tiff
+from src.data.tiff import MOST_PAGES, UNFIT, open_tiff, reading_tiff
 from src.data.tiff_planes import FAX, Plane, is_raw, read_fax, read_planes
 from src.data.tiff_structure import has_wrong_description, structure_of
 from src.model_utils.errors import UNetError
@@ -66,7 +66,10 @@ def _planes_of_pages(file: tifffile.TiffFile, path: Path) -> Iterator[list[Plane
         return
     for one in _full_images(file.series, path):
         axes, shape = one.get_axes(False), one.get_shape(False)
-        planes, needed = _planes_in(list(one)), math.prod(shape[:axes.index("Y")])
+        needed = math.prod(shape[:axes.index("Y")])
+        if needed > MOST_PAGES:     # a single header can claim them
+            raise UNetError(f"{path}: {needed} images in its description; at most {MOST_PAGES} are read")
+        planes = _planes_in(list(one))
         if len(planes) < needed and one.dataoffset is not None:
             planes = _planes_after(one, needed)
         yield from _by_axes(axes, shape, planes, file, path)

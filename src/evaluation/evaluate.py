@@ -5,6 +5,8 @@ A predictor is a function of a (1, C, H, W) float32 image. It returns (1, h, w, 
 may instead yield such results band by band, from top to bottom, of the label's width.
 """
 import logging
+import math
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -25,6 +27,7 @@ BandPredictor = Callable[[np.ndarray], Iterator[np.ndarray]]
 
 # Pixels whose scores are computed at once. Images of published protocols are smaller; sums over them are not divided.
 MOST_PIXELS = 2**24
+MOST_BYTES = 2**29      # of a resized prediction in memory
 
 
 class BadPrediction(UNetError):
@@ -217,7 +220,7 @@ def volume_bands(output: np.ndarray, size: tuple[int, ...], num_classes: int, ac
                  rows: int) -> Iterator[np.ndarray]:
     """Yield ``to_volume`` from top to bottom, (rows, W, C) float32 each; the last may have fewer rows.
 
-    Memory holds one of them, and where the sizes differ, C bytes a pixel.
+    Memory holds one of them, and where the sizes differ, C bytes a pixel, up to ``MOST_BYTES``; beyond, a file does.
     """
     maps = _maps(output, size, num_classes, activate)
     for top in range(0, size[0], rows):
@@ -266,7 +269,12 @@ def _resize(maps: np.ndarray, size: tuple[int, ...], interpolation: int) -> np.n
     if maps.shape[:2] == tuple(size):
         return maps
     # Each class by itself: OpenCV resizes only a few channels at once.
-    resized = np.empty((maps.shape[-1], *size), maps.dtype)
+    shape = (maps.shape[-1], *size)
+    if math.prod(shape) * maps.itemsize <= MOST_BYTES:
+        resized = np.empty(shape, maps.dtype)
+    else:       # of many classes: in a file without a name, which is gone when nothing needs it any more
+        with tempfile.TemporaryFile() as file:
+            resized = np.memmap(file, maps.dtype, "w+", shape=shape)
     for number, plane in enumerate(resized):
         cv2.resize(np.ascontiguousarray(maps[..., number]), (size[1], size[0]), plane, interpolation=interpolation)
     return resized.transpose(1, 2, 0)

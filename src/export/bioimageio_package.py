@@ -27,7 +27,7 @@ from src.data.synthetic import make_stacks
 from src.data.trained_geometry import TrainedGeometry
 from src.data.transforms import resize_image, to_unit_range
 from src.export.bioimageio_options import ADDRESS, DOI, least_side
-from src.export.onnx_graph import OPSET
+from src.export.onnx_graph import OPSET, reverse_channels
 from src.export.onnx_model import OnnxNetwork
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
@@ -39,7 +39,7 @@ logger = logging.getLogger("unet")
 
 UNET = ("O. Ronneberger, P. Fischer, T. Brox: U-Net: Convolutional Networks for Biomedical Image Segmentation. "
         "MICCAI 2015", "10.1007/978-3-319-24574-4_28")
-NAMES_OF_CHANNELS = {1: ["gray"], 3: ["blue", "green", "red"]}
+NAMES_OF_CHANNELS = {1: ["gray"], 3: ["red", "green", "blue"]}
 
 
 def write_package(path: Path, onnx_path: Path, config: Config, field: ReceptiveField) -> None:
@@ -58,14 +58,17 @@ def write_package(path: Path, onnx_path: Path, config: Config, field: ReceptiveF
     from bioimageio.spec import save_bioimageio_package
     from pydantic import ValidationError
 
+    if _is_coloured(config):
+        reverse_channels(onnx_path)     # the programs give red first
     network = OnnxNetwork(onnx_path)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         image = _test_image(config, network, field)
         normalization = normalization_of(config)
         pixels = to_unit_range(normalization.apply(image), normalization.input_min)
-        result = network(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32))
-        np.save(folder / "image.npy", image.pixels.transpose(2, 0, 1)[None].astype(np.float32))
+        order = slice(None, None, -1 if _is_coloured(config) else 1)
+        result = network(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None, order], dtype=np.float32))
+        np.save(folder / "image.npy", image.pixels.transpose(2, 0, 1)[None, order].astype(np.float32))
         np.save(folder / "mask.npy", result)
         (folder / "cover.png").write_bytes(_cover(image, result[0], config))
         normalized = _normalization_in_words(normalization, image)
@@ -181,6 +184,11 @@ def _citation(spec: Any, text: str) -> list[Any]:
     if url := re.search(ADDRESS, text):
         return [spec.CiteEntry(text=text, url=url[0])]
     return []
+
+
+def _is_coloured(config: Config) -> bool:
+    """Return whether the network takes blue, green, red, as this project reads images without the option channels."""
+    return config.num_channels == 3 and not config.channels
 
 
 def _channels(config: Config) -> list[str]:

@@ -4,6 +4,7 @@ Keras stores the kernel of a convolution as (height, width, in, out), MindSpore 
 matched only by their order, since their names differ from one Keras program to the next.
 """
 import logging
+import math
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -163,6 +164,8 @@ def _read_hdf5(path):
             if layers:
                 names = [(f"{layer}/{name}", f"{prefix}{layer}/{name}") for layer in layers
                          for name in _texts(file[f"{prefix}{layer}"], "weight_names")]
+                if len(set(names)) < len(names):        # each is read, so a few could fill the memory
+                    raise ValueError("a layer or an array is named twice")
             else:   # Keras 3 stores the optimizer's values beside the layers.
                 prefix = "layers/" if "layers" in file else ""
                 names = [(name.removeprefix(prefix), name) for name in found if name.startswith(prefix)]
@@ -189,6 +192,8 @@ def _arrays_in(group, h5py, seen, prefix=""):
         if isinstance(item, h5py.Dataset):
             if item.external or item.is_virtual:
                 raise ValueError(f"{prefix}{name} has its numbers in another file, which is not read")
+            if math.prod(item.chunks or ()) * item.dtype.itemsize > MOST_BYTES:
+                raise ValueError(f"{prefix}{name} is in pieces of {item.chunks}, which are too large")
             yield f"{prefix}{name}", item
         elif isinstance(item, h5py.Group):
             yield from _arrays_in(item, h5py, seen, f"{prefix}{name}/")

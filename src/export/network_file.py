@@ -15,7 +15,7 @@ from src.data.trained_geometry import TrainedGeometry
 from src.export.onnx_model import OnnxNetwork
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
-from src.model_utils.files import write_atomically
+from src.model_utils.files import remove, with_ending, write_atomically
 from src.model_utils.inputs import not_there, read_json
 from src.networks.registry import NetworkSpec, receptive_field
 from src.report.drawing import palette
@@ -73,9 +73,11 @@ def write_sidecar(path: Path, about: dict[str, Any]) -> None:
 def copy_description(onnx_path: Path, path: Path) -> None:
     """Write the metadata of an ONNX file beside the file of another format that was made of it."""
     network = OnnxNetwork(onnx_path)
-    if network.metadata:
-        size = {INPUT_SIZE: list(network.fixed_size)} if network.fixed_size else {}
-        write_sidecar(path, {**network.metadata, **network.options, **size})
+    if not network.metadata:
+        remove(sidecar(path))       # that of an earlier network
+        return
+    size = {INPUT_SIZE: list(network.fixed_size)} if network.fixed_size else {}
+    write_sidecar(path, {**network.metadata, **network.options, **size})
 
 
 def options_of(config: Config) -> dict[str, Any]:
@@ -86,7 +88,7 @@ def options_of(config: Config) -> dict[str, Any]:
     Raises:
         UNetError: there is no such file, or what it says cannot be read.
     """
-    path = Path(config.file_name)
+    path = _exported(config)
     if path.suffix.lower() == ".onnx":
         return OnnxNetwork(path).options
     about = _beside(path)
@@ -99,12 +101,28 @@ def check_size(config: Config, size: tuple[int, int]) -> None:
     Raises:
         UNetError: it takes another size; or see ``options_of``.
     """
-    path = Path(config.file_name)
+    path = _exported(config)
     fixed = OnnxNetwork(path).fixed_size if path.suffix.lower() == ".onnx" else _beside(path).get(INPUT_SIZE)
     if fixed and tuple(fixed) != size:
         raise UNetError(f"{path} takes inputs of {fixed[0]}x{fixed[1]} (height x width), and the options make them "
                         f"{size[0]}x{size[1]}; change image_size, or export the network for these, with "
                         f"--height={size[0]} --width={size[1]}")
+
+
+def _exported(config: Config) -> Path:
+    """Return the exported file that file_name names; on the command line the ending may be left out, as for export.py.
+
+    Raises:
+        UNetError: no file, or several, have the name and an ending.
+    """
+    path, endings = Path(config.file_name), (".onnx", *SIDECAR_ENDINGS)
+    if "file_name" not in config.on_command_line or path.suffix.lower() in endings:
+        return path
+    found = [file for ending in endings if (file := with_ending(path, ending)).is_file()]
+    if len(found) != 1:
+        names = " and ".join(file.name for file in found) or "none of them"
+        raise UNetError(f"file_name {path}: expected one file with the ending {', '.join(endings)}; found {names}")
+    return found[0]
 
 
 def _beside(path: Path) -> dict[str, Any]:

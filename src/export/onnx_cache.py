@@ -9,6 +9,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
@@ -38,6 +39,7 @@ ROOMS = ("networks", "export", "training", "data", "tiling", "report")
 
 # Files that drivers of accelerators put into /dev. Without any of them, MindSpore need not be asked for a device.
 CARDS = ("davinci*", "nvidia*", "dxg")
+HOUR = 3600     # seconds
 
 
 def as_onnx(config: Config, paths: list[Path]) -> list[Path] | None:
@@ -69,7 +71,12 @@ def as_onnx(config: Config, paths: list[Path]) -> list[Path] | None:
     status, message = _export_in_process(config, paths)
     if status == REFUSED:   # a damaged checkpoint is refused again when MindSpore loads it
         _refuse(config, UNetError(message))
-    return _all_cached(spec, size, paths) if status == DONE else None
+    if status != DONE:
+        return None
+    files = _all_cached(spec, size, paths)
+    if files is None:
+        _refuse(config, UNetError("a file that was just exported is gone from the cache; try again"))
+    return files
 
 
 def _refuse(config: Config, error: UNetError) -> None:
@@ -196,13 +203,16 @@ def _new_file(folder: Path, stem: str) -> Iterator[Path]:
 
 
 def _remove_oldest(folder: Path, used: list[Path], most_gb: float) -> None:
-    """Remove the files that were not used for the longest time, until ``most_gb`` remain; those of this run stay."""
+    """Remove the files that were not used for the longest time, until ``most_gb`` remain.
+
+    Those of this run stay, and those that others may be using now.
+    """
     files = sorted((path for path in folder.glob("*.onnx") if path not in used),
                    key=lambda path: path.stat().st_mtime, reverse=True)
     left = most_gb * 1e9 - sum(path.stat().st_size for path in used)
     for path in files:
         left -= path.stat().st_size
-        if left < 0:
+        if left < 0 and time.time() - path.stat().st_mtime > HOUR:
             remove(path)
 
 

@@ -50,6 +50,18 @@ def fix_graph(path: str | Path, upsampling: str, is_dynamic: bool = False,
     onnx.save(model, str(path))
 
 
+def reverse_channels(path: Path) -> None:
+    """Rewrite a file of three channels so that it takes them as red, green, blue, and not as blue, green, red."""
+    model = onnx.load(path)
+    image = model.graph.input[0].name
+    for node in model.graph.node:
+        node.input[:] = ["reversed" if name == image else name for name in node.input]
+    model.graph.initializer.append(numpy_helper.from_array(np.array([2, 1, 0]), "order"))
+    model.graph.node.insert(0, helper.make_node("Gather", [image, "order"], ["reversed"], axis=1))
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+
+
 def _drop_output_shape(node):
     attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
     if attributes["kernel_shape"] != attributes["strides"] or attributes.get("auto_pad") != b"VALID":

@@ -18,7 +18,7 @@ from src.export.stored_labels import LABELS_WRITTEN, find_labels
 from src.export.written_files import read_list, remove_files, write_list
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError, first_few
-from src.model_utils.files import remove_leftovers, write_atomically
+from src.model_utils.files import make_folder, remove_leftovers, write_atomically
 from src.report.drawing import png_bytes
 
 logger = logging.getLogger("unet")
@@ -113,7 +113,7 @@ def _make_room(folder: Path, names: list[str]) -> set[Path]:
         UNetError: the folder cannot be written, or another file has the name of an input.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         remove_leftovers(folder)
         earlier = {folder / name for name in read_list(folder / WRITTEN, "preprocess.py")}
         foreign = sorted(path.name for path in set(folder.iterdir()) - earlier

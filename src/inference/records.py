@@ -21,6 +21,7 @@ from src.model_utils.errors import UNetError
 from src.model_utils.files import remove, write_atomically
 from src.model_utils.inputs import MOST_ANNOTATIONS, hash_of, read_json
 from src.report.prediction import PredictedPage
+from src.tiling.windows import holds_context
 
 logger = logging.getLogger("unet")
 
@@ -161,7 +162,11 @@ def made_with(predictor: PagePredictor, config: Config) -> dict[str, Any]:
     options = {name: getattr(predictor.config, name) for name in _OPTIONS}
     if config.objects:
         options |= {name: getattr(config, name) for name in _OF_OBJECTS}
-    return {NETWORK_FILES: hashes, **options, "resizing as in training": predictor.resized is not None}
+    windows = predictor.network.windows
+    side = min(windows.fixed_size or (windows.largest,))
+    # Windows that are too small for the context are blended; of all others the results are the same.
+    blended = {} if holds_context(windows.field, side) else {"tile_size": side}
+    return {NETWORK_FILES: hashes, **options, **blended, "resizing as in training": predictor.resized is not None}
 
 
 def identity(file: ImageFile) -> list[Any]:

@@ -3,6 +3,8 @@ from typing import Any
 
 import numpy as np
 
+ROWS = 64       # that are computed at once
+
 
 class ResizedImage:
     """An image in another size. Only the pixels that are read are computed.
@@ -10,6 +12,9 @@ class ResizedImage:
     ``resized[rows, columns]``, with two index arrays that broadcast against each other, equals the same index of
     ``cv2.resize(image, ...)`` with bilinear interpolation, as in training: (..., C). Of uint8, about one pixel of a
     hundred differs by one gray level.
+
+    Behind a few rows of a much smaller size are very many of the image. So these are computed a few at a time, over the
+    whole width, and kept until others are asked for.
 
     Args:
         image: (H, W, C) uint8 or float32; an array, or what can be indexed like it.
@@ -19,8 +24,27 @@ class ResizedImage:
     def __init__(self, image: Any, size: tuple[int, int]):
         self.image, self.shape = image, (*size, image.shape[2])
         self.rows, self.columns = (_neighbours(own, target) for own, target in zip(image.shape, size))
+        self.is_much_smaller = 2 * size[0] <= image.shape[0] and 2 * size[1] <= image.shape[1]
+        self._first, self._kept = 0, np.empty((0, *self.shape[1:]), image.dtype)
 
     def __getitem__(self, index: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        if not self.is_much_smaller:
+            return self._computed(*index)
+        rows, columns = index
+        first = int(rows.min())
+        return self._whole_rows(first, int(rows.max()) + 1)[rows - first, columns]
+
+    def _whole_rows(self, first: int, end: int) -> np.ndarray:
+        """Return the rows from ``first`` up to ``end``; of those that were asked for last, none is computed again."""
+        known = self._first + len(self._kept)
+        kept = self._kept[first - self._first:] if self._first <= first < known else self._kept[:0]
+        starts = range(first + len(kept), end, ROWS)
+        new = [self._computed(np.arange(start, min(end, start + ROWS))[:, None], np.arange(self.shape[1]))
+               for start in starts]
+        self._first, self._kept = first, np.concatenate([kept, *new])
+        return self._kept[:end - first]
+
+    def _computed(self, *index: np.ndarray) -> np.ndarray:
         (top, bottom, down), (left, right, across) = (
             [values[numbers] for values in neighbours]
             for neighbours, numbers in zip((self.rows, self.columns), index))

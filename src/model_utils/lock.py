@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from src.model_utils.errors import UNetError
+from src.model_utils.files import make_folder
 from src.model_utils.trust import check_trusted, open_unlinked
 
 POLL_SECONDS = 0.1
@@ -48,7 +49,7 @@ class FolderLock:
     def __init__(self, folder: str | Path) -> None:
         self.path = Path(folder) / self.NAME
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             self._file = self._acquire()
         except OSError as error:
             raise UNetError(f"cannot write into the output folder {folder}: {error.strerror}{self._of_another_user()}; "

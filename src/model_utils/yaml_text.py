@@ -21,6 +21,10 @@ class _Loader(yaml.SafeLoader):
         self._values += 1
         self._depth += 1
         line = self.peek_event().start_mark.line + 1
+        if self.check_event(yaml.AliasEvent) and isinstance(self.anchors.get(self.peek_event().anchor),
+                                                            yaml.CollectionNode):
+            # Lists of lists of lists would grow without bound.
+            raise yaml.YAMLError(f"line {line}: *{self.peek_event().anchor} stands for a list; write it out")
         if self._values > MOST_VALUES:
             raise yaml.YAMLError(f"line {line}: more than {MOST_VALUES} values; at most so many are read")
         if self._depth > MOST_DEPTH:

@@ -14,6 +14,7 @@ from PIL import Image
 from src.data.transforms import to_unit_range
 from src.export.export import LARGEST_DIFFERENCE, largest_difference
 from tests.support.lite import MODELS, as_release, write_images
+from tests.support.owners import foreign_link
 from tests.support.scripts import PROJECT, bash, call
 
 pytestmark = pytest.mark.slow
@@ -269,6 +270,37 @@ def test_what_is_said_beside_the_model(infer, expected, tmp_path):
         assert_refused(infer("--need_preprocess=y", model=model), tmp_path, 2, f"trained with {reason}, which")
     beside.write_text("{")
     assert_refused(infer(model=model), tmp_path, 2, f"{beside}: damaged")
+
+
+def test_pictures_that_the_program_takes(infer, tmp_path):
+    """PNG by its first bytes; and not if the training scaled images and the model has another size."""
+    (tmp_path / "png").mkdir()
+    Image.fromarray(np.zeros((16, 32, 3), np.uint8)).save(tmp_path / "png" / "a.png", "BMP")
+    result = infer("--need_preprocess=y", model=MODELS / "nested.mindir", inputs="png")
+    assert (result.returncode, result.stderr) == (2, "error: png/a.png: no PNG file; save it as PNG or TIFF\n")
+    shutil.rmtree(tmp_path / "out")
+    model = shutil.copy(MODELS / "nested.mindir", tmp_path)
+    (tmp_path / "nested.mindir.json").write_text(json.dumps({"input_size": [16, 32], "scale": 0.19}))
+    assert_refused(infer("--need_preprocess=y", model=model, inputs="png"), tmp_path, 2,
+                   "trained with images scaled by 0.19, and its input has another size, which")
+
+
+def test_the_longest_name(infer, tmp_path):
+    name = "a" * 248        # with _0.bin 254 bytes
+    (tmp_path / "in" / "0.bin").rename(tmp_path / "in" / f"{name}.bin")
+    result = infer()
+    assert result.returncode == 0, result.stderr
+    assert f"{name}_0.bin" in os.listdir(tmp_path / "out")
+
+
+def test_results_do_not_go_through_a_link_of_another_user(infer, tmp_path, monkeypatch):
+    (tmp_path / "own").mkdir()
+    foreign_link(tmp_path / "out", tmp_path / "own", monkeypatch)
+    if os.lstat(tmp_path / "out").st_uid == os.getuid():
+        pytest.skip("only root can make a link of another user")
+    result = infer()
+    assert result.returncode == 2 and "out: a link of user" in result.stderr, result.stderr
+    assert not os.listdir(tmp_path / "own")
 
 
 def test_pictures_of_a_native_network_are_not_resized(infer, tmp_path):

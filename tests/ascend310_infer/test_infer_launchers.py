@@ -3,6 +3,7 @@ import json
 import os
 import re
 
+import onnx
 import pytest
 
 from src.model_utils.config import parse_options
@@ -141,7 +142,16 @@ def test_a_wheel_of_another_user(tmp_path, monkeypatch):
 def test_file_that_cannot_be_converted(converter, tmp_path):
     (tmp_path / "x.onnx").write_text("no network")
     result = bash(SCRIPTS / "onnx_to_mindir.sh", tmp_path / "x.onnx", tmp_path / "x.mindir")
-    assert result.returncode == 1 and f"Converter model failed! model_file is {tmp_path / 'x.onnx'}" in result.stderr
+    assert_one_line_error(result, f"{tmp_path / 'x.onnx'}: ONNX Runtime cannot load it")
+    weights = onnx.TensorProto(name="k", dims=[1], data_type=onnx.TensorProto.FLOAT,
+                               data_location=onnx.TensorProto.EXTERNAL)
+    weights.external_data.add(key="location", value="../secret")
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, (1,)) for name in "xy"]
+    node = onnx.helper.make_node("Add", ["x", "k"], ["y"])
+    graph = onnx.helper.make_graph([node], "g", ends[:1], ends[1:], [weights])
+    (tmp_path / "x.onnx").write_bytes(onnx.helper.make_model(graph).SerializeToString())
+    result = bash(SCRIPTS / "onnx_to_mindir.sh", tmp_path / "x.onnx", tmp_path / "x.mindir")
+    assert_one_line_error(result, "has its weights in other files")
     result = bash(SCRIPTS / "onnx_to_mindir.sh", tmp_path / "x.onnx", tmp_path / "x", PYTHON37="/bin/false",
                   PYENV_ROOT="/none")
     assert_one_line_error(result, "no CPython 3.7", "PYTHON37")

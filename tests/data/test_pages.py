@@ -10,6 +10,7 @@ from PIL import Image
 
 from src.data import notices
 from src.data.image_reader import MAX_SIDE, check_size, count_pages
+from src.data.tiff import MOST_PAGES
 from src.model_utils.errors import UNetError
 from tests.support.alarm import in_time
 from tests.support.pages import COLOUR, STACK, numbers, read, same
@@ -142,6 +143,16 @@ def test_claims_are_refused_before_anything_is_allocated(folder, monkeypatch, en
         Image.fromarray(np.zeros((5, 51), np.uint8)).save(folder / f"a.{ending}")
     with pytest.raises(UNetError, match="a page of 51x5; at most 50"):
         read(folder / f"a.{ending}")
+
+
+def test_one_header_cannot_claim_millions_of_images(folder):
+    """Of one pixel each, as many bytes are soon there."""
+    tifffile.imwrite(folder / "a.tif", np.zeros((1, 1), np.uint8), metadata=None, description=(
+        f"ImageJ=1.11a\nimages={MOST_PAGES + 1}\nslices={MOST_PAGES + 1}\nhyperstack=true\n"))
+    with open(folder / "a.tif", "ab") as file:
+        file.write(bytes(MOST_PAGES + 64))
+    with in_time(10), pytest.raises(UNetError, match=f"a.tif: {MOST_PAGES + 1} images in its description; at most"):
+        read(folder / "a.tif")
 
 
 def test_absurd_sizes():

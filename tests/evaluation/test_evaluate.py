@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
+from src.evaluation import evaluate as evaluate_module
 from src.evaluation.evaluate import ScoreOptions, evaluate, to_volume
 from src.model_utils.errors import UNetError
 
@@ -173,3 +174,15 @@ def test_large_images_are_scored_in_bands(monkeypatch):
         assert banded.confusion == whole.confusion and banded.hard_per_image == whole.hard_per_image
         assert banded.dice == pytest.approx(whole.dice, abs=1e-12)
     assert volumes == [None] * 6
+
+
+@pytest.mark.parametrize("activate", ["Softmax", "Argmax"])
+def test_many_classes_wait_in_a_file(monkeypatch, activate):
+    """The numbers are the same; memory holds no array of all of them."""
+    rng = np.random.default_rng(0)
+    output = rng.random((6, 5, 9), np.float32) if activate == "Softmax" else rng.integers(0, 9, (6, 5))
+    expected = np.concatenate(list(evaluate_module.volume_bands(output, (31, 20), 9, activate, 7)))
+    monkeypatch.setattr(evaluate_module, "MOST_BYTES", 100)
+    found = list(evaluate_module.volume_bands(output, (31, 20), 9, activate, 7))
+    np.testing.assert_array_equal(np.concatenate(found), expected)
+    assert isinstance(evaluate_module._maps(output, (31, 20), 9, activate).base, np.memmap)

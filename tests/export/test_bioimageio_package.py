@@ -9,8 +9,11 @@ import tifffile
 from PIL import Image
 
 from src.data.channels import StoredImage
+from src.data.normalization import Normalization
+from src.data.transforms import to_unit_range
 from src.export.bioimageio_package import _cover
 from src.export.export import export
+from src.export.onnx_model import OnnxNetwork
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.training import checkpoint
@@ -65,6 +68,17 @@ def test_the_package(narrow_networks, tmp_path, case):
         assert "Normalization: range, for images of 8 bits (0 to 255) only; for others make another package" in readme
         assert "Resize" not in readme
     if case == "percentile":
+        # Red first, as the other programs give it; the network itself takes blue first.
+        found = np.load(io.BytesIO(zipfile.ZipFile(package).read("image.npy")))[0]
+        assert np.array_equal(found[:, :240, :240], image.transpose(2, 0, 1)[:, :240, :240])
+        assert model.inputs[0].axes[1].channel_names == ["red", "green", "blue"]
+        pixels = Normalization("percentile", (1, 99.8), -1).apply(StoredImage(
+            found.transpose(1, 2, 0)[..., ::-1].astype(np.uint16), (0, 65535)))
+        export(parse_options([*argv, "--file_format=ONNX", f"--checkpoint_file_path={tmp_path / 'net.ckpt'}",
+                              f"--file_name={tmp_path / 'net'}"], ""))
+        expected = OnnxNetwork(tmp_path / "net.onnx")(to_unit_range(pixels, -1).transpose(2, 0, 1)[None].copy())
+        mask = np.load(io.BytesIO(zipfile.ZipFile(package).read("mask.npy")))
+        np.testing.assert_allclose(mask, expected, atol=1e-5)
         assert "Normalization: percentile [1.0, 99.8]." in readme
     if case == "boundary":
         assert model.name == "unet simple Cell nuclei 3 classes"

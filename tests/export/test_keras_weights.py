@@ -217,6 +217,21 @@ def test_numbers_of_other_files_are_not_read(tmp_path):
             read_arrays(tmp_path / f"{name}.h5")
 
 
+def test_one_array_is_not_read_many_times(tmp_path):
+    """A small file could name it so often that the memory is full; or in pieces of any size."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.attrs["layer_names"] = [b"l"] * 2
+        layer = file.create_group("l")
+        layer.attrs["weight_names"] = [b"w"] * 3
+        layer.create_dataset("w", (100, 100), "f4", compression="gzip")
+    with pytest.raises(UNetError, match="a layer or an array is named twice"):
+        read_arrays(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file.create_dataset("layers/a", (1, 1), "f8", chunks=(20_000, 20_000), maxshape=(None, None))
+    with pytest.raises(UNetError, match=r"layers/a is in pieces of \(20000, 20000\), which are too large"):
+        read_arrays(tmp_path / "b.h5")
+
+
 def test_claims_of_hdf5_and_npz(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("layers/a", (10**6, 10**6), "f8", chunks=(10, 10))

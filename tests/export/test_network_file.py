@@ -49,8 +49,17 @@ def test_what_cannot_be_read(mindir, text):
         found()
 
 
-def test_other_formats_say_nothing():
-    assert options_of(parse_options(["--file_name=unet"], "")) == {}
+def test_the_ending_may_be_left_out(tmp_path):
+    """As for export.py. Without file_name on the command line nothing is followed."""
+    assert options_of(parse_options([], "")) == {}
+    config = parse_options([f"--file_name={tmp_path / 'net'}"], "")
+    with pytest.raises(UNetError, match=r"net: expected one file with the ending \.onnx, \.mindir, \.air; found none"):
+        options_of(config)
+    (tmp_path / "net.onnx").write_bytes(onnx_file(("n", 1, "h", "w"), 1, {"input_range": json.dumps([0, 1])}))
+    assert options_of(config)["input_range"] == [0, 1]
+    (tmp_path / "net.mindir").touch()
+    with pytest.raises(UNetError, match=r"found net\.onnx and net\.mindir"):
+        options_of(config)
 
 
 def test_sizes_that_the_network_cannot_take(tmp_path):

@@ -15,9 +15,10 @@ DEEP = "[" * 150 + "]" * 150 + ","
     ('image_size: "[' + DEEP.replace("[", r"\x5b") * 1000 + ']"', "two whole numbers"),
     ("lr: [" + "1," * 450_000 + "]", "more than 20000 values"), ("--- \n" * 190_000, "more than 20000 values"),
     ("lr:\n" + " -\n" * 300_000, "more than 20000 values"),
+    ("class_values: [&a [" + "1," * 9000 + "]," + "*a," * 9000 + "]", r"line 1: \*a stands for a list; write it out"),
     ("? " + "_".join(f"ab{number}" for number in range(100_000)) + "\n: 1", "unknown option"),
     ("dataset: " + "ab_" * 300_000, "is not one of"),
-], ids=["deep", "quoted", "escaped", "many", "documents", "rows", "long key", "long choice"])
+], ids=["deep", "quoted", "escaped", "many", "documents", "rows", "multiplied", "long key", "long choice"])
 def test_values_without_bounds(tmp_path, text, part):
     path = tmp_path / "a.yaml"
     path.write_text(text)
@@ -30,3 +31,4 @@ def test_tables_and_texts_of_any_length_are_read():
     colours = [[number % 256] * 3 for number in range(1000)]
     assert load(str(colours)) == colours
     assert load("a: " + "x" * 200_000)["a"] == "x" * 200_000
+    assert load("{a: &x 3, b: *x}") == {"a": 3, "b": 3}
