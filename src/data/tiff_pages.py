@@ -16,7 +16,7 @@ from src.data.notices import say_once
 from src.data.page import Page, Pages
 from src.data.tiff import MOST_PAGES, UNFIT, open_tiff, reading_tiff
 from src.data.tiff_planes import FAX, Plane, is_raw, read_fax, read_planes
-from src.data.tiff_structure import has_wrong_description, structure_of
+from src.data.tiff_structure import has_axes, has_wrong_description, structure_of
 from src.model_utils.errors import UNetError
 
 PHOTOMETRIC, COMPRESSION = tifffile.PHOTOMETRIC, tifffile.COMPRESSION
@@ -28,6 +28,8 @@ _JPEG = {COMPRESSION.OJPEG, COMPRESSION.JPEG, 34892, 33007}
 _ALPHA = {tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA}
 _ORIENTATION = 274
 MOST_NUMBERS = 4 * 10**9        # in a page; a header can claim more
+# tifffile compares each of so many pages with all others if their sizes differ.
+MANY_PAGES = 2000
 
 
 @contextmanager
@@ -55,8 +57,10 @@ def open_tiff_pages(path: Path) -> Iterator[Pages]:
 def _planes_of_pages(file: tifffile.TiffFile, path: Path) -> Iterator[list[Plane]]:
     """Yield the planes of each page, one a channel, or one for all samples that are stored together."""
     pages: list[Any] | None = None
-    if has_wrong_description(file):
+    is_wrong = has_wrong_description(file)
+    if is_wrong:
         say_once(path, UNFIT, is_warning=True)
+    if is_wrong or len(file.pages) > MANY_PAGES and not has_axes(file):
         pages = [page for page in file.pages if _is_image(page.keyframe)]
     elif file.series and file.series[0].kind in ("generic", "uniform"):
         pages = _plain_pages(file.series)

@@ -36,6 +36,11 @@ def structure_of(file: tifffile.TiffFile, pages: int, is_turned: bool, is_uprigh
     return FileStructure(pages, True, program, axes, lengths, metadata, resolution, tags)
 
 
+def has_axes(file: tifffile.TiffFile) -> bool:
+    """Return whether ImageJ, OME or tifffile has described the axes of the pages."""
+    return bool(file.is_imagej or file.is_ome or file.is_shaped)
+
+
 def has_wrong_description(file: tifffile.TiffFile) -> bool:
     """Return whether ImageJ's description is of another number of images than the file has.
 
@@ -69,7 +74,9 @@ def _geographic(page: Any) -> tuple[tuple[int, int, int, Any], ...]:
 def _description(file: tifffile.TiffFile, pages: int) -> tuple[str, str, tuple[int, ...], dict[str, Any]]:
     """Return program, axes, their lengths and the metadata of a file of one series; nothing for others."""
     nothing: tuple[str, str, tuple[int, ...], dict[str, Any]] = ("", "", (), {})
-    if has_wrong_description(file) or len(file.series) != 1 or file.series[0].kind not in (IMAGEJ, OME, SHAPED):
+    if has_wrong_description(file) or not has_axes(file):
+        return nothing
+    if len(file.series) != 1 or file.series[0].kind not in (IMAGEJ, OME, SHAPED):
         return nothing
     series = file.series[0]
     sides = list(zip(series.get_axes(False), series.get_shape(False)))

@@ -165,8 +165,9 @@ def made_with(predictor: PagePredictor, config: Config) -> dict[str, Any]:
     windows = predictor.network.windows
     side = min(windows.fixed_size or (windows.largest,))
     # Windows that are too small for the context are blended; of all others the results are the same.
-    blended = {} if holds_context(windows.field, side) else {"tile_size": side}
-    return {NETWORK_FILES: hashes, **options, **blended, "resizing as in training": predictor.resized is not None}
+    blended = 0 if holds_context(windows.field, side) else side
+    return {NETWORK_FILES: hashes, **options, "tile_size (blended)": blended,
+            "resizing as in training": predictor.resized is not None}
 
 
 def identity(file: ImageFile) -> list[Any]:

@@ -21,10 +21,11 @@ from src.model_utils import local_adapter
 from src.model_utils.config import Config
 from src.model_utils.config import config as command_line
 from src.model_utils.errors import UNetError
-from src.model_utils.files import temporary_path
+from src.model_utils.files import make_folder, temporary_path
 from src.model_utils.inputs import open_input
 from src.model_utils.lock import ServerLock
 from src.model_utils.python_process import python_command
+from src.model_utils.trust import check_links
 
 logger = logging.getLogger("unet")
 
@@ -166,7 +167,7 @@ def _download(config: Config) -> None:
                                  ("train_url", config.output_path, COPY_IF_THERE)):
         if getattr(config, option):
             try:
-                Path(target).mkdir(parents=True, exist_ok=True)
+                make_folder(Path(target))
             except OSError as error:
                 raise UNetError(f"{option}: cannot make the folder {target}: {error.strerror}") from None
             _copy(getattr(config, option), target, option, config.modelarts_timeout, code)
@@ -229,6 +230,7 @@ def unzip(archive: Path, folder: Path) -> None:
         return
     temporary = temporary_path(folder)
     try:
+        check_links(folder.parent)
         with open_input(archive) as stored, zipfile.ZipFile(stored) as file:
             _check_space(file, archive, folder.parent)
             temporary.mkdir(mode=0o700)

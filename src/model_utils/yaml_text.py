@@ -22,7 +22,7 @@ class _Loader(yaml.SafeLoader):
         self._depth += 1
         line = self.peek_event().start_mark.line + 1
         if self.check_event(yaml.AliasEvent) and isinstance(self.anchors.get(self.peek_event().anchor),
-                                                            yaml.CollectionNode):
+                                                            yaml.SequenceNode):
             # Lists of lists of lists would grow without bound.
             raise yaml.YAMLError(f"line {line}: *{self.peek_event().anchor} stands for a list; write it out")
         if self._values > MOST_VALUES:

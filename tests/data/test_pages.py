@@ -155,6 +155,15 @@ def test_one_header_cannot_claim_millions_of_images(folder):
         read(folder / "a.tif")
 
 
+def test_many_pages_of_many_sizes_take_linear_time(folder):
+    with tifffile.TiffWriter(folder / "a.tif") as file:
+        for number in range(6000):
+            file.write(np.full((1, 1 + number % 2), number % 256, np.uint8), metadata=None, software=False)
+    with in_time(20):
+        found = read(folder / "a.tif")
+    assert [pixels.size for pixels in found] == [1, 2] * 3000 and found[5].ravel().tolist() == [5, 5]
+
+
 def test_absurd_sizes():
     check_size("x", MAX_SIDE, MAX_SIDE)
     with pytest.raises(UNetError, match=f"x: a page of 1x{MAX_SIDE + 1}; at most {MAX_SIDE}"):

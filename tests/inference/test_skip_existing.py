@@ -69,8 +69,8 @@ def run(monkeypatch, tmp_path, images):
     network.write_bytes(b"weights")
 
     def load(config):
-        return LoadedNetwork(brightness, "stand-in", "CPU", None, Windows(ReceptiveField(0, 16, 16), 768), 1.0,
-                             "Softmax", {}, config, (network,))
+        windows = Windows(ReceptiveField(0, 16, 16), config.tile_size or 768)
+        return LoadedNetwork(brightness, "stand-in", "CPU", None, windows, 1.0, "Softmax", {}, config, (network,))
     monkeypatch.setattr(file_predictor, "load_network", load)
 
     def start(output, *argv):
@@ -149,6 +149,7 @@ def test_new_and_broken_files_and_records(run, images, tmp_path, caplog):
 @pytest.mark.parametrize("option, words", [
     ("--object_threshold=0.7", "made with object_threshold 0.5, and object_threshold is 0.7"),
     ("--scale=0.5", "made with scale 0.0, and scale is 0.5"),
+    ("--tile_size=32", "made with tile_size .blended. 0, and tile_size .blended. is 32"),
     ("network", "made with another network")])
 def test_results_of_other_options_are_an_error(run, tmp_path, option, words):
     run("out")

@@ -239,7 +239,7 @@ def test_wrong_options(argv, parts):
     ("a: 1\n---\nb: 2\n---\nc: 3\n---\nd: 4\n", "4 YAML documents"),
     ("base_config: nowhere.yaml", "nowhere.yaml"),
     ("base_config: some.yaml", "leads back"),
-    ("lr: &a [" + ", ".join(["x"] * 50) + "]\nbatch_size: [*a, *a]", "expected"),
+    ("lr: &a [" + ", ".join(["x"] * 50) + "]\nbatch_size: [*a, *a]", "line 2: *a stands for a list"),
 ])
 def test_wrong_files(tmp_path, text, part):
     message = refused(write(tmp_path, text))
