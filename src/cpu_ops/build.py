@@ -140,7 +140,7 @@ def _compile(command, library):
         library.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=library.parent) as folder:
             made = Path(folder) / library.name
-            # In the folder of its own: an empty entry of CPATH would be the current one.
+            # It runs in this folder, since an empty entry of CPATH stands for the current one.
             result = subprocess.run([*command, "-o", str(made)], capture_output=True, text=True, timeout=600,
                                     check=False, cwd=folder)
             if result.returncode:

@@ -45,7 +45,7 @@ def close_membranes(probability: np.ndarray) -> np.ndarray:
         np.ndarray: (H, W) float32 from 0 to 1. Borders are one pixel wide and separate 4-connected regions.
     """
     basins = _basins(probability.astype(np.float64))
-    contours = np.ones(probability.shape, np.float32)
+    closed = np.ones(probability.shape, np.float32)
     pairs = [((slice(None, -1), slice(None)), (slice(1, None), slice(None))),
              ((slice(None), slice(None, -1)), (slice(None), slice(1, None)))]
     # Of each pair of neighbouring pixels in two basins: whether it is one, its two basins, and the less likely cell.
@@ -55,11 +55,12 @@ def close_membranes(probability: np.ndarray) -> np.ndarray:
     membrane = 1 - np.concatenate([np.minimum(probability[one], probability[other])[where]
                                    for (one, other), where in zip(pairs, apart)])
     borders, of_pair = np.unique(np.sort(ends, axis=0), axis=1, return_inverse=True)
-    levels = _levels(borders.T.tolist(), np.bincount(of_pair.ravel(), membrane), np.bincount(of_pair.ravel()))
+    of_pair = of_pair.ravel()
+    levels = _levels(borders.T.tolist(), np.bincount(of_pair, membrane), np.bincount(of_pair))
     # The upper or left pixel of a pair is on the border.
-    for (one, _), where, own in zip(pairs, apart, np.split(levels[of_pair.ravel()], [np.count_nonzero(apart[0])])):
-        contours[one][where] = np.minimum(contours[one][where], 1 - own)
-    return contours
+    for (one, _), where, own in zip(pairs, apart, np.split(levels[of_pair], [np.count_nonzero(apart[0])])):
+        closed[one][where] = np.minimum(closed[one][where], 1 - own)
+    return closed
 
 
 def contours(close: bool) -> Callable[[np.ndarray], np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 
 from src.export.onnx_trim import trimmed
-from src.model_utils.errors import UNetError, encodable
+from src.model_utils.errors import UNetError
 from src.model_utils.inputs import MOST_NETWORK, read_input
 from src.model_utils.packages import import_onnxruntime, import_openvino
 from src.model_utils.processors import usable_processors
@@ -76,9 +76,7 @@ def open_session(path: Path, options: SessionOptions) -> Session:
         raise cannot_load(path, "ONNX Runtime", error) from None
     _check_graph(path, model)
     smaller = trimmed(model) if options.trimmed else None
-    content = smaller.SerializeToString() if smaller else None
-    if content is None and encodable(str(path)) != str(path):
-        content = data      # libraries of C++ cannot open such a name
+    content = smaller.SerializeToString() if smaller else data      # what was checked, whatever is in the file by now
     if options.backend == "openvino":
         return OpenVinoSession(path, options, content, {entry.key: entry.value for entry in model.metadata_props})
     return OnnxRuntimeSession(path, options, content)
@@ -114,9 +112,9 @@ def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
 
 
 class OnnxRuntimeSession:
-    """A file, or ``content`` instead of it, in ONNX Runtime; see ``Session``."""
+    """The content of a file in ONNX Runtime; see ``Session``."""
 
-    def __init__(self, path: Path, options: SessionOptions, content: bytes | None = None) -> None:
+    def __init__(self, path: Path, options: SessionOptions, content: bytes) -> None:
         providers = choose_providers(options.device)
         own = onnxruntime.SessionOptions()
         own.log_severity_level = 4      # errors are raised anyway
@@ -125,7 +123,7 @@ class OnnxRuntimeSession:
             _make_shared_memory()
             own.add_session_config_entry("session.use_env_allocators", "1")
         try:
-            self._session = onnxruntime.InferenceSession(content or str(path), own, providers=providers,
+            self._session = onnxruntime.InferenceSession(content, own, providers=providers,
                                                          enable_fallback=0)     # it prints what the file holds
         # What ONNX Runtime raises for a damaged file has no common base class.
         except Exception as error:
@@ -142,9 +140,9 @@ class OnnxRuntimeSession:
 
 
 class OpenVinoSession:
-    """A file, or ``content`` instead of it, in OpenVINO on the CPU; see ``Session``."""
+    """The content of a file in OpenVINO on the CPU; see ``Session``."""
 
-    def __init__(self, path: Path, options: SessionOptions, content: bytes | None, metadata: dict[str, str]) -> None:
+    def __init__(self, path: Path, options: SessionOptions, content: bytes, metadata: dict[str, str]) -> None:
         if options.device not in ("CPU", "auto"):
             raise UNetError(f"device_target {options.device}: backend openvino runs on the CPU; use "
                             f"--device_target=CPU, or --backend=onnx")
@@ -154,7 +152,7 @@ class OpenVinoSession:
                  "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[options.precision]}
         try:
             core = openvino.Core()
-            self._compiled = core.compile_model(core.read_model(content or str(path)), "CPU", hints)
+            self._compiled = core.compile_model(core.read_model(content), "CPU", hints)
         except Exception as error:
             raise cannot_load(path, "OpenVINO", error) from None
         self.provider = f"OpenVINO {openvino.__version__.split('-')[0]}"

@@ -35,7 +35,7 @@ class Runtime:
 def quiet_mindspore() -> None:
     """Keep MindSpore's warnings out of the log, unless the user has chosen a level. Call it before MindSpore's import.
 
-    It is imported elsewhere, too; see ``import_blindly``.
+    Its import does not look at the current folder either; see ``import_blindly``.
 
     At the default level every run prints warnings that the user can do nothing about, such as the deprecation
     of nn.Adam.

@@ -190,7 +190,7 @@ def test_results_do_not_overwrite_the_images(checkpoints, images, tmp_path):
 
 @pytest.mark.slow
 def test_a_link_of_another_user_among_the_results(checkpoints, images, tmp_path, monkeypatch):
-    """Somebody else who can write the output folder waits for results in the place of this user's files."""
+    """Somebody else who can write the output folder wants results to replace this user's files."""
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "2.png").write_bytes(b"mine")
     (tmp_path / "out").mkdir()

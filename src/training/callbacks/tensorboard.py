@@ -36,7 +36,7 @@ class EventFile:
         self.folder = folder
         with writing(folder):
             make_folder(folder)
-            # A link that others had put in the place of the file would be followed, so nobody can guess its name.
+            # The writer follows links. Nobody can guess the name, so nobody can have put a link there.
             self._writer = EventsWriter(str(folder / "events"), f".{secrets.token_hex(8)}")
         self._add(first_step, session_log=SessionLog(status=SessionLog.START))
         self.flush()
