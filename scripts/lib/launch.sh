@@ -168,6 +168,7 @@ watch_ranks() {
     if [ -n "$since" ] && [ $((SECONDS - since)) -ge "$GRACE" ]; then kill_all; fi
     sleep 0.3 || true
   done
+  show_progress
   if [ -n "$since" ]; then kill_all; fi     # processes that a killed msrun or mpirun has left behind
   for pid in "${PIDS[@]}"; do wait "$pid" || true; done
   conclude

@@ -53,6 +53,7 @@ def predict(config: Config) -> int:
         found = _predict_share(files, left, predictor, ranks)
     pages, failed = (int(ranks.values(value).sum()) for value in found)
     seconds = time.perf_counter() - started
+    _say_progress(len(left), len(left), seconds, ranks)
     with ranks.reporting_failure():
         if ranks.rank == 0:
             write_summary(files, predictor, network)
@@ -124,7 +125,13 @@ def _with_progress(own: Sequence[ImageFile], left: Sequence[ImageFile], predicto
     for file in own:
         yield file
         now = time.monotonic()
-        if ranks.rank == 0 and now - said > SECONDS:
-            said, done = now, predictor.records.count(left)
-            logger.info("predicted %d of %d files by %d ranks in %.0f s, about %.0f s are left", done, len(left),
-                        ranks.size, now - started, (now - started) * (len(left) - done) / max(1, done))
+        if now - said > SECONDS:
+            said = now
+            _say_progress(predictor.records.count(left), len(left), now - started, ranks)
+
+
+def _say_progress(done: int, count: int, seconds: float, ranks: Ranks) -> None:
+    """Log how far all ranks are, in the line that the launcher shows; the first of several ranks does it."""
+    if ranks.size > 1 and ranks.rank == 0:
+        logger.info("predicted %d of %d files by %d ranks in %.0f s, about %.0f s are left", done, count, ranks.size,
+                    seconds, seconds * (count - done) / max(1, done))

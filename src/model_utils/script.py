@@ -53,6 +53,9 @@ def guarded(work: Callable[[], int | None], debug: Callable[[], bool] = lambda: 
         return work() or 0
     except UNetError as error:
         return _fail(f"error: {error}", USAGE_STATUS, debug)
+    except ModuleNotFoundError as error:
+        return _fail(f"error: {sys.executable} has no package {error.name}; activate the environment that has it, or "
+                     f"pip install -r requirements.txt", USAGE_STATUS, debug)
     except KeyboardInterrupt:
         return _fail("interrupted", 128 + signal.SIGINT, debug)
     except Exception as error:   # otherwise the interpreter would print a traceback

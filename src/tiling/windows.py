@@ -57,8 +57,10 @@ def choose_window(field: ReceptiveField, size: Size, largest: int, fixed_size: S
     largest = max(field.stride, largest // field.stride * field.stride)
     # In a window that is too small for the whole context, half of the window is margin, and the seams are blended.
     smallest = min(fixed_size or (largest,))
-    margin = field.context if holds_context(field, smallest) else smallest // 4 // field.stride * field.stride
-    overlap = field.stride if smallest >= 2 * margin + 2 * field.stride else 0
+    margin, overlap = field.context, 0
+    if not holds_context(field, smallest):
+        margin = smallest // 4 // field.stride * field.stride
+        overlap = field.stride if smallest >= 2 * margin + 2 * field.stride else 0
     if fixed_size:
         core_height, core_width = (side - 2 * margin for side in fixed_size)
         return Window(fixed_size, (min(core_height, most_rows), core_width), margin, overlap)

@@ -34,6 +34,14 @@ def test_scripts_print_one_line(capsys, error):
     assert printed.count("\n") == 1 and "\x1b" not in printed
 
 
+def test_a_python_without_the_packages(capsys):
+    def work():
+        raise ModuleNotFoundError("No module named 'tqdm'", name="tqdm")
+    assert guarded(work) == 2
+    printed = capsys.readouterr().err
+    assert f"{sys.executable} has no package tqdm" in printed and "pip install -r requirements.txt" in printed
+
+
 def test_lines_of_the_log():
     """Tables have several lines; the name of a file has none."""
     def line(message, *arguments):

@@ -72,8 +72,8 @@ def test_same_convolutions(height, width, side):
 
 
 def test_windows_of_the_size_of_the_picture():
-    assert choose_window(SAME, (100, 50), 200) == Window((116, 68), (100, 52), 8, 4)
-    # 100 rows in cores of at most 48 that overlap by 4: three of 36; and no window is larger than it has to be.
+    assert choose_window(SAME, (100, 50), 200) == Window((116, 68), (100, 52), 8, 0)
+    # 100 rows in cores of at most 48: three of 36; and no window is larger than it has to be.
     window = choose_window(SAME, (100, 50), 64)
     assert window.core == (36, 28) and count_windows((100, 50), window) == 6
     assert choose_window(VALID, (100, 50), 0, fixed_size=(44, 44)) == Window((44, 44), (32, 32), 6, 0)
