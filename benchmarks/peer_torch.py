@@ -22,21 +22,33 @@ from src.model_utils.config import parse_options  # noqa: E402
 SMOOTH = 1e-6
 
 
-def cross_entropy(logits, one_hot, weights):
+def cross_entropy(logits, one_hot, weights, skeletons):
     """Return the mean over the pixels."""
-    return (-(torch.log_softmax(logits, 1) * one_hot).sum(1) * weights).mean()
+    return (-(torch.log_softmax(logits, 1) * one_hot) * weights).sum(1).mean()
 
 
-def dice(logits, one_hot, weights):
+def dice(logits, one_hot, weights, skeletons):
     """Return 1 - Dice of squares, the mean over images and the classes that they have."""
-    probability, weights = torch.softmax(logits, 1), weights[:, None]
+    probability = torch.softmax(logits, 1)
     both = (probability * one_hot * weights).sum((2, 3))
     sizes = ((probability ** 2 + one_hot ** 2) * weights).sum((2, 3))
-    there = one_hot.sum((2, 3)) > 0
-    return (1 - (2 * both / (sizes + SMOOTH) * there).sum(1) / there.sum(1)).mean()
+    return mean_lost(2 * both / (sizes + SMOOTH), one_hot)
 
 
-LOSSES = {"cross_entropy": cross_entropy, "dice": dice}
+def skeleton_recall(logits, one_hot, weights, skeletons):
+    """Return 1 - recall of the skeletons, the mean over images and the classes that have one."""
+    of_class = one_hot * skeletons * weights
+    found = (torch.softmax(logits, 1) * of_class).sum((2, 3))
+    return mean_lost(found / (of_class.sum((2, 3)) + SMOOTH), of_class)
+
+
+def mean_lost(share, pixels):
+    """Return 1 - (N, C) shares, the mean over images and the classes of which ``pixels`` (N, C, H, W) has some."""
+    there = pixels.sum((2, 3)) > 0
+    return (1 - (share * there).sum(1) / there.sum(1)).mean()
+
+
+LOSSES = {"cross_entropy": cross_entropy, "dice": dice, "skeleton_recall": skeleton_recall}
 
 
 def losses_of(config):
@@ -45,7 +57,7 @@ def losses_of(config):
     for name in names:
         if name not in LOSSES:
             sys.exit(f"loss {name} has no counterpart here; known are {', '.join(LOSSES)}")
-    for option, value in (("model_name", "unet_simple"), ("class_weights", []), ("ignore_index", None)):
+    for option, value in (("model_name", "unet_simple"), ("ignore_index", None)):
         if getattr(config, option) != value:
             sys.exit(f"{option} {getattr(config, option)} has no counterpart here; expected {value}")
     return [LOSSES[name] for name in names]
@@ -83,6 +95,7 @@ def batches(samples, size):
 def train(network, samples, config, minutes):
     """Train for some minutes; return the number of steps and the network's mean if ``ema_decay`` asks for one."""
     losses, classes = losses_of(config), config.network_classes
+    of_class = torch.tensor(config.class_weights or [1.] * classes, dtype=torch.float32).reshape(1, -1, 1, 1)
     optimizer = torch.optim.Adam(network.parameters(), config.lr, weight_decay=config.weight_decay)
     mean = torch.optim.swa_utils.AveragedModel(network, use_buffers=True, avg_fn=lambda mean, weight, count: (
         mean + (1 - min(config.ema_decay, (1 + int(count)) / (10 + int(count)))) * (weight - mean)))
@@ -93,8 +106,11 @@ def train(network, samples, config, minutes):
             return step, (time.monotonic() - started) / 60, mean.module if config.ema_decay else network
         optimizer.param_groups[0]["lr"] = rate(config, share, step)
         logits = network(images.to(memory_format=torch.channels_last))
-        weights = labels[:, classes] if labels.shape[1] > classes else torch.ones_like(labels[:, 0])
-        loss = sum(loss(logits, labels[:, :classes], weights) for loss in losses)
+        one_hot, more = labels[:, :classes], labels[:, classes:]        # more: (N, 0, 1 or 2, H, W)
+        weights = (one_hot * of_class).sum(1, keepdim=True)
+        if more.shape[1]:
+            weights = weights * more[:, :1]
+        loss = sum(loss(logits, one_hot, weights, more[:, 1:]) for loss in losses)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

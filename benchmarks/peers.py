@@ -31,7 +31,7 @@ PACKAGES = {"torch": ["torch>=2.13,<2.14"], "nnunet": ["torch>=2.13,<2.14", "nnu
 # task -> peer -> its environment; the script is peer_ENVIRONMENT.py
 PEERS = {"isbi": {"PyTorch U-Net, channels-last": "torch", "nnU-Net v2, 2D": "nnunet"},
          "nuclei": {"StarDist": "stardist"}}
-CONFIGS = {"isbi": "unet_quickstart_config.yaml", "nuclei": "unet_nuclei_config.yaml"}
+CONFIGS = {"isbi": "unet_simple_cpu_config.yaml", "nuclei": "unet_nuclei_config.yaml"}
 METRICS = {"isbi": "--isbi_metrics=True", "nuclei": "--object_metrics=True"}
 TRIAL_STEPS = 24        # of the short run; the first third of them is left out
 

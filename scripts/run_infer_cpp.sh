@@ -42,6 +42,8 @@ esac
 
 options=("--config_path=$config" --result_format=bin "--file_name=$mindir")
 for name in DATA_PATH OUTPUT_PATH IMAGE_SIZE CROP SPLIT CROSS_VALID_IND EVAL_ACTIVATE RESULT_PATH RST_PATH RESULT_FORMAT; do
+  # The lists of files have one a line.
+  if [[ "${!name:-}" == *$'\n'* ]]; then fail 2 "$name has a line break: $(printf %q "${!name}")"; fi
   if [ -n "${!name:-}" ]; then options+=("--${name,,}=${!name}"); fi
 done
 

@@ -44,7 +44,7 @@ class Loss:
     pixels: float
 
     def __str__(self) -> str:
-        return f"{self.dice:.4f} of soft Dice, {self.pixels:.2%} of the pixels differ"
+        return f"{self.dice:.6f} of soft Dice, {self.pixels:.2%} of the pixels differ"
 
 
 class Quantizer:

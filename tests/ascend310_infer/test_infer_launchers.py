@@ -108,6 +108,13 @@ def test_wrong_use_of_the_launchers(tmp_path, script, arguments, part):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_folder_with_a_line_break(tmp_path):
+    result = bash(SCRIPTS / "run_infer_cpp.sh", "unet", MODELS / "simple.mindir", "y", "CPU", cwd=tmp_path,
+                  RESULT_PATH="a\nb")
+    assert result.returncode == 2 and result.stderr == "error: RESULT_PATH has a line break: $'a\\nb'\n"
+    assert os.listdir(tmp_path) == []
+
+
 def test_data_that_are_not_there(tmp_path):
     result = bash(SCRIPTS / "run_infer_cpp.sh", "unet++", MODELS / "nested.mindir", "y", "CPU", cwd=tmp_path,
                   DATA_PATH="/none")

@@ -78,7 +78,7 @@ def test_the_checkpoint_alone_names_the_layout_and_the_rim(narrow_networks, nucl
 @pytest.mark.slow
 def test_too_great_a_loss(options, tmp_path, monkeypatch):
     monkeypatch.setattr(quantize, "_loss", lambda *_: quantize.Loss(0.02, 0.1))
-    with pytest.raises(UNetError, match="quantization loses 0.0200 of soft Dice, 10.00% of the pixels differ, and "
+    with pytest.raises(UNetError, match="quantization loses 0.020000 of soft Dice, 10.00% of the pixels differ, and "
                                         "quantize_tolerance is 0.005; no file was written"):
         export(options())
     assert os.listdir(tmp_path) == ["net.ckpt"]
