@@ -74,7 +74,8 @@ def main():
     prepared = output / "preprocessed" / DATASET
     plans, dataset = (json.loads((prepared / name).read_text()) for name in ("nnUNetPlans.json", "dataset.json"))
     torch.manual_seed(1)
-    trainer = timed_trainer(nnUNetTrainer)(plans, "2d", "all", dataset, device=torch.device("cpu"))
+    trainer = timed_trainer(nnUNetTrainer)({**plans, "continue_training": False}, "2d", "all", dataset,
+                                           device=torch.device("cpu"))
     trainer.initialize()
     steps, taken = trainer.run_minutes(minutes)
 

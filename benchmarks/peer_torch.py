@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.data.samples import create_samples  # noqa: E402 - after the path to them
 from src.model_utils.config import parse_options  # noqa: E402
+from src.training.class_weights import given_weights  # noqa: E402
 
 SMOOTH = 1e-6
 
@@ -95,7 +96,8 @@ def batches(samples, size):
 def train(network, samples, config, minutes):
     """Train for some minutes; return the number of steps and the network's mean if ``ema_decay`` asks for one."""
     losses, classes = losses_of(config), config.network_classes
-    of_class = torch.tensor(config.class_weights or [1.] * classes, dtype=torch.float32).reshape(1, -1, 1, 1)
+    of_class = given_weights(config.class_weights, classes) if config.class_weights else [1.0] * classes
+    of_class = torch.tensor(of_class).reshape(1, -1, 1, 1)
     optimizer = torch.optim.Adam(network.parameters(), config.lr, weight_decay=config.weight_decay)
     mean = torch.optim.swa_utils.AveragedModel(network, use_buffers=True, avg_fn=lambda mean, weight, count: (
         mean + (1 - min(config.ema_decay, (1 + int(count)) / (10 + int(count)))) * (weight - mean)))
