@@ -46,7 +46,9 @@ def skeleton_recall(logits, one_hot, weights, skeletons):
 def mean_lost(share, pixels):
     """Return 1 - (N, C) shares, the mean over images and the classes of which ``pixels`` (N, C, H, W) has some."""
     there = pixels.sum((2, 3)) > 0
-    return (1 - (share * there).sum(1) / there.sum(1)).mean()
+    classes = there.sum(1)
+    lost = 1 - (share * there).sum(1) / classes.clamp(min=1)
+    return (lost * (classes > 0)).sum() / (classes > 0).sum().clamp(min=1)
 
 
 LOSSES = {"cross_entropy": cross_entropy, "dice": dice, "skeleton_recall": skeleton_recall}
@@ -58,7 +60,8 @@ def losses_of(config):
     for name in names:
         if name not in LOSSES:
             sys.exit(f"loss {name} has no counterpart here; known are {', '.join(LOSSES)}")
-    for option, value in (("model_name", "unet_simple"), ("ignore_index", None)):
+    for option, value in (("model_name", "unet_simple"), ("ignore_index", None), ("feature_scale", 2),
+                          ("accumulate_steps", 1), ("cpu_precision", "float32"), ("weight_decay", 0.0)):
         if getattr(config, option) != value:
             sys.exit(f"{option} {getattr(config, option)} has no counterpart here; expected {value}")
     return [LOSSES[name] for name in names]
@@ -72,13 +75,13 @@ def initialize(network, weight_init):
             draw(parameter) if draw else torch.nn.init.normal_(parameter, std=0.01)
 
 
-def rate(config, share, step):
-    """Return the learning rate of a step, from 0, when ``share`` of the minutes is over."""
+def rate(config, share, step, warm):
+    """Return the learning rate of a step, from 0, when ``share`` of the minutes is over, ``warm`` of it for warm-up."""
     if config.lr_schedule == "constant":
         return config.lr
     if step < config.warmup_steps:
         return config.lr * (step + 1) / config.warmup_steps
-    return config.min_lr + (config.lr - config.min_lr) * (1 + math.cos(math.pi * min(share, 1))) / 2
+    return config.min_lr + (config.lr - config.min_lr) * (1 + math.cos(math.pi * (share - warm) / (1 - warm))) / 2
 
 
 def batches(samples, size):
@@ -101,12 +104,14 @@ def train(network, samples, config, minutes):
     optimizer = torch.optim.Adam(network.parameters(), config.lr, weight_decay=config.weight_decay)
     mean = torch.optim.swa_utils.AveragedModel(network, use_buffers=True, avg_fn=lambda mean, weight, count: (
         mean + (1 - min(config.ema_decay, (1 + int(count)) / (10 + int(count)))) * (weight - mean)))
-    started = time.monotonic()
+    started, warm = time.monotonic(), 0.0
     for step, (images, labels) in enumerate(batches(samples, config.batch_size)):
         share = (time.monotonic() - started) / (60 * minutes)
         if share >= 1:
             return step, (time.monotonic() - started) / 60, mean.module if config.ema_decay else network
-        optimizer.param_groups[0]["lr"] = rate(config, share, step)
+        if step <= config.warmup_steps:
+            warm = share
+        optimizer.param_groups[0]["lr"] = rate(config, share, step, warm)
         logits = network(images.to(memory_format=torch.channels_last))
         one_hot, more = labels[:, :classes], labels[:, classes:]        # more: (N, 0, 1 or 2, H, W)
         weights = (one_hot * of_class).sum(1, keepdim=True)

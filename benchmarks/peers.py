@@ -10,11 +10,13 @@ environment variables say from where (PIP_EXTRA_INDEX_URL for PyTorch's build fo
 or fails is left out, and a line below the table says why.
 
 The minutes are those of training on the clock, without installing, loading, preprocessing and prediction. For this
-project the number of steps follows from a short run before, since its learning rate falls with the steps.
+project the number of steps follows from a short run before, since its learning rate falls with the steps. nnU-Net
+predicts with mirroring, which is its default; the others predict once, without test-time augmentation.
 """
 import argparse
 import json
 import shlex
+import shutil
 import statistics
 import subprocess
 import sys
@@ -36,6 +38,13 @@ METRICS = {"isbi": "--isbi_metrics=True", "nuclei": "--object_metrics=True"}
 TRIAL_STEPS = 24        # of the short run; the first third of them is left out
 
 
+def empty(folder):
+    """Return the folder, made anew: an earlier run may have had other images."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
+
+
 class LeftOut(Exception):
     """A peer cannot be installed, or fails; the message says why."""
 
@@ -52,18 +61,15 @@ def run(command, log, what):
 
 def interpreter(name, environments, log):
     """Return the Python of an environment, which is made if it is not there."""
-    python = environments / name / "bin" / "python"
-    if not python.exists():
-        needed = list(PACKAGES[name])
-        if name == "torch":
-            bounds = (PROJECT / "requirements.txt").read_text().splitlines()
-            needed += [line for line in bounds if line.split(">")[0] in OF_SAMPLES]
-        run([sys.executable, "-m", "venv", environments / name], log, "venv")
-        try:
-            run([python, "-m", "pip", "install", "--quiet", *needed], log, "pip")
-        except LeftOut:
-            python.unlink()         # the next start installs again
-            raise
+    python, installed = environments / name / "bin" / "python", environments / name / "installed.txt"
+    needed = list(PACKAGES[name])
+    if name == "torch":
+        bounds = (PROJECT / "requirements.txt").read_text().splitlines()
+        needed += [line for line in bounds if line.split(">")[0] in OF_SAMPLES]
+    if not installed.exists() or installed.read_text().splitlines() != needed:
+        run([sys.executable, "-m", "venv", "--clear", environments / name], log, "venv")
+        run([python, "-m", "pip", "install", "--quiet", *needed], log, "pip")
+        installed.write_text("\n".join(needed))
     return python
 
 
@@ -90,7 +96,8 @@ class Task:
     def write_images(self):
         """Write what peers read: train/NUMBER.npz (image and label), validation/NUMBER.npy (image), options.json.
 
-        Images are (H, W) or (H, W, 3) uint8; labels (H, W) are the numbers of objects, for ISBI the classes.
+        Images are (H, W) or (H, W, 3), as the options normalize them; labels (H, W) are the numbers of objects, for
+        ISBI the classes.
         """
         import numpy as np
 
@@ -100,7 +107,7 @@ class Task:
 
         training = self.training.as_validation()
         for part in ("train", "validation"):
-            (self.folder / part).mkdir(exist_ok=True)
+            empty(self.folder / part)
         for index in range(len(training)):
             label = training.own_classes(index) if self.name == "isbi" else training.own_objects(index)
             np.savez(self.folder / "train" / f"{index:04}.npz", image=image(training, index), label=label)
@@ -114,15 +121,16 @@ class Task:
         """Train this project for some minutes and evaluate it; return the number of steps and the scores."""
         from src.report.history import STEP, read_history
 
-        def train(passes, name):
+        def train(passes, name, *more):
             folder = self.folder / name
             run([sys.executable, "train.py", *self.argv, f"--output_path={folder}", f"--epochs={passes}",
-                 f"--repeat={passes}", "--run_eval=False", "--overwrite=True", "--log_interval=0"], log, "train.py")
+                 f"--repeat={passes}", "--total_steps=0", "--run_eval=False", "--overwrite=True", "--log_interval=0",
+                 *more], log, "train.py")
             return folder, [row for row in read_history(folder / "history.csv") if row.kind == STEP]
 
-        of_a_pass, batch = len(self.training), self.config.batch_size
-        _, steps = train(max(1, round(TRIAL_STEPS * batch / of_a_pass)), "trial")
-        seconds = statistics.median(row.seconds for row in steps[len(steps) // 3:])
+        of_a_pass, batch = len(self.training), self.config.batch_size * self.config.accumulate_steps
+        _, steps = train(max(1, round(TRIAL_STEPS * batch / of_a_pass)), "trial", "--warmup_steps=0")
+        seconds = statistics.mean(row.seconds for row in steps[len(steps) // 3:])       # waits for data count too
         folder, steps = train(max(1, int(60 * minutes / seconds * batch / of_a_pass)), "own")
         (checkpoint,) = folder.glob("checkpoint/ckpt_0/ckpt_*.ckpt")
         run([sys.executable, "eval.py", *self.argv, f"--output_path={folder}",
@@ -133,8 +141,7 @@ class Task:
     def train_peer(self, environment, environments, minutes, log):
         """Train a peer, which writes its predictions; return the number of steps, the minutes and the scores."""
         python = interpreter(environment, environments, log)
-        folder = self.folder / environment
-        folder.mkdir(exist_ok=True)
+        folder = empty(self.folder / environment)
         run([python, HERE / f"peer_{environment}.py", self.folder, folder, minutes], log, f"peer_{environment}.py")
         made = json.loads((folder / "made.json").read_text())
         return made["steps"], made["minutes"], (self.score_objects if self.name == "nuclei" else self.score)(folder)

@@ -33,7 +33,7 @@ cd "$PROJECT_DIR"
 
 # train_own DATA OUTPUT [OPTION...]: the whole way from a folder of images and masks to objects.
 train_own() {
-  local data=$1 output=$2 best="$2/checkpoint/ckpt_0/best.ckpt" of_objects=() count
+  local data=$1 output=$2 best="$2/checkpoint/ckpt_0/best.ckpt" of_objects=() count found
   shift 2
   local auto=(--config_path=auto --data_path="$data" --save_path="$output/prepared")
   python preprocess_dataset.py "$@" "${auto[@]}" --output_path="$output/check" --check=True --report=True
@@ -43,10 +43,12 @@ train_own() {
     python eval.py --config_path="$output/config.yaml" --checkpoint_file_path="$best" --show_eval=True --report=True \
       ${of_objects[@]+--object_metrics=True}
   else
-    for best in "$output"/checkpoint/ckpt_0/*.ckpt; do :; done      # the last one
+    best=$(printf '%s\n' "$output"/checkpoint/ckpt_0/*.ckpt | sort -V | tail -n 1)      # the last one
   fi
   count=$(python -m src.planning.unlabelled --data_path="$data" --output="$output/without_masks")
+  found="$count images without masks"
   if ((count)); then
+    found+=", in $output/predicted"
     python predict.py --config_path="$output/config.yaml" --checkpoint_file_path="$best" --overlay=True \
       --data_path="$output/without_masks" --output_path="$output/predicted" ${of_objects[@]+"${of_objects[@]}"}
   fi
@@ -57,7 +59,7 @@ Done in $((SECONDS - started)) s.
   options:    $output/config.yaml
   checkpoint: $best
   report:     $output/report.html
-  predicted:  $count images without masks${count:+, in $output/predicted}
+  predicted:  $found
 END
 }
 

@@ -43,4 +43,5 @@ show_progress() {
   shown=$line
   if [ -t 1 ]; then printf '\r\033[K%s' "$line"; else echo "$line"; fi
 }
+end_progress() { if [ -n "$shown" ] && [ -t 1 ]; then echo; fi; }
 launch "LOG$FIRST_RANK/log.log"

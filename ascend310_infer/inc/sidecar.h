@@ -25,6 +25,10 @@ Sidecar read_sidecar(const std::string& mindir_path);
 // sidecar, or if the network takes pictures that are normalized in another way, which this program cannot do.
 float lowest_input(const Arguments& arguments, const Sidecar& sidecar, bool with_pictures);
 
+// Whether pictures must have the size of the model's input, since resizing would change how large objects are: the
+// network was trained on images in their own sizes, or the model has another size than the images in training.
+bool keeps_sizes(const Sidecar& sidecar);
+
 }  // namespace unet
 
 #endif

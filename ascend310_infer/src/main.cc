@@ -38,7 +38,7 @@ unet::Timing infer(const unet::Arguments& arguments) {
   const float lowest = unet::lowest_input(arguments, sidecar, with_pictures);
   const unet::RuntimeLog log;  // tells of a crash, too
   try {
-    unet::Network network(arguments, lowest, sidecar.input == "native");
+    unet::Network network(arguments, lowest, unet::keeps_sizes(sidecar));
     unet::check_sizes(inputs, network.image_bytes(),
                       "one image of the model's input, " + network.input_text() + ", batch first");
     return unet::run_pipeline(&network, inputs, arguments.result_path);

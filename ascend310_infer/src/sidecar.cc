@@ -69,6 +69,10 @@ void check_pictures(const Sidecar& sidecar) {
 
 }  // namespace
 
+bool keeps_sizes(const Sidecar& sidecar) {
+  return sidecar.input == "native" || (sidecar.input.empty() && !sidecar.scale.empty());
+}
+
 float lowest_input(const Arguments& arguments, const Sidecar& sidecar, bool with_pictures) {
   if (with_pictures) check_pictures(sidecar);
   if (sidecar.input_range.empty()) return arguments.lowest_input.value_or(-1);

@@ -138,6 +138,9 @@ start() {
 # show_progress: called again and again while the ranks run; a launcher may define another one.
 show_progress() { :; }
 
+# end_progress: called before other lines are printed; ends a line of progress on the terminal.
+end_progress() { :; }
+
 # launch LOG: calls start_all, which the launcher defines, and watches the processes, in the background unless
 # FOREGROUND is 1.
 launch() {
@@ -169,6 +172,7 @@ watch_ranks() {
     sleep 0.3 || true
   done
   show_progress
+  end_progress
   if [ -n "$since" ]; then kill_all; fi     # processes that a killed msrun or mpirun has left behind
   for pid in "${PIDS[@]}"; do wait "$pid" || true; done
   conclude
@@ -178,6 +182,7 @@ watch_ranks() {
 ask() {
   ASKED=$1
   TOLD=()
+  end_progress
   echo "SIG$1: passed on to the ranks"
 }
 

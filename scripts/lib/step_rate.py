@@ -18,7 +18,7 @@ def passes(steps, options):
 
     config = parse_options(options, "")
     train, _ = create_samples(config)
-    return -(-max(int(steps), WARM_UP + 1) * config.batch_size * config.accumulate_steps // len(train.indices))
+    return -(-max(int(steps), WARM_UP + 1) * config.batch_size * config.accumulate_steps // len(train))
 
 
 def rate(folder):

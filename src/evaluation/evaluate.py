@@ -245,6 +245,15 @@ def check_finite(output: np.ndarray) -> None:
                             "are damaged, or its training diverged")
 
 
+def one_hot(network: Predictor, num_classes: int) -> Predictor:
+    """Turn the class numbers of a network into probabilities of 0 and 1, (n, h, w, num_classes) float32."""
+    def predict(images: np.ndarray) -> np.ndarray:
+        numbers = network(images)
+        check_class_numbers(numbers, num_classes)
+        return (np.arange(num_classes) == numbers[..., None]).astype(np.float32)
+    return predict
+
+
 def check_class_numbers(output: np.ndarray, num_classes: int) -> None:
     """Raise BadPrediction unless all numbers are those of classes."""
     if output.size and not 0 <= output.min() <= output.max() < num_classes:

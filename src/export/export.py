@@ -126,7 +126,8 @@ def _quantizer(config: Config, spec: NetworkSpec, is_normalized: bool,
         raise UNetError(f"quantize: the images that set the ranges go through the network one by one, and batch_size "
                         f"is {config.batch_size}; leave batch_size out: the file then takes any batch")
     return Quantizer(config, is_normalized,
-                     Windows(receptive_field(spec), config.tile_size or LARGEST_WINDOW, fixed_size))
+                     Windows(receptive_field(spec), config.tile_size or LARGEST_WINDOW, fixed_size,
+                             spec.num_classes))
 
 
 def _is_dynamic(config: Config, can_be: bool) -> bool:

@@ -17,7 +17,7 @@ from onnx import helper
 from src.data.data_options import input_min, normalization_of
 from src.data.samples import TrainingSamples, create_samples
 from src.data.training_options import with_patches
-from src.evaluation.evaluate import BandPredictor, Predictor, ScoreOptions, evaluate
+from src.evaluation.evaluate import BandPredictor, Predictor, ScoreOptions, evaluate, one_hot
 from src.export.onnx_model import OnnxNetwork
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
@@ -107,11 +107,15 @@ class Quantizer:
     def _predictions(self, path: Path) -> "Predictions":
         network = OnnxNetwork(path)
         predict: Predictor | BandPredictor = network
+        activate = network.activate
         if self.held_back.transform.geometry is None:
-            predict = in_windows(network, self.windows, input_min(self.config.input_range))
+            of_window: Predictor = network
+            if activate == "Argmax":        # windows are joined as probabilities
+                activate, of_window = "Softmax", one_hot(network, self.config.network_classes)
+            predict = in_windows(of_window, self.windows, input_min(self.config.input_range))
         classes: list[np.ndarray] = []
         scores = evaluate(predict, self.held_back,
-                          replace(ScoreOptions.from_config(self.config), activate=network.activate),
+                          replace(ScoreOptions.from_config(self.config), activate=activate),
                           lambda image: classes.append(image.predicted))
         return Predictions(scores.mean_dice, classes)
 

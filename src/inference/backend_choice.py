@@ -110,7 +110,8 @@ class Measurement:
             return self._measured(onnx_file)
 
     def _measured(self, onnx_file: Path) -> Choice | None:
-        work = {"options": self.config.as_dict(), "names": self.names, "path": str(onnx_file)}
+        options = {**self.config.as_dict(), "run_distribute": False}    # the process is no rank
+        work = {"options": options, "names": self.names, "path": str(onnx_file)}
         result = subprocess.run(python_command(MEASURE), input=json.dumps(work), text=True, check=False,
                                 capture_output=True, env=child_environment())
         try:

@@ -12,7 +12,7 @@ import numpy as np
 
 from src.data.input_options import CLASS_NAMES, GEOMETRY, follow, input_options
 from src.data.trained_geometry import TrainedGeometry
-from src.evaluation.evaluate import Predictor, check_class_numbers
+from src.evaluation.evaluate import Predictor, one_hot
 from src.export.onnx_model import OnnxNetwork
 from src.export.onnx_sessions import PROVIDERS, SessionOptions, choose_providers
 from src.inference.backend_choice import Measurement, choose_backend, fastest
@@ -149,7 +149,7 @@ def _onnx_network(config: Config, stored: dict[str, Any], networks: list[OnnxNet
                            int(first.metadata.get("grid", STRIDE)))      # files call the stride grid
 
     def probabilities(networks: list[OnnxNetwork]) -> Predictor:
-        return mean_of([_one_hot(network, config.network_classes) if network.activate == "Argmax" else network
+        return mean_of([one_hot(network, config.network_classes) if network.activate == "Argmax" else network
                         for network in networks])
     scale = _common_scale(config, [network.metadata.get("scale", 1) for network in networks], stored)
     largest = config.tile_size or int(first.metadata.get("window", LARGEST_WINDOW))
@@ -158,15 +158,6 @@ def _onnx_network(config: Config, stored: dict[str, Any], networks: list[OnnxNet
                                                       for network in networks])) if windows.can_be_trimmed else None
     return LoadedNetwork(probabilities(networks), name, first.provider, first.fixed_size, windows, scale,
                          first.activate, stored, config, predict_window=of_windows)
-
-
-def _one_hot(network: Predictor, num_classes: int) -> Predictor:
-    """Turn class numbers into probabilities of 0 and 1."""
-    def predict(images: np.ndarray) -> np.ndarray:
-        numbers = network(images)
-        check_class_numbers(numbers, num_classes)
-        return (np.arange(num_classes) == numbers[..., None]).astype(np.float32)
-    return predict
 
 
 def _paths_in(text: str) -> list[str]:

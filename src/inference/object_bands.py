@@ -19,6 +19,7 @@ from scipy.sparse.csgraph import connected_components
 
 from src.evaluation.object_metrics import overlaps
 from src.evaluation.objects import COMPONENTS, ObjectOptions, Objects, areas_and_sums, separate, without_rim
+from src.model_utils.files import writing
 
 OVERLAP = 256               # rows
 BAND_PIXELS = 2**23
@@ -46,7 +47,8 @@ class PageObjects(NamedTuple):
         """Return rows of the label image, (rows, W) uint32."""
         width = self.size[1]
         self.file.seek(self.start + 4 * top * width)
-        return self.numbers[np.fromfile(self.file, np.uint32, (bottom - top) * width).reshape(-1, width)]
+        stored = self.file.read(4 * (bottom - top) * width)
+        return self.numbers[np.frombuffer(stored, np.uint32).reshape(-1, width)]
 
 
 class ObjectBands:
@@ -107,7 +109,9 @@ class ObjectBands:
         of_band = Objects(np.where(labels > 0, labels - self.known, 0), classes[self.known:])
         areas, sums = areas_and_sums(of_band, probabilities)
         self.parts.append((of_band.classes[1:], areas[1:], sums[1:]))
-        labels.astype(np.uint32).tofile(self.file)
+        with writing("the numbers of the objects"):
+            self.file.write(labels.astype(np.uint32))     # tofile would not notice that the disk is full
+            self.file.flush()
         self.done += len(labels)
         self.known = len(classes) - 1
 

@@ -19,6 +19,7 @@ from src.inference.page_image import PageImage
 from src.inference.result_files import STRIP, TiffFile, result_path
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
+from src.model_utils.files import make_folder, writing
 
 logger = logging.getLogger("unet")
 
@@ -70,7 +71,10 @@ class ObjectWriter:
             UNetError: object_size_unit is um2 and the file does not say its resolution; or a result would overwrite
                 the image, or cannot be written.
         """
-        with tempfile.TemporaryFile() as numbers:
+        with writing(self.folder):
+            make_folder(self.folder)
+            file = tempfile.TemporaryFile(dir=self.folder)      # noqa: SIM115    closed below
+        with file as numbers:
             objects = FileObjects(self, image_file, structure, numbers)
             yield objects
             objects.write()

@@ -93,5 +93,11 @@ def lines(file: str, page: int, table: dict[str, np.ndarray], names: list[str]) 
     given: dict[str, object] = {"file": quoted, "page": page}
     for row in range(len(table["label"])):
         cells = (given[name] if name in given else table[name][row] if name in table else "" for name in names)
-        yield ",".join(f"{cell:.6g}" if isinstance(cell, float) and cell != int(cell) else
-                       str(int(cell)) if isinstance(cell, (float, np.integer)) else str(cell) for cell in cells)
+        yield ",".join(map(_text, cells))
+
+
+def _text(cell: object) -> str:
+    """Return a number with six digits, a whole one without a point; the mean over pixels that are no numbers is nan."""
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() else f"{cell:.6g}"
+    return str(cell)

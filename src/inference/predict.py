@@ -4,6 +4,7 @@ import sys
 import time
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from tqdm import tqdm
 
@@ -90,7 +91,7 @@ def _predict_share(files: Sequence[ImageFile], left: Sequence[ImageFile], predic
     own = _share(left, ranks)
     places = {file: place for place, file in enumerate(files)}
     predictor.records.forget(own)
-    for folder in predictor.folders:
+    for folder in (*predictor.folders, predictor.records.folder, predictor.records.output):
         remove_leftovers(folder)
     pages = failed = 0
     for file in _with_progress(own, left, predictor, ranks):
@@ -110,8 +111,15 @@ def _share(left: Sequence[ImageFile], ranks: Ranks) -> list[ImageFile]:
     """Return the files of this rank, in their order: about as many bytes as those of the others."""
     if ranks.size == 1:
         return list(left)
-    by_size = sorted(range(len(left)), key=lambda place: (-left[place].path.stat().st_size, place))
+    by_size = sorted(range(len(left)), key=lambda place: (-_bytes(left[place]), place))
     return [left[place] for place in sorted(by_size[ranks.rank::ranks.size])]
+
+
+def _bytes(file: ImageFile) -> int:
+    """Return the size of a file; 0 if it is gone, of which its prediction tells."""
+    with suppress(OSError):
+        return file.path.stat().st_size
+    return 0
 
 
 def _with_progress(own: Sequence[ImageFile], left: Sequence[ImageFile], predictor: FilePredictor,

@@ -104,7 +104,10 @@ class Records:
 
     def add_failed(self, file: ImageFile, message: str) -> None:
         """Write the record of a file that could not be predicted. Raises UNetError."""
-        self._write(file, Record(identity(file), failed=message))
+        image: list[Any] = []
+        with suppress(UNetError):       # it may be gone
+            image = identity(file)
+        self._write(file, Record(image, failed=message))
 
     def _write(self, file: ImageFile, record: Record) -> None:
         write_atomically(self.path(file), record.to_json())
@@ -163,7 +166,7 @@ def made_with(predictor: PagePredictor, config: Config) -> dict[str, Any]:
     if config.objects:
         options |= {name: getattr(config, name) for name in _OF_OBJECTS}
     windows = predictor.network.windows
-    side = min(windows.fixed_size or (windows.largest,))
+    side = min(windows.fixed_size or (windows.largest // windows.field.stride * windows.field.stride,))
     # Windows that are too small for the context are blended; of all others the results are the same.
     blended = 0 if holds_context(windows.field, side) else side
     return {NETWORK_FILES: hashes, **options, "tile_size (blended)": blended,

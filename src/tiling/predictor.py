@@ -70,8 +70,10 @@ class Windows:
             return count_windows(size, window) * math.prod(window.input)
         inputs = {choose_window(self.field, (core, core), self.largest).input for core in (*CORES, MOST_ROWS)}
         inputs |= {(side - less, side - less) for side, _ in inputs if side > LARGE for less in LESS}
-        return min((choose_window(self.field, size, self.largest, sides, most_rows) for sides in sorted(inputs)),
-                   key=work)
+        # A smaller window may not hold the whole context where the largest does, and would have a smaller margin.
+        margin = choose_window(self.field, size, self.largest).margin
+        windows = (choose_window(self.field, size, self.largest, sides, most_rows) for sides in sorted(inputs))
+        return min((window for window in windows if window.margin == margin), key=work)
 
     @property
     def can_be_trimmed(self) -> bool:

@@ -46,14 +46,14 @@ def test_eight_bits(options, tmp_path, caplog):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [[], ["--height=64", "--width=48"]])
-def test_the_checkpoint_alone_says_that_images_are_native(narrow_networks, sample, tmp_path, caplog, size):
+@pytest.mark.parametrize("more", [[], ["--height=64", "--width=48"], ["--eval_activate=Argmax"]])
+def test_the_checkpoint_alone_says_that_images_are_native(narrow_networks, sample, tmp_path, caplog, more):
     """Without a YAML file nothing says how large the patches of the training were; a file may take one size only."""
     network = network_of(["--weight_init=he_uniform"])
     path = checkpoint.save(network, tmp_path / "net.ckpt", {"step": 1, "geometry": {
         "dataset": "ISBI", "input": "native", "areas": [9216, 9216]}})
     caplog.set_level("INFO", "unet")
-    export(parse_options([f"--checkpoint_file_path={path}", "--file_format=ONNX", "--quantize=int8", *size,
+    export(parse_options([f"--checkpoint_file_path={path}", "--file_format=ONNX", "--quantize=int8", *more,
                           f"--calibration_path={sample}", f"--file_name={tmp_path / 'net'}",
                           "--quantize_tolerance=0.5"], ""))
     assert OnnxNetwork(tmp_path / "net.onnx").metadata["quantize"] == "int8"

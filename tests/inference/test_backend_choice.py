@@ -33,7 +33,9 @@ def measured(monkeypatch):
     asked = []
 
     def run(command, **options):
-        asked.append(json.loads(options["input"])["names"])
+        work = json.loads(options["input"])
+        assert not work["options"]["run_distribute"]        # the process is none of the ranks
+        asked.append(work["names"])
         return type("Result", (), {"stdout": f"loading\n{MEASURED}\n", "stderr": ""})
     monkeypatch.setattr(backend_choice.subprocess, "run", run)
     return asked
@@ -54,6 +56,11 @@ def test_it_is_measured_once(measured, tmp_path, caplog):
     # Other weights are the same network; other channels, operators or numbers of processors are not.
     assert measurement("--weight_init=default").known().seconds == {"onnx": 0.2, "mindspore": 0.4}
     assert measurement("--num_channels=3").known() is measurement("--cpu_ops=off").known() is None
+
+
+def test_the_ranks_measure_like_a_process_alone(measured, tmp_path):
+    assert fastest(measurement("--run_distribute=True"), tmp_path / "x.onnx") == "onnx"
+    assert measured == [["mindspore", "onnx"]] and measurement().known()
 
 
 def test_other_processors_and_versions_are_measured_again(measured, tmp_path, monkeypatch):

@@ -156,6 +156,17 @@ def test_many_objects_take_32_bits(monkeypatch, images, tmp_path):
     assert float(tall["mean_intensity_0"]) == pytest.approx((439 * 255 + 4 * 128) / 443, rel=1e-5)
 
 
+def test_pixels_that_are_no_numbers(monkeypatch, images, tmp_path):
+    """The mean of an object that has one is none either; those of the others are not touched."""
+    image = squares().astype(np.float32) / 255
+    image[5, 6] = np.nan
+    tifffile.imwrite(images / "a.tif", image)
+    tifffile.imwrite(images / "b.tif", np.where(np.isnan(image), np.float32(np.inf), image))
+    _, rows = run(monkeypatch, tmp_path, lambda images: brightness(np.ones_like(images) * (images > 0)))
+    means = {(row["file"], row["mean_intensity_0"]) for row in rows}
+    assert {("a.tif", "1"), ("b.tif", "1")} < means and all(mean in {"1", "nan", "inf"} for _, mean in means), means
+
+
 def test_one_bad_file_of_several_leaves_no_row(monkeypatch, images, tmp_path):
     Image.fromarray(squares()).save(images / "a.png")
     (images / "b.png").write_bytes((images / "a.png").read_bytes()[:60])

@@ -174,6 +174,19 @@ def test_a_kind_of_result_that_was_not_asked_for_before(run, tmp_path, caplog):
     assert "skip_existing: 8 of 8 files are predicted already" in caplog.text
 
 
+def test_a_file_that_is_gone_is_one_bad_file(run, images, tmp_path, monkeypatch):
+    predict_file = FilePredictor.predict
+
+    def removing(self, file, most_pictures):
+        (images / "2.png").unlink(missing_ok=True)
+        return predict_file(self, file, most_pictures)
+    with monkeypatch.context() as patch:
+        patch.setattr(FilePredictor, "predict", removing)
+        assert run("out") == 1
+    assert (tmp_path / "out" / "predictions" / "7.png").is_file()
+    assert not (tmp_path / "out" / "predictions" / "2.png").exists()
+
+
 def test_shares_of_the_ranks(tmp_path):
     """Each file once, in the order of the files, with about as many bytes each."""
     files = []

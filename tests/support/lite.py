@@ -1,5 +1,6 @@
 """Where MindSpore Lite and the program built on it are, and what they are given."""
 import os
+import re
 from pathlib import Path
 
 from tests.support.data import FIXTURES
@@ -28,3 +29,11 @@ def as_release(lite, folder):
         (runtime / "lib" / library.name).symlink_to(library)
     (runtime / "lib" / "libmindspore-lite.so").symlink_to(wheel / "lib" / "libmindspore-extendrt_python.so")
     return folder
+
+
+def assert_refused(result, folder, status, *parts):
+    """One line on standard error, and no result."""
+    assert result.returncode == status, result.stdout + result.stderr
+    assert re.fullmatch(r"error: [^\n]+\n", result.stderr), result.stderr
+    assert all(str(part) in result.stderr for part in parts), result.stderr
+    assert not (folder / "out").exists() and not (folder / "time_Result").exists()

@@ -8,6 +8,7 @@ from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.networks.receptive_field import ReceptiveField
 from src.tiling.predictor import BAND_BYTES, Windows, in_windows, size_in_training
+from src.tiling.windows import choose_window
 from tests.tiling.test_windows import SAME, image_of, same_network, truth
 
 
@@ -47,6 +48,16 @@ def test_mindspore_gets_windows_of_few_sizes():
     assert [windows.of(size).input[0] for size in ((9, 9), (256, 256), (300, 300), (512, 512), (6144, 8192))] == [
         448, 448, 704, 704, 1232]
     assert Windows(ReceptiveField(0, 96, 16), 300, has_few=True).of((999, 999)).input == (288, 288)
+
+
+@given(context=st.sampled_from([16, 96, 112, 128]), largest=st.integers(64, 1500), height=st.integers(1, 3000),
+       width=st.integers(1, 3000))
+def test_the_few_windows_have_the_margin_of_the_largest(context, largest, height, width):
+    """They are trimmed, or blended, where the largest one is."""
+    field = ReceptiveField(0, context, 16)
+    window = Windows(field, largest, has_few=True).of((height, width))
+    most = choose_window(field, (10**5, 10**5), largest)
+    assert (window.margin, window.overlap) == (most.margin, most.overlap) and max(window.input) <= largest
 
 
 @pytest.mark.parametrize("has_few", [False, True])
