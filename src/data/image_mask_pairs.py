@@ -124,10 +124,11 @@ class PairReader:
             mask = self.mask_pixels(index, window)
             values.update(count_values(mask.numbers))
         numbers = replace(mask, numbers=np.array(sorted(values), mask.numbers.dtype)[None])
-        if self.masks.meaning(numbers) is None:
+        meaning = self.masks.meaning(numbers)
+        if meaning is None or meaning.is_cut:
             # The error, or gray edges, for which the whole mask is needed.
             self.masks.classes(self.mask_pixels(index))
-        meaning = self.masks.meaning(numbers)
+            meaning = self.masks.meaning(numbers)
         assert meaning is not None
         return meaning
 

@@ -1,11 +1,9 @@
 """What is said about masks that cannot be read: what they hold, and which options could be meant."""
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from src.data.class_values import OTHER, colour_text, unpack_colour
-from src.data.mask_pixels import MaskOptions, MaskPixels, ReadableMask
+from src.data.mask_pixels import Colour, MaskOptions, MaskPixels, ReadableMask
 from src.model_utils.errors import UNetError, first_few
 
 MOST_SHOWN = 8      # values in a message
@@ -64,20 +62,23 @@ def _advice(values: Mapping[int, int], pixels: MaskPixels, options: MaskOptions)
     return advice
 
 
-def palettes_differ(mask: MaskPixels, other: MaskPixels | None) -> UNetError:
-    """Return the error of a mask whose palette is not that of ``other``, or has colours where others have grays."""
-    assert mask.palette is not None
-    used = [tuple(one.palette[number].tolist()) for one in (mask, other) if one is not None and one.palette is not None
-            for number in np.unique(one.numbers)]
-    colours = sorted(dict.fromkeys(used), key=lambda colour: colour != (0, 0, 0))
-    paste = ", ".join(f'"{colour_text(colour)}"' for colour in colours[:MOST_SHOWN])
-    if other is None or other.palette is None:
-        return UNetError(f"{mask.where}: a palette of colours, where other masks have grays; say which colour is which "
-                         f"class, such as class_values: [{paste}]")
-    number = mask.differing(other)
-    own, others = (colour_text(tuple(palette[number].tolist())) for palette in (mask.palette, other.palette))
-    return UNetError(f"{mask.where} and {other.where} have different palettes: number {number} is {own} in the one and "
-                     f"{others} in the other; say which colour is which class, such as class_values: [{paste}]")
+def colours_among_grays(mask: MaskPixels) -> UNetError:
+    """Return the error of a mask whose palette has colours where those of other masks have grays."""
+    return UNetError(f"{mask.where}: a palette of colours, where other masks have grays; say which colour is which "
+                     f"class, such as class_values: [{_colour_list(mask.used_colours().values())}]")
+
+
+def palettes_differ(mask: MaskPixels, number: int, known: Colour, where: str) -> UNetError:
+    """Return the error of a mask in whose palette a number has another colour than ``known``, that of ``where``."""
+    used = mask.used_colours()
+    return UNetError(f"{mask.where} and {where} have different palettes: number {number} is "
+                     f"{colour_text(used[number])} in the one and {colour_text(known)} in the other; say which colour "
+                     f"is which class, such as class_values: [{_colour_list([*used.values(), known])}]")
+
+
+def _colour_list(colours: Iterable[Colour]) -> str:
+    ordered = sorted(dict.fromkeys(colours), key=lambda colour: colour != (0, 0, 0))
+    return ", ".join(f'"{colour_text(colour)}"' for colour in ordered[:MOST_SHOWN])
 
 
 def shares(counts: Mapping[int, int], is_colour: bool = False) -> str:

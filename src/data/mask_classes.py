@@ -8,7 +8,7 @@ none of these is an error.
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import cv2
@@ -16,7 +16,7 @@ import numpy as np
 
 from src.data import class_values, mask_advice
 from src.data.class_values import IGNORED, ClassValues, count_values, translate, unpack_colour
-from src.data.mask_pixels import MaskOptions, MaskPixels, ReadableMask
+from src.data.mask_pixels import MaskOptions, MaskPixels, ReadableMask, UsedColours
 from src.model_utils.errors import UNetError
 
 logger = logging.getLogger("unet")
@@ -38,13 +38,29 @@ class Meaning:
         of_number: number -> class, or None for a number without one.
         of_colours: the numbers are packed colours.
         has_objects: the numbers are those of objects.
-        is_cut: gray values are cut in the middle, so the file may have changed them.
+        cut_between: the two values of gray ones that are cut in the middle, so the file may have changed them; or None.
     """
     hold: str
     of_number: Callable[[int], int | None]
     of_colours: bool = False
     has_objects: bool = False
-    is_cut: bool = False
+    cut_between: tuple[int, int] | None = None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether gray values are cut."""
+        return self.cut_between is not None
+
+    def fits(self, mask: ReadableMask) -> bool:
+        """Return whether a whole mask is one of those that this way is for, as far as its numbers tell.
+
+        Any number can be cut. So a file that keeps its numbers must have a part near the upper value, unless it holds
+        one value only, and few pixels far from both values: else it holds numbers of classes or objects.
+        """
+        if self.cut_between is None or mask.pixels.is_lossy or len(mask.counts) < 2:
+            return True
+        low, high = self.cut_between
+        return max(mask.counts) >= high - (high - low) / 4 and _share_between(mask.counts, low, high) <= MOST_BETWEEN
 
     def read(self, mask: ReadableMask) -> np.ndarray | None:
         """Return (H, W) uint8 classes, or None if the mask has a number without one."""
@@ -80,6 +96,13 @@ def _of_packed(values: ClassValues, packed: int) -> int | None:
     return values.of_colour(unpack_colour(packed))
 
 
+def _share_between(counts: Mapping[int, int], low: int, high: int) -> float:
+    """Return the share of the pixels that are far from two values."""
+    quarter = (high - low) / 4
+    far = sum(count for value, count in counts.items() if min(abs(value - low), abs(value - high)) > quarter)
+    return far / sum(counts.values())
+
+
 PLAIN = [Meaning("0 and 1", {0: 0, 1: 1}.get), Meaning("0 and 255", {0: 0, 255: 1}.get)]
 OBJECTS = Meaning("numbers of objects", _of_object, has_objects=True)
 
@@ -99,14 +122,14 @@ class MaskClasses:
     def __init__(self, read: Callable[[int], MaskPixels], count: int, options: MaskOptions):
         self.options = options
         looked_at = list(_look(read, count))
-        coloured = next((mask for mask in looked_at if mask.has_coloured_palette), None)
-        # Of its pixels, only the numbers that occur are kept.
-        self.palette_of = coloured and replace(coloured, numbers=np.unique(coloured.numbers)[None])
+        self.has_coloured_palettes = any(mask.has_coloured_palette for mask in looked_at)
+        self.palettes = UsedColours()
         masks = [self._readable(mask) for mask in looked_at]
         self.seen: Counter[int] = Counter()
         for mask in masks:
             self.seen.update(mask.counts)
         self.meanings = self._named(masks) if options.named else self._decide(masks)
+        self.are_plain = self.meanings is PLAIN
 
     @property
     def hold(self) -> str:
@@ -134,14 +157,14 @@ class MaskClasses:
             UNetError: the mask holds something that has no class.
         """
         mask = self._readable(pixels)
-        for one in [meaning] if meaning else self.meanings:
+        for one in [meaning] if meaning else filter(lambda one: one.fits(mask), self.meanings):
             classes = one.read(mask)
             if classes is not None:
                 return classes
-        cut = gray_edges([mask]) if self.meanings == PLAIN else None
+        cut = gray_edges([mask]) if self.are_plain else None
         if cut is None:
             raise mask_advice.no_class(mask, self.seen, self.options)
-        self.meanings = [*PLAIN, cut]
+        self.meanings, self.are_plain = [*PLAIN, cut], False
         return self.classes(pixels)
 
     def instances(self, pixels: MaskPixels) -> np.ndarray | None:
@@ -161,12 +184,14 @@ class MaskClasses:
             if named and (named.colours or not named.numbers):
                 ignored = mask.where_ignored(ignore)
                 mask = mask.as_colours()
-            elif self.palette_of is None and not mask.has_coloured_palette:
-                mask = mask.as_gray()
-            elif self.palette_of is None or mask.differing(self.palette_of) is not None:
-                raise mask_advice.palettes_differ(mask, self.palette_of)
-            else:
+            elif self.has_coloured_palettes:
+                if differing := self.palettes.differing(mask):
+                    raise mask_advice.palettes_differ(mask, *differing)
                 ignored = mask.where_ignored(ignore)
+            elif mask.has_coloured_palette:
+                raise mask_advice.colours_among_grays(mask)
+            else:
+                mask = mask.as_gray()
         if ignore is not None:
             ignored = ignored | (mask.numbers == class_values.code(ignore, mask.is_colour))
         return ReadableMask(mask, ignored, count_values(mask.numbers[~ignored] if ignored.any() else mask.numbers))
@@ -241,6 +266,8 @@ def are_objects(masks: Sequence[ReadableMask], seen: Mapping[int, int]) -> bool:
 
 def gray_edges(masks: Sequence[ReadableMask]) -> Meaning | None:
     """Return the cut between two far values, and log it, if all others are edges between these; else None."""
+    # Files that change values decide how they are cut; others must fit by themselves.
+    masks = [mask for mask in masks if mask.pixels.is_lossy] or masks
     counts: Counter[int] = Counter()
     for mask in masks:
         counts.update(mask.counts)
@@ -249,9 +276,7 @@ def gray_edges(masks: Sequence[ReadableMask]) -> Meaning | None:
     middle = (min(counts) + max(counts)) / 2
     low, high = (max((value for value in counts if (value > middle) == above), key=lambda value: counts[value])
                  for above in (False, True))
-    quarter = (high - low) / 4
-    between = sum(count for value, count in counts.items() if min(abs(value - low), abs(value - high)) > quarter)
-    share = between / sum(counts.values())
+    share = _share_between(counts, low, high)
     if high - low < FAR or share > MOST_BETWEEN:
         return None
     if not any(mask.pixels.is_lossy for mask in masks) and (
@@ -261,7 +286,7 @@ def gray_edges(masks: Sequence[ReadableMask]) -> Meaning | None:
     logger.warning("WARNING: masks have gray edges or come from JPEG files: %.2g %% of their pixels are far from both "
                    "%d and %d; they are cut at %g. To be sure, save masks that hold two values", 100 * share, low,
                    high, cut)
-    return Meaning(f"gray values, cut at {cut:g}", partial(_of_gray, cut), is_cut=True)
+    return Meaning(f"gray values, cut at {cut:g}", partial(_of_gray, cut), cut_between=(low, high))
 
 
 def _is_thin(numbers: np.ndarray, low: int, high: int) -> bool:

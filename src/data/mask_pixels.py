@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from src.data.class_values import ClassValues, code, pack_colours
+from src.data.class_values import ClassValues, code, count_values, pack_colours
 from src.data.colours import CMYK, LAB, WHITE_IS_ZERO, YCBCR, to_gray
 from src.data.image_reader import open_pages
 from src.data.page import Page, Window
 from src.model_utils.errors import UNetError
+
+Colour = tuple[int, int, int]       # red, green, blue, 0 to 255
 
 NEARLY_GRAY = 16        # between red, green and blue; so far compression moves what was gray
 
@@ -54,12 +56,11 @@ class MaskPixels:
     palette: np.ndarray | None = None
     is_lossy: bool = False
 
-    def differing(self, other: "MaskPixels") -> int | None:
-        """Return the first number used that has another colour in the palette of ``other``, or None."""
-        assert self.palette is not None and other.palette is not None
-        length = min(len(other.palette), len(self.palette), int(self.numbers.max()) + 1)
-        places = np.flatnonzero((self.palette[:length] != other.palette[:length]).any(axis=1))
-        return int(places[0]) if len(places) else None
+    def used_colours(self) -> dict[int, Colour]:
+        """Return the numbers used, with their red, green and blue in the palette."""
+        assert self.palette is not None
+        used = sorted(count_values(self.numbers))
+        return dict(zip(used, map(tuple, self.palette[used].tolist())))
 
     @property
     def has_coloured_palette(self) -> bool:
@@ -84,6 +85,21 @@ class MaskPixels:
         """Return a mask with a palette as the colours that it shows."""
         assert self.palette is not None
         return MaskPixels(self.where, pack_colours(self.palette[None])[0][self.numbers], True)
+
+
+class UsedColours:
+    """The colours that palettes give to the numbers that masks use, which must be the same in all of them."""
+
+    def __init__(self) -> None:
+        self.known: dict[int, tuple[Colour, str]] = {}      # number -> colour, and where it was found first
+
+    def differing(self, mask: MaskPixels) -> tuple[int, Colour, str] | None:
+        """Add the colours of a mask, until a number has another one; return it, its known colour, and where that is."""
+        for number, colour in mask.used_colours().items():
+            known, where = self.known.setdefault(number, (colour, mask.where))
+            if known != colour:
+                return number, known, where
+        return None
 
 
 @dataclass(frozen=True)

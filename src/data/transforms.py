@@ -50,12 +50,13 @@ def label_resize(num_classes: int) -> LabelResize:
 
 
 def _with_weights(resize: LabelResize, classes: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    classes, weights = border_weights.split_weights(classes)
-    classes = resize(classes, size)
+    stored, weights = border_weights.split_weights(classes)
+    classes = resize(stored, size)
     if weights is None:
         return classes
-    # Weights are those of the nearest pixel; only the background has them.
-    return border_weights.pack_weights(classes, np.where(classes > 0, 0, _nearest(weights, size)))
+    # Weights are those of the nearest pixel, if it has the same class.
+    kept = np.where(classes == _nearest(stored, size), _nearest(weights, size), 0)
+    return border_weights.pack_weights(classes, kept)
 
 
 def _cut_at_one_half(classes, size):

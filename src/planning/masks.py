@@ -10,7 +10,7 @@ import numpy as np
 from src.data.class_values import code, colour_text, count_values, unpack_colour
 from src.data.mask_advice import shares
 from src.data.mask_classes import are_objects, gray_edges
-from src.data.mask_pixels import MaskPixels, ReadableMask, read_mask
+from src.data.mask_pixels import MaskPixels, ReadableMask, UsedColours, read_mask
 from src.model_utils.errors import UNetError
 
 VOID = 255              # in masks of class numbers: a pixel that nobody has labelled
@@ -61,8 +61,8 @@ def decide(pixels: Sequence[MaskPixels], ignore: int | str | None = None) -> Cla
     Raises:
         UNetError: nothing that makes sense; the message shows the values.
     """
-    coloured = [mask for mask in pixels if mask.has_coloured_palette]
-    if coloured and any(mask.differing(coloured[0]) is not None for mask in coloured):
+    palettes = UsedColours()
+    if any(palettes.differing(mask) for mask in pixels if mask.has_coloured_palette):
         pixels = [mask.as_colours() if mask.palette is not None else mask for mask in pixels]
     masks = [readable(mask, ignore) for mask in pixels]
     seen: Counter[int] = Counter()

@@ -108,6 +108,19 @@ def test_one_mask_with_gray_edges_among_plain_ones(tmp_path, caplog):
     assert masks.hold == "0 and 1, or 0 and 255, or gray values, cut at 127.5"
 
 
+@pytest.mark.parametrize("kind", ["jpg", "soft"])
+def test_numbers_among_masks_that_are_cut(tmp_path, kind):
+    """They would all be below the cut, so that the whole mask were background."""
+    mask = 255 * discs(numbered=False).astype(np.uint8)
+    paths = [save(tmp_path / f"{number}.png", mask) for number in range(4)]
+    paths.append(save(tmp_path / "a.jpg", mask, quality=80) if kind == "jpg" else
+                 save(tmp_path / "soft.png", cv2.GaussianBlur(mask, (0, 0), 0.8)))
+    for number, odd in enumerate((discs().astype(np.uint8), mask // 255 * (1 + np.eye(len(mask), dtype=np.uint8)))):
+        assert f"odd{number}.png: mask values 0 (" in refusal([*paths, save(tmp_path / f"odd{number}.png", odd)])
+    classes, _ = read([*paths, save(tmp_path / "empty.png", 0 * mask), save(tmp_path / "full.png", 0 * mask + 255)])
+    assert not classes[-2].any() and classes[-1].all()
+
+
 def test_a_photograph_is_no_mask(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
     assert "and 248 others found" in refusal(save(tmp_path / "a.png", noise))

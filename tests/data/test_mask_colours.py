@@ -54,6 +54,11 @@ def test_coloured_palettes_are_numbers(tmp_path):
     line = '["#000000", "#ff0000", "#008200"]'
     assert line in message
     np.testing.assert_array_equal(read([path, other], 3, line)[0], [mask] * 2)
+    # Palettes are compared in the numbers that masks use, each with all masks before it.
+    short = save(tmp_path / "d.png", palette_image(np.minimum(mask, 1), COLOURS[:2]))
+    blue = save(tmp_path / "e.png", palette_image(np.maximum(mask, 1), [[1, 2, 3], COLOURS[1], [0, 0, 255]]))
+    assert "e.png and" in (message := refusal([short, path, blue], num_classes=3)) and "number 2 is #0000ff" in message
+    np.testing.assert_array_equal(read([short, blue], 3)[0], [np.minimum(mask, 1), np.maximum(mask, 1)])
     # A number of a file with a palette is ignored, whatever its colour.
     (classes,), _ = read(path, 2, '["#000000", "#ff0000"]', ignore=2)
     np.testing.assert_array_equal(classes, np.array([0, 1, IGNORED])[mask])
