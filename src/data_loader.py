@@ -74,7 +74,7 @@ class MultiClassDataset:
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         index = self._indices[index]
-        return self._reader.image(index).pixels, read_mask(self._reader.mask_path(index)).numbers
+        return self._reader.image(index).pixels, read_mask(self._reader.mask_files(index)[0]).numbers
 
     @property
     def column_names(self) -> list[str]:

@@ -126,7 +126,7 @@ class dice_coeff(Metric):       # noqa: N801 - the model zoo's name
         if not self.values:
             raise UNetError("dice_coeff has seen no image; give a data set that is not empty")
         if self.drawer:
-            self.drawer.finish(len(self.values))
+            self.drawer.finish()
         dice, iou = np.mean(self.values, axis=0).tolist()
         return dice, iou
 

@@ -3,6 +3,7 @@ import ctypes
 import hashlib
 import logging
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -76,7 +77,7 @@ def _find_onednn():
 
 
 def _command(compiler, flags, onednn):
-    return [compiler, *flags, f"-I{_find_headers()}", *map(str, _sources("cc")), f"-L{onednn.parent}",
+    return [*compiler, *flags, f"-I{_find_headers()}", *map(str, _sources("cc")), f"-L{onednn.parent}",
             f"-l:{onednn.name}", f"-Wl,-rpath,{onednn.parent}"]
 
 
@@ -86,12 +87,13 @@ def _name_ahead():
 
 
 def _find_compiler():
-    names = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "c++", "clang++"]
-    for name in names:
-        path = shutil.which(name)
-        if path:
-            return path
-    raise CannotBuild(f"no C++ compiler was found ({', '.join(names)})")
+    """Return the words of a command that starts the compiler: CXX may be ``ccache g++``."""
+    own = shlex.split(os.environ.get("CXX", ""))
+    commands = [own] if own else [["g++"], ["c++"], ["clang++"]]
+    for command in commands:
+        if path := shutil.which(command[0]):
+            return [path, *command[1:]]
+    raise CannotBuild(f"no C++ compiler was found ({', '.join(map(shlex.join, commands))})")
 
 
 def _find_headers():
@@ -108,7 +110,7 @@ def _find_headers():
 def _key(command, compiler):
     """Return a hash of everything that the compiled file depends on."""
     parts = [" ".join(command), metadata.version("mindspore"), metadata.version(HEADERS),
-             subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout, _cpu_flags()]
+             subprocess.run([*compiler, "--version"], capture_output=True, text=True, check=False).stdout, _cpu_flags()]
     return _hash(parts + _source_texts())
 
 

@@ -13,10 +13,11 @@ import numpy as np
 
 from src.data import transforms
 from src.data.reader import Reader
-from src.data.worker_pool import call_for_each, processors
+from src.data.worker_pool import call_for_each
 from src.model_utils.errors import UNetError
 from src.model_utils.files import write_atomically
-from src.model_utils.inputs import read_json
+from src.model_utils.inputs import file_status, read_json
+from src.model_utils.processors import available_processors
 
 logger = logging.getLogger("unet")
 
@@ -63,7 +64,7 @@ def count_classes(reader: Reader, indices: list[int], num_classes: int, path: Pa
     count, name = partial(_count, reader, num_classes), partial(_first_name, reader)
     pixels, told = np.zeros(num_classes, np.int64), time.perf_counter()
     logger.info("counting the pixels of each class in %d masks", len(indices))
-    for done, counts in enumerate(call_for_each(count, parts, min(processors(), len(parts)), name), 1):
+    for done, counts in enumerate(call_for_each(count, parts, min(available_processors(), len(parts)), name), 1):
         pixels += counts
         if time.perf_counter() - told > SECONDS_BETWEEN_LINES:
             logger.info("counted %d of %d masks", min(done * MASKS_AT_A_TIME, len(indices)), len(indices))
@@ -82,8 +83,9 @@ def _counts(num_classes: int, content: Any) -> ClassCounts:
 def _digest(reader: Reader, indices: list[int], num_classes: int) -> str:
     found = hashlib.blake2b(pickle.dumps((reader, indices, num_classes)), digest_size=16)
     for index in indices:
-        stat = reader.mask_path(index).stat()
-        found.update(b"%d %d " % (stat.st_size, stat.st_mtime_ns))
+        for path in reader.mask_files(index):
+            status = file_status(path)
+            found.update(b"%d %d " % (status.st_size, status.st_mtime_ns))
     return found.hexdigest()
 
 

@@ -38,6 +38,7 @@ class SplitSummary:
         ignored: number of pixels that do not count.
         seen: names of the samples that were inspected.
         sizes, kinds: how often each (width, height), and each way to store an image, was found.
+        only_ignored: names of masks that only have ignored pixels.
         without_foreground: names of masks that only have background.
         one_class: names of masks that only have one class, which is not the background.
         hashes: content hash of an image -> names.
@@ -52,6 +53,7 @@ class SplitSummary:
     seen: list[str] = field(default_factory=list)
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
+    only_ignored: list[str] = field(default_factory=list)
     without_foreground: list[str] = field(default_factory=list)
     one_class: list[str] = field(default_factory=list)
     hashes: dict[str, list[str]] = field(default_factory=dict)
@@ -182,13 +184,16 @@ def inspect(samples: ValidationSamples, names: list[str], seconds: float | None)
         summary.ignored += int(classes.size - counts.sum())
         summary.sizes[classes.shape[1], classes.shape[0]] += 1
         summary.kinds[samples.reader.kind(index)] += 1
-        if counts[0] == counts.sum():
+        if not counts.any():
+            summary.only_ignored.append(name)
+        elif counts[0] == counts.sum():
             summary.without_foreground.append(name)
         elif counts.max() == counts.sum():
             summary.one_class.append(name)
         summary.intensities.add(stored, name)
-        key = hashlib.blake2b(np.ascontiguousarray(stored.pixels).data, digest_size=16).hexdigest()
-        summary.hashes.setdefault(key, []).append(name)
+        digest = hashlib.blake2b(repr((stored.pixels.shape, stored.pixels.dtype.str)).encode(), digest_size=16)
+        digest.update(np.ascontiguousarray(stored.pixels).data)
+        summary.hashes.setdefault(digest.hexdigest(), []).append(name)
     return summary
 
 
@@ -209,8 +214,8 @@ def _faults(summaries: dict[str, SplitSummary]) -> list[str]:
     faults = [fault for summary in summaries.values() for fault in summary.faults]
     train = summaries["training"]
     if train.samples and not train.faults and np.count_nonzero(train.pixels) < 2 and len(train.seen) == train.samples:
-        faults.append(f"all {train.samples} training masks hold only class {int(train.pixels.argmax())}; there is "
-                      f"nothing to learn from them")
+        only = f"class {int(train.pixels.argmax())}" if train.pixels.any() else "ignored pixels"
+        faults.append(f"all {train.samples} training masks hold only {only}; there is nothing to learn from them")
     return faults
 
 
@@ -221,7 +226,8 @@ def _differing(summaries: dict[str, SplitSummary]) -> list[str]:
 def _warnings(summaries: dict[str, SplitSummary], leaks: list[list[str]]) -> list[str]:
     lines = []
     for name, summary in summaries.items():
-        for found, words in ((summary.without_foreground, "masks have only background"),
+        for found, words in ((summary.only_ignored, "masks have only ignored pixels"),
+                             (summary.without_foreground, "masks have only background"),
                              (summary.one_class, "masks have only one class, which is not the background")):
             if found:
                 lines.append(f"{name}: {len(found)} of {len(summary.seen)} {words}: {first_few(found)}")

@@ -1,6 +1,6 @@
 """Layouts of image and mask files in folders: which files make a pair."""
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -77,12 +77,17 @@ def side_by_side(folder: Path, names: FileNames) -> list[Pair]:
             raise UNetError(f"image_dir and mask_dir are both {image_dir}; set mask_suffix to what the names of the "
                             f"masks end with")
         mask_files = [path for path in image_files if path.stem.endswith(names.mask_suffix)]
-        image_files = [path for path in image_files if path not in mask_files]
-    images = _by_name(image_files, names.image_suffix, "image_suffix")
-    masks = _by_name(mask_files, names.mask_suffix, "mask_suffix")
+        image_files = [path for path in image_files if not path.stem.endswith(names.mask_suffix)]
+    others: list[Path] = []
+    if names.skip_unpaired:
+        others = [path for files, suffix in ((image_files, names.image_suffix), (mask_files, names.mask_suffix))
+                  for path in files if not path.stem.endswith(suffix)]
+    images = _by_name(image_files, names.image_suffix, "image_suffix", others)
+    masks = _by_name(mask_files, names.mask_suffix, "mask_suffix", others)
     if names.skip_unpaired and images.keys() & masks.keys():
-        _say_left_out(tuple(path.name for own, others in ((images, masks), (masks, images))
-                            for name, path in own.items() if name not in others), folder)
+        others += [path for own, partners in ((images, masks), (masks, images))
+                   for name, path in own.items() if name not in partners]
+        _say_left_out(tuple(path.name for path in others), folder)
         images = {name: path for name, path in images.items() if name in masks}
     else:
         _check_partners(images, masks, names, folder)
@@ -114,10 +119,11 @@ def _image_files(folder: Path) -> list[Path]:
     return files
 
 
-def _by_name(files: Iterable[Path], suffix: str, option: str) -> dict[str, Path]:
+def _by_name(files: Iterable[Path], suffix: str, option: str, left_out: Sequence[Path]) -> dict[str, Path]:
     """Return name -> path, the name being that of the file without suffix and ending."""
     found: dict[str, Path] = {}
-    for path in files:
+    kept = set(files) - set(left_out)
+    for path in (path for path in files if path in kept):
         if not path.stem.endswith(suffix):
             raise UNetError(f"{path}: the name does not end with {suffix}, as {option} says; remove the file, or set "
                             f"another {option}")

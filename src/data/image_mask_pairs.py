@@ -11,7 +11,7 @@ from src.data.channels import Channels, StoredImage
 from src.data.class_values import IGNORED, count_values
 from src.data.image_reader import open_pages, read_image
 from src.data.mask_classes import MaskClasses, Meaning
-from src.data.mask_pixels import MaskOptions, MaskPixels, read_mask
+from src.data.mask_pixels import MaskOptions, MaskPixels, as_object_numbers, read_mask
 from src.data.notices import say_once
 from src.data.page import Page, Window
 from src.model_utils.errors import UNetError
@@ -84,9 +84,10 @@ class PairReader:
         """Return the (H, W) uint8 class numbers of a mask."""
         return self.masks.classes(self.mask_pixels(index))
 
-    def mask_path(self, index: int) -> Path:
-        """Return the file of a mask."""
-        return self.pairs[index].mask
+    def mask_files(self, index: int) -> list[Path]:
+        """Return the file of a mask, and that of the numbers of its objects if there is one."""
+        pair = self.pairs[index]
+        return [pair.mask, *([pair.labels] if pair.labels else [])]
 
     def mask_pixels(self, index: int, window: Window | None = None) -> MaskPixels:
         """Return a mask, or a part of it, as its file holds it."""
@@ -231,7 +232,7 @@ def _labels(pair: Pair, classes: np.ndarray, size: tuple[int, ...], window: Wind
                         f"{size[1]}x{size[0]} whole numbers from 0, the background; prepare the data set again, or "
                         f"remove the file")
     foreground = (classes > 0) & (classes != IGNORED)
-    numbers = np.where(foreground, labels.numbers, 0).astype(np.int32)
+    numbers = as_object_numbers(np.where(foreground, labels.numbers, 0))
     without = foreground & (numbers == 0)
     return _Labels(labels.where, numbers, int(np.count_nonzero(foreground)), int(np.count_nonzero(without)))
 

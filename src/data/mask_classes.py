@@ -16,7 +16,7 @@ import numpy as np
 
 from src.data import class_values, mask_advice
 from src.data.class_values import IGNORED, ClassValues, count_values, translate, unpack_colour
-from src.data.mask_pixels import MaskOptions, MaskPixels, ReadableMask, UsedColours
+from src.data.mask_pixels import MaskOptions, MaskPixels, ReadableMask, UsedColours, as_object_numbers
 from src.model_utils.errors import UNetError
 
 logger = logging.getLogger("unet")
@@ -173,7 +173,7 @@ class MaskClasses:
             return None
         classes = self.classes(pixels)
         numbers = self._readable(pixels).pixels.numbers
-        return np.where((classes > 0) & (classes != IGNORED), numbers, 0).astype(np.int32)
+        return as_object_numbers(np.where((classes > 0) & (classes != IGNORED), numbers, 0))
 
     def _readable(self, mask: MaskPixels) -> ReadableMask:
         """Read the palette, and find the pixels that are ignored."""

@@ -31,7 +31,7 @@ def low_resolution(image: np.ndarray, rng: np.random.Generator, least: float = 0
     height, width = image.shape[:2]
     factor = rng.uniform(least, 1)
     small = cv2.resize(image, (max(1, round(width * factor)), max(1, round(height * factor))),
-                       interpolation=cv2.INTER_NEAREST)
+                       interpolation=cv2.INTER_NEAREST_EXACT)     # INTER_NEAREST would shift it
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC).reshape(image.shape)
 
 

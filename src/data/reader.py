@@ -40,8 +40,8 @@ class Samples(Sized, Protocol):
     def mask_classes(self, index: int) -> np.ndarray:
         """Return the (H, W) uint8 class numbers of a mask, without reading its image."""
 
-    def mask_path(self, index: int) -> Path:
-        """Return the file that holds a mask."""
+    def mask_files(self, index: int) -> list[Path]:
+        """Return the file that holds a mask, and that of the numbers of its objects if it is another one."""
 
     def folders(self) -> set[Path]:
         """Return the folders that hold the data set's own images and masks."""
@@ -124,8 +124,8 @@ class _Wrapper:
     def mask_classes(self, index: int) -> np.ndarray:
         return self.reader.mask_classes(index)
 
-    def mask_path(self, index: int) -> Path:
-        return self.reader.mask_path(index)
+    def mask_files(self, index: int) -> list[Path]:
+        return self.reader.mask_files(index)
 
     def folders(self) -> set[Path]:
         return self.reader.folders()

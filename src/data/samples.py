@@ -84,7 +84,8 @@ class TrainingSamples:
 
     def count_classes(self, path: Path) -> list[int]:
         """Return the number of pixels of each class in the masks, without augmentation; see ``count_classes``."""
-        self.class_counts = count_classes(self.reader, self.indices, self.num_classes, path)
+        if self.class_counts is None:
+            self.class_counts = count_classes(self.reader, self.indices, self.num_classes, path)
         return self.class_counts.pixels
 
     def as_validation(self, keep_label_size: bool = False) -> "ValidationSamples":

@@ -85,7 +85,7 @@ class StackReader:
 
     def mask_pixels(self, index: int, window: Window | None = None) -> MaskPixels:
         """Return a label, or a part of it, as its file holds it."""
-        return read_mask(self.mask_path(index), index, self.invert, window)
+        return read_mask(self.mask_files(index)[0], index, self.invert, window)
 
     def image(self, index: int) -> StoredImage:
         """Read only the image of a slice."""
@@ -129,9 +129,9 @@ class StackReader:
         """Return the classes of a slice."""
         return self.classes[index]
 
-    def mask_path(self, index: int) -> Path:
-        """Return the file of the labels."""
-        return self.folder / LABEL_STACK
+    def mask_files(self, index: int) -> list[Path]:
+        """Return the file of the labels, in a list."""
+        return [self.folder / LABEL_STACK]
 
     def masks_hold(self) -> str:
         """Return how the labels are read."""

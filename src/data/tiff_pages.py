@@ -168,6 +168,10 @@ def _page(planes: list[Plane], path: Path) -> Page:
     if keyframe.is_subsampled and not is_jpeg:
         raise UNetError(f"{path}: YCbCr with fewer colours than pixels, which is read only from JPEG compression; save "
                         f"it as RGB")
+    if photometric in (colours.YCBCR, colours.LAB) and (keyframe.dtype.kind != "u" or keyframe.dtype.itemsize > (
+            1 if photometric == colours.YCBCR else 2)):
+        raise UNetError(f"{path}: {PHOTOMETRIC(keyframe.photometric).name} with numbers of {keyframe.dtype}; save it "
+                        f"as RGB")
     palette = _palette(keyframe.colormap) if photometric == colours.PALETTE else None
     if palette is None and photometric == colours.PALETTE:
         photometric = colours.GRAY

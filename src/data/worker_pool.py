@@ -19,11 +19,6 @@ Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
 
-def processors() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
 def call_for_each(function: Callable[[Argument], Result], arguments: Iterable[Argument], workers: int,
                   name: Callable[[Argument], str], stopped: Callable[[], object] = lambda: False) -> Iterator[Result]:
     """Yield ``function(argument)`` for each argument, in any order.

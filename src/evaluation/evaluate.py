@@ -6,6 +6,7 @@ may instead yield such results band by band, from top to bottom, of the label's 
 """
 import logging
 import math
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from src.evaluation.objects import without_rim
 from src.evaluation.scores import Scores
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError, first_few
+from src.model_utils.files import writing
 
 logger = logging.getLogger("unet")
 
@@ -282,8 +284,10 @@ def _resize(maps: np.ndarray, size: tuple[int, ...], interpolation: int) -> np.n
     if math.prod(shape) * maps.itemsize <= MOST_BYTES:
         resized = np.empty(shape, maps.dtype)
     else:       # of many classes: in a file without a name, which is gone when nothing needs it any more
-        with tempfile.TemporaryFile() as file:
-            resized = np.memmap(file, maps.dtype, "w+", shape=shape)
+        with writing("the resized prediction"), tempfile.TemporaryFile() as file:
+            # A file with holes would end the process where the disk is full.
+            os.posix_fallocate(file.fileno(), 0, math.prod(shape) * maps.itemsize)
+            resized = np.memmap(file, maps.dtype, "r+", shape=shape)
     for number, plane in enumerate(resized):
         cv2.resize(np.ascontiguousarray(maps[..., number]), (size[1], size[0]), plane, interpolation=interpolation)
     return resized.transpose(1, 2, 0)

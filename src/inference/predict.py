@@ -79,8 +79,8 @@ def _join(config: Config) -> Ranks:
 
 def _check_same(left: Sequence[ImageFile], ranks: Ranks) -> None:
     """Wait for all ranks. Raise UNetError unless they have found the same files to predict."""
-    names = zlib.crc32("\0".join(file.name for file in left).encode(errors="surrogateescape")) >> 8
-    if len(set(ranks.values(names))) > 1:       # 24 bits fit a float
+    names = zlib.crc32("\0".join(file.name for file in left).encode(errors="surrogateescape"))
+    if len(set(ranks.values(names))) > 1:
         raise UNetError("the ranks find different files to predict; data_path and output_path must be on a disk that "
                         "all of them share, and nothing else may write there")
 

@@ -19,7 +19,7 @@ from src.inference.page_predictor import PagePredictor
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 from src.model_utils.files import remove, write_atomically
-from src.model_utils.inputs import MOST_ANNOTATIONS, hash_of, read_json
+from src.model_utils.inputs import MOST_ANNOTATIONS, file_status, hash_of, read_json
 from src.report.prediction import PredictedPage
 from src.tiling.windows import holds_context
 
@@ -175,8 +175,5 @@ def made_with(predictor: PagePredictor, config: Config) -> dict[str, Any]:
 
 def identity(file: ImageFile) -> list[Any]:
     """Return what tells whether an image file is still the same. Raises UNetError if it is gone."""
-    try:
-        found = file.path.stat()
-    except OSError as error:
-        raise UNetError(f"{file.path}: {error.strerror}") from None
+    found = file_status(file.path)
     return [os.fspath(file.path.resolve()), found.st_size, found.st_mtime_ns]

@@ -41,6 +41,14 @@ def not_there(path: str | Path, expected: str) -> str:
     return f"{path}: {_KINDS.get(kind, 'a folder')}, where a {expected} is expected"
 
 
+def file_status(path: str | Path) -> os.stat_result:
+    """Return what the system says of a file. Raises UNetError if it is gone."""
+    try:
+        return os.stat(path)
+    except OSError as error:
+        raise UNetError(f"{path}: {error.strerror}") from None
+
+
 class MissingFile(UNetError):
     """There is no file of this name."""
 

@@ -5,6 +5,8 @@ import os
 import resource
 import sys
 
+from src.model_utils.control_groups import CGROUPS, MEMBERSHIP, group_folders
+
 POOL_GB = 8             # size of a block of MindSpore's memory pool
 MALLOC_VARIABLES = ("MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
 M_MMAP_THRESHOLD = -3   # from malloc.h
@@ -68,19 +70,23 @@ def machine_bytes() -> int:
         return 0
 
 
-def available_bytes(meminfo: str = "/proc/meminfo", cgroup: str = "/sys/fs/cgroup") -> int:
-    """Return the memory in bytes that new data can take, within the limit of a container; 0 if the system is silent."""
+def available_bytes(meminfo: str = "/proc/meminfo", cgroups: str = CGROUPS, membership: str = MEMBERSHIP) -> int:
+    """Return the memory in bytes that new data can take; 0 if the system is silent.
+
+    Within the limit of a container or job it is what its processes have left, and what they read from files.
+    """
     try:
         with open(meminfo, encoding="ascii") as file:
             free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
     except (OSError, StopIteration):
         return 0
-    for limit in ("memory.max", "memory/memory.limit_in_bytes"):
-        try:
-            with open(f"{cgroup}/{limit}", encoding="ascii") as file:
-                free = min(free, int(file.read()))
-        except (OSError, ValueError):   # no such group, or "max"
-            continue
+    for folder, is_second in group_folders("memory", cgroups, membership):
+        names = ("max", "current", "inactive_file") if is_second else (
+            "limit_in_bytes", "usage_in_bytes", "total_inactive_file")
+        with contextlib.suppress(OSError, ValueError):      # no such group, or "max"
+            limit, used = (int((folder / f"memory.{name}").read_text()) for name in names[:2])
+            counts = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            free = min(free, max(0, limit - used + int(counts.get(names[2], 0))))
     return free
 
 

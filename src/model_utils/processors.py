@@ -1,9 +1,16 @@
 """How many processors this process may keep busy."""
 import os
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
 
-CGROUPS, MEMBERSHIP = "/sys/fs/cgroup", "/proc/self/cgroup"
+from src.model_utils.control_groups import CGROUPS, MEMBERSHIP, group_folders
+
+
+def available_processors(cgroups: str = CGROUPS, membership: str = MEMBERSHIP) -> int:
+    """Return how many processes can work at the same time, at least 1.
+
+    It is the number of processors that this one may run on, or the quota of its control groups if that is smaller.
+    """
+    return max(1, int(min([_own(), *_quotas(cgroups, membership)])))
 
 
 def usable_processors(cgroups: str = CGROUPS, membership: str = MEMBERSHIP) -> int:
@@ -16,15 +23,18 @@ def usable_processors(cgroups: str = CGROUPS, membership: str = MEMBERSHIP) -> i
         cgroups: folder of the control groups' file system.
         membership: file that lists the control groups of this process.
     """
-    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    ranks = _ranks_here()
+    own, ranks = _own(), _ranks_here()
     # msrun --bind_core gives each rank processors of its own.
     limits = [own if "MSRUN_CPU_LIST" in os.environ else own // ranks]
-    limits += [int(quota / ranks) for quota in _quotas(Path(cgroups), membership)]
+    limits += [int(quota / ranks) for quota in _quotas(cgroups, membership)]
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()     # further ones are for nested loops
     if first.isdigit():
         limits.append(int(first))
     return max(1, min(limits))
+
+
+def _own() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _ranks_here() -> int:
@@ -36,27 +46,13 @@ def _ranks_here() -> int:
     return next((int(text) for text in found if text.isdigit() and int(text)), 1)
 
 
-def _quotas(cgroups: Path, membership: str) -> Iterator[float]:
+def _quotas(cgroups: str, membership: str) -> Iterator[float]:
     """Yield the quotas, in processors, of the control groups that this process is in and of those above them."""
-    try:
-        lines = Path(membership).read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if not controllers:     # version 2
-            folder, quota, period = cgroups, "cpu.max", ""
-        elif "cpu" in controllers.split(","):
-            folder, quota, period = cgroups / controllers, "cpu.cfs_quota_us", "cpu.cfs_period_us"
-            folder = folder if folder.is_dir() else cgroups / "cpu"
-        else:
+    for folder, is_second in group_folders("cpu", cgroups, membership):
+        names = ["cpu.max"] if is_second else ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
+        try:
+            microseconds, of = map(int, " ".join((folder / name).read_text(encoding="ascii") for name in names).split())
+        except (OSError, ValueError):   # not visible in the container, or "max": no quota
             continue
-        inside = PurePosixPath(path.lstrip("/"))
-        for group in (inside, *inside.parents):
-            try:
-                texts = [(folder / group / name).read_text(encoding="ascii") for name in (quota, period) if name]
-                microseconds, of = map(int, " ".join(texts).split())
-            except (OSError, ValueError):   # not visible in the container, or "max": no quota
-                continue
-            if microseconds > 0 and of > 0:
-                yield microseconds / of
+        if microseconds > 0 and of > 0:
+            yield microseconds / of

@@ -52,7 +52,7 @@ class Ranks:
         try:
             # A rank that has failed has nothing to wait for.
             rows = self._star.exchange(own.tobytes(), wait=not failed)
-        except ConnectionError:
+        except OSError:     # also a machine that does not answer
             raise OtherRankFailed(f"rank {self.rank} has lost the other ranks (rank 0 has ended); their logs say "
                                   f"why") from None
         return np.stack([[1, 0, 0] if row is None else np.frombuffer(row, np.float64) for row in rows])

@@ -5,12 +5,15 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from contextlib import suppress
 from types import FrameType
 
 logger = logging.getLogger("unet")
 
 SIGNALS = {signal.SIGINT, signal.SIGTERM}
+
+ONE_REQUEST = 1.0       # seconds within which the same signal of several senders is one request
 
 PR_SET_PDEATHSIG = 1    # from sys/prctl.h
 
@@ -42,7 +45,12 @@ class Interruption:
     def _wait(self) -> None:
         self.signum = signal.sigwait(SIGNALS)
         logger.info("%s: finishing %s; once more to end at once", signal.Signals(self.signum).name, self.work)
-        os._exit(128 + signal.sigwait(SIGNALS))
+        first = time.monotonic()
+        while again := signal.sigwaitinfo(SIGNALS):
+            # A scheduler signals all processes of a job, of which some pass the signal on: that is one request. A
+            # second Ctrl-C comes from the system.
+            if again.si_signo != self.signum or again.si_code > 0 or time.monotonic() - first > ONE_REQUEST:
+                os._exit(128 + again.si_signo)
 
 
 def _unblock() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from src.data.window_reader import LARGE
 from src.model_utils.config import BOUNDARY
+from src.model_utils.errors import UNetError
 from src.model_utils.options import NATIVE
 from src.planning.facts import DataFacts, Machine
 
@@ -190,6 +191,9 @@ def _patch_pixels(now: Mapping[str, Any]) -> int:
     if now["image_size"] != NATIVE:
         return math.prod(now["image_size"])
     crop = now["train_crop"]
+    if not crop:
+        raise UNetError("train_crop is 0, and image_size native trains on patches; give their size, or leave "
+                        "train_crop out")
     return math.prod(crop) if isinstance(crop, list) else crop * crop
 
 

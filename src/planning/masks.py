@@ -72,6 +72,9 @@ def decide(pixels: Sequence[MaskPixels], ignore: int | str | None = None) -> Cla
     if any(mask.pixels.is_colour for mask in masks):
         return _colours(seen, masks)
     numbers, found = sorted(seen), shares(seen)
+    if not numbers:
+        raise UNetError(f"{masks[0].pixels.where}: all pixels of the masks are ignored (ignore_index {ignore}); there "
+                        f"is nothing to learn from them")
     if len(numbers) == 1:
         return Classes({"num_classes": 2}, f"masks hold only {numbers[0]}")
     if numbers in ([0, 1], [0, VOID], [1, VOID]) or len(numbers) == 2:

@@ -1,5 +1,6 @@
 """One layout of those that a folder fits, or an error that says what to do."""
 import logging
+import os
 import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -51,6 +52,8 @@ def _agrees(layout: Layout, name: str, value: Any) -> bool:
     own = _value(layout, name)
     if name == "dataset":
         return value in _SAME.get(own, {own}) | ({"Cell_nuclei"} if layout.raw == NUCLEI else set())
+    if name in ("image_dir", "mask_dir", "anno_json", "coco_dir") and own and value:     # paths
+        return os.path.normpath(str(own)) == os.path.normpath(str(value))
     return own == value
 
 

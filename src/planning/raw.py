@@ -11,6 +11,7 @@ from src.data.preparation.prepare import create_tasks
 from src.data.preparation.task_pool import run_tasks
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError, first_few
+from src.model_utils.inputs import file_status
 from src.planning.choices import Choice
 from src.planning.inspection import MOST_IMAGES, spread
 from src.planning.layouts import COCO, NUCLEI, Layout
@@ -28,7 +29,10 @@ def prepared_folder(config: Config, layout: Layout, root: Path) -> Path:
     """Return the folder for the prepared data: save_path, else one in the output folder that is of these data only."""
     if config.save_path:
         return Path(config.save_path)
-    options = repr((str(root.resolve()), layout.options, config.coco_classes))
+    # Other annotations in a file of the same name are other data.
+    files = [file_status(layout.options[name]) for name in ("anno_json", "val_anno_json") if name in layout.options]
+    options = repr((str(root.resolve()), layout.options, config.coco_classes, config.coco_draw_order,
+                    [(file.st_size, file.st_mtime_ns) for file in files]))
     return Path(config.output_path) / f"prepared_{hashlib.sha256(options.encode()).hexdigest()[:8]}"
 
 

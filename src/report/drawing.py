@@ -55,6 +55,7 @@ class ClassDrawer:
         self.output = output
         self.colours = class_colours(colors, num_classes)
         self._files = OptionalFile()
+        self._drawn: set[int] = set()       # numbers of the images of this evaluation
 
     @property
     def folder(self) -> Path:
@@ -63,20 +64,22 @@ class ClassDrawer:
 
     def draw(self, image: ScoredImage) -> None:
         """Draw the predicted classes and the label of an image."""
+        self._drawn.add(image.index + 1)
         self._files.write(self._draw, image)
 
     def _draw(self, image: ScoredImage) -> None:
         for kind, classes in (("predict", image.predicted), ("mask", image.classes)):
             write_atomically(self.folder / f"{kind}-{image.index + 1}.png", png_bytes(self.colours[classes]))
 
-    def finish(self, count: int) -> None:
-        """Remove what an earlier evaluation of more than ``count`` images has left, and log where the pictures are."""
-        self._files.write(self._remove_beyond, count)
+    def finish(self) -> None:
+        """Remove the pictures of images that only an earlier evaluation drew, and log where the pictures are."""
+        self._files.write(self._remove_others)
+        self._drawn.clear()
         if not self._files.failed:
             logger.info("pictures: %s", self.folder)
 
-    def _remove_beyond(self, count: int) -> None:
+    def _remove_others(self) -> None:
         for path in self.folder.glob("*.png"):
             kind, _, number = path.stem.partition("-")
-            if kind in ("predict", "mask") and number.isdigit() and int(number) > count:
+            if kind in ("predict", "mask") and number.isdigit() and int(number) not in self._drawn:
                 remove(path)

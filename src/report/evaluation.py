@@ -85,7 +85,7 @@ def evaluate_and_report(predict: Predictor | BandPredictor, samples: ValidationS
     if writes:
         OptionalFile().write(write_metrics, output / METRICS_JSON, scores, names, config, model)
     if drawer:
-        drawer.finish(len(scores.dice))
+        drawer.finish()
     if gallery:
         from src.report.page import ReportInput, write_report  # matplotlib takes a second to load
 

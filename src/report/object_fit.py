@@ -1,4 +1,5 @@
 """Fitting the options of objects on the training images of a network."""
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 from src.report.object_scores import at_label_size, check_can_be_kept
 
-MOST = 64       # images, evenly spread
+MOST, MOST_KEPT = 64, 2**26     # images, evenly spread, and their pixels, of which each takes 16 bytes
 
 
 def fit_or_follow(predict: Predictor | BandPredictor, validation: ValidationSamples, config: Config,
@@ -57,7 +58,8 @@ def fit_objects(predict: Predictor | BandPredictor, samples: ValidationSamples, 
                         f"{network} are several; fit for one of them, or give the folder")
     if len(samples) == 0:
         raise UNetError("fit_objects: no training image to fit on; raise split")
-    step = -(-len(samples) // MOST)
+    largest = max(math.prod(samples.reader.size(index)) for index in samples.indices)
+    step = -(-len(samples) // max(1, min(MOST, MOST_KEPT // largest)))
     few = ValidationSamples(samples.reader, samples.indices[::step], samples.transform, samples.num_classes,
                             samples.keep_label_size)
     check_can_be_kept(few)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from src.data.folds import Fold
+from src.data.normalization import AUTO
 from src.data.splits import read_splits, write_splits
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError, first_few
@@ -52,7 +53,9 @@ class FoldRun:
         if (self.folder / CONFIG_YAML).is_file():
             begun, now = read_yaml(self.folder / CONFIG_YAML, load_schema()), self.config.as_dict()
             # The path of splits changes with the folder; the names of the samples are compared below.
-            free = {"splits", *(FIXED_BY_MINUTES if self.config.minutes else ())}
+            # What the option auto became is that of the data.
+            free = {"splits", *(FIXED_BY_MINUTES if self.config.minutes else ()),
+                    *(["normalize"] if self.config.normalize == AUTO else [])}
             changed = [f"{name} {begun[name]} and not {now[name]}" for name in options_that_stay("same", "folds")
                        if name not in free and begun.get(name, now[name]) != now[name]]
             if changed:

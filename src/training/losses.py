@@ -214,9 +214,9 @@ def build_loss(options: LossOptions, class_weights: Sequence[float] | None = Non
                             f"as cross_entropy+dice")
         losses.append(LOSSES[name](class_weights, options.ignoring))
     loss = losses[0] if len(losses) == 1 else SumOfLosses(losses)
+    if len(options.head_weights) not in (0, options.heads):
+        raise UNetError(f"ds_weights {options.head_weights}: the network has {options.heads} head"
+                        f"{'s' * (options.heads > 1)}; expected a weight for each, or none")
     if options.heads == 1:
         return loss
-    if len(options.head_weights) not in (0, options.heads):
-        raise UNetError(f"ds_weights {options.head_weights}: expected a weight for each of the {options.heads} heads, "
-                        f"or none")
     return MultiCrossEntropyWithLogits(loss, options.head_weights or None)

@@ -48,7 +48,7 @@ from src.training.lr_schedule import WarmupCosine, build_learning_rate
 from src.training.next_commands import say_how_to_predict, say_how_to_train_on, start_command
 from src.training.run_callbacks import build_callbacks, build_evaluation, build_records
 from src.training.run_folder import RunFolder, saving_folder
-from src.training.run_length import as_trial, check_length, epochs_option, fit, is_settled
+from src.training.run_length import as_trial, check_length, epochs_option, fit, is_settled, warn_of_ignored
 from src.training.start import Start, bring_best, bring_history, find_place, load_start, stored_length
 from src.training.step import AccumulatedStep, build_step, compile_step
 from src.training.trainer import Trainer
@@ -126,6 +126,7 @@ def train(config: Config, interrupted: Callable[[], object] = lambda: False, beg
 def check_options(config: Config) -> None:
     """Raise UNetError for options that contradict each other."""
     check_length(config)
+    warn_of_ignored(config)
     if config.early_stop_patience and not config.run_eval:
         raise UNetError("early_stop_patience counts evaluations, and run_eval is False; set run_eval to True")
     if config.loss_scale != config.FixedLossScaleManager:
@@ -197,7 +198,7 @@ def check_same_run(trainer: Trainer) -> None:
         found = first_few([f"{step:.0f}" for step in steps], 16)
         raise UNetError(f"the ranks would resume after different steps: {found}; give all of them the same checkpoint "
                         f"with --resume_ckpt, or output_path on a shared disk")
-    if len(set(trainer.ranks.values(zlib.crc32(trainer.identity["run"].encode()) >> 8))) > 1:   # 24 bits fit a float
+    if len(set(trainer.ranks.values(zlib.crc32(trainer.identity["run"].encode())))) > 1:
         raise UNetError("the ranks would resume different runs; give all of them the same checkpoint with "
                         "--resume_ckpt")
 

@@ -7,6 +7,7 @@ from typing import Any
 from src.data.schedule import Schedule
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
+from src.model_utils.schema import load_schema
 from src.training.evaluation import EvaluationPlan
 
 logger = logging.getLogger("unet")
@@ -51,6 +52,15 @@ def check_length(config: Config) -> None:
         if config.minutes and name in on_line and getattr(config, name):
             raise UNetError(f"{name} is {getattr(config, name)} and minutes is {config.minutes:g}, and both set the "
                             f"length of the run; leave one of them out")
+
+
+def warn_of_ignored(config: Config) -> None:
+    """Warn if ``epochs`` was given for a run on several devices, whose length another option sets."""
+    on_line = config.on_command_line
+    if config.run_distribute and "epochs" in on_line and "distribute_epochs" not in on_line and not (
+            config.minutes or config.total_steps or config.epochs == config.distribute_epochs):
+        logger.warning("WARNING: epochs %d does not count with run_distribute; distribute_epochs is %d",
+                       config.epochs, config.distribute_epochs)
 
 
 def is_settled(config: Config) -> bool:
@@ -104,7 +114,9 @@ def fit(config: Config, costs: Costs, schedule: Schedule, used: float) -> dict[s
     changes: dict[str, Any] = {}
     if plan:
         left -= costs.first_evaluation
-        if not WHEN_TO_EVALUATE & config.given:
+        # A written config.yaml names all options.
+        if not any(name in config.on_command_line or getattr(config, name) != load_schema()[name].default
+                   for name in WHEN_TO_EVALUATE & config.given):
             count = min(MOST_EVALUATIONS, max(1, int(EVALUATION_SHARE * left / max(costs.evaluation, 1e-9))))
             steps = int((left - count * costs.evaluation) / costs.step)
             changes["eval_steps"] = max(1, ceil(steps / count))

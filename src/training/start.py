@@ -100,9 +100,8 @@ def _run_in(path: Path) -> str | None:
 
 def name_run(start: Start, ranks: Ranks) -> str:
     """Return the name of the run: that of the resumed one, or a new one, on all ranks the same."""
-    # Ranks exchange numbers of 32-bit floats, which hold whole numbers of 24 bits.
-    drawn = [int(ranks.values(secrets.randbits(24))[0]) for _ in range(2)]
-    return "".join(f"{number:06x}" for number in drawn) if start.run is None else start.run
+    drawn = int(ranks.values(secrets.randbits(48))[0])      # ranks exchange float64, which holds 53 bits
+    return f"{drawn:012x}" if start.run is None else start.run
 
 
 def stored_length(config: Config, start: Start) -> Config:
@@ -119,7 +118,8 @@ def stored_length(config: Config, start: Start) -> Config:
     changes = {name: stored[name] for name in FIXED_BY_MINUTES
                if name in stored and name not in config.on_command_line}
     found = config.replace(f"{start.checkpoint}: the length of its run", **changes)
-    logger.info("the run has %d steps, as fixed when it began", found.total_steps)
+    if "total_steps" in changes:
+        logger.info("the run has %d steps, as fixed when it began", found.total_steps)
     return found
 
 

@@ -35,10 +35,11 @@ def try_out(trainer: Trainer, samples: TrainingSamples, config: Config) -> Costs
         Costs: the largest of all ranks.
     """
     began = time.monotonic()
-    if config.context_mode == "graph":
-        batch = trainer.schedule.batch_size
-        compile_step(trainer.train_network, *(Tensor(np.zeros((batch, *shape), np.float32))
-                                              for shape in (samples.image_shape, samples.label_shape)))
+    with trainer.ranks.reporting_failure():
+        if config.context_mode == "graph":
+            batch = trainer.schedule.batch_size
+            compile_step(trainer.train_network, *(Tensor(np.zeros((batch, *shape), np.float32))
+                                                  for shape in (samples.image_shape, samples.label_shape)))
     compiled = time.monotonic() - began
     workers, seconds = config.num_parallel_workers, 60 * STEP_SHARE * config.minutes
 
@@ -109,6 +110,8 @@ def time_evaluation(evaluator: Evaluator, samples: ValidationSamples, seconds: f
     began, tried = time.monotonic(), []
     twice = [0.0, 0.0]
     for number in _one_of_each(sizes):
+        if not (samples.own_classes(number) < samples.num_classes).any():
+            continue        # only ignored pixels: an evaluation leaves it out
         one = ValidationSamples(samples.reader, [samples.indices[number]], samples.transform, samples.num_classes,
                                 samples.keep_label_size)
         for turn in range(2):
@@ -118,6 +121,8 @@ def time_evaluation(evaluator: Evaluator, samples: ValidationSamples, seconds: f
         tried.append(sizes[number])
         if time.monotonic() - began > seconds:
             break
+    if not tried:
+        return 0.0, 0.0
     pixels = sum(height * width for height, width in sizes.values()) / len(sizes) * len(samples)
     compiling = max(0.0, twice[0] - twice[1]) / len(set(tried)) * len(set(sizes.values()))
     return compiling, twice[1] / sum(height * width for height, width in tried) * pixels

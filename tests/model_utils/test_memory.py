@@ -56,10 +56,19 @@ def test_a_c_library_without_the_function():
     assert memory._call_c_library("unet_no_such_function", 1) is None
 
 
-@pytest.mark.parametrize("limit, expected", [(None, 4096000), ("max", 4096000), ("1000000", 1000000)])
-def test_available_memory_is_that_of_the_container(tmp_path, limit, expected):
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("limit, expected", [(None, 4096000), ("max", 4096000), ("1000000", 650000), ("100", 0)])
+def test_available_memory_is_what_the_container_has_left(tmp_path, version, limit, expected):
+    """600,000 bytes are in use, of which 250,000 hold files."""
     (tmp_path / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable: 4000 kB\n")
+    group = tmp_path / ("job" if version == 2 else "memory/job")
+    group.mkdir(parents=True)
+    (tmp_path / "membership").write_text("0::/job/step\n" if version == 2 else "4:cpu:/\n7:memory:/job/step\n")
+    names = ("max", "current", "inactive_file") if version == 2 else (
+        "limit_in_bytes", "usage_in_bytes", "total_inactive_file")
     if limit:
-        (tmp_path / "memory.max").write_text(f"{limit}\n")
-    assert memory.available_bytes(tmp_path / "meminfo", str(tmp_path)) == expected
+        for name, text in zip(names, (limit, "600000")):
+            (group / f"memory.{name}").write_text(f"{text}\n")
+        (group / "memory.stat").write_text(f"anon 350000\n{names[2]} 250000\n")
+    assert memory.available_bytes(tmp_path / "meminfo", str(tmp_path), str(tmp_path / "membership")) == expected
     assert memory.available_bytes(tmp_path / "nothing") == 0

@@ -125,12 +125,20 @@ def states(folder, **steps):
 def test_prune_keeps_the_newest_and_the_best_of_a_run(tmp_path):
     states(tmp_path, ckpt_a_adam__1_9=9, best=3, ckpt_a_adam__1_30=30, ckpt_a_adam__2_1=31,
            ckpt_a_adam__1_8=("other", 8), ckpt_b_adam__1_1=(None, 1))
-    checkpoint.prune(tmp_path, "mine", 2)
+    checkpoint.prune(tmp_path, "mine", 2, 31)
     left = ["best.ckpt", *(f"ckpt_{name}.ckpt" for name in ("a_adam-1_30", "a_adam-1_8", "a_adam-2_1", "b_adam-1_1"))]
     assert sorted(os.listdir(tmp_path)) == left
-    checkpoint.prune(tmp_path, "mine", 10)
-    checkpoint.prune(tmp_path, None, 1)
+    checkpoint.prune(tmp_path, "mine", 10, 31)
+    checkpoint.prune(tmp_path, None, 1, 1)
     assert sorted(os.listdir(tmp_path)) == left
+
+
+def test_prune_after_a_run_has_gone_back(tmp_path):
+    """What it has just saved stays, and the steps that it has left go, or they would be taken for the newest."""
+    states(tmp_path, ckpt_a_adam__1_30=30, ckpt_a_adam__1_40=40, best=40, ckpt_a_adam__1_21=21, ckpt_a_adam__1_10=10,
+           ckpt_a_adam__1_50=("other", 50))
+    checkpoint.prune(tmp_path, "mine", 1, 21)
+    assert sorted(os.listdir(tmp_path)) == ["best.ckpt", "ckpt_a_adam-1_21.ckpt", "ckpt_a_adam-1_50.ckpt"]
 
 
 def test_newest_readable(tmp_path, caplog):

@@ -10,8 +10,6 @@ from src.data.normalization import RANGE, Normalization
 from src.data.preparation.task_pool import Task
 from src.model_utils.errors import UNetError
 
-HALF = 127      # of the largest value of a mask
-
 
 def nuclei_tasks(data_dir: str | Path, save_dir: str | Path) -> list[Task]:
     """Make the tasks that merge the masks of each image: image.png, mask.png and labels.tif in ``save_dir/ID``.
@@ -67,5 +65,5 @@ def merge_masks(folder: Path) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray]
             raise UNetError(f"{file}: {mask.shape[1]}x{mask.shape[0]}, the image is "
                             f"{merged.shape[1]}x{merged.shape[0]}; the two must have one size")
         np.maximum(merged, mask, out=merged)
-        labels[(mask > HALF) & (labels == 0)] = number
+        labels[(mask > mask.max() // 2) & (labels == 0)] = number
     return (image, merged, labels), len(masks)

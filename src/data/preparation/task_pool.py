@@ -12,9 +12,10 @@ from tqdm import tqdm
 from src.data.image_formats import TIFF_ENDINGS
 from src.data.stacks import read_stack
 from src.data.tiff import write_stack
-from src.data.worker_pool import call_for_each, processors
+from src.data.worker_pool import call_for_each
 from src.model_utils.errors import UNetError
 from src.model_utils.files import remove_leftovers, write_atomically
+from src.model_utils.processors import available_processors
 
 PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 PNG_COMPRESSION = 1     # takes a third of the time of the usual 6; files are 18 % larger
@@ -71,7 +72,7 @@ def run_tasks(tasks: Sequence[Task], workers: int | None = None,
     for folder in {path.parent for task in missing for path in task.outputs}:
         remove_leftovers(folder)
     counts = TaskCounts(kept=len(tasks) - len(missing))
-    workers = min(workers or processors(), len(missing))
+    workers = min(workers or available_processors(), len(missing))
     with tqdm(total=len(tasks), initial=counts.kept, unit="item", disable=None, file=sys.stderr) as progress:
         for parts, fault in call_for_each(_run_task, missing, workers, lambda task: str(task.outputs[0]), stopped):
             if fault:

@@ -1,9 +1,12 @@
 """When a run saves a checkpoint, and which checkpoints it keeps; ``src.training.checkpoint`` knows how."""
 import logging
+import math
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from src.model_utils.errors import UNetError
 from src.training import checkpoint
 from src.training.callbacks.callback import Callback
 from src.training.checkpoint_files import BEST, checkpoint_name, run_of
@@ -50,6 +53,14 @@ class CheckpointSaver(Callback):
             self._save(trainer)
         logger.info("checkpoint: %s", self.path)
 
+    def on_failure(self, trainer: Trainer) -> None:
+        # Ranks that all save do so after the same steps.
+        if self.on_every_rank or not math.isfinite(trainer.loss) or trainer.state() == self.saved_state:
+            return
+        with suppress(UNetError):       # such as a full disk, which may be the failure
+            self._save(trainer)
+            logger.info("checkpoint: %s", self.path)
+
     def _is_time(self, trainer: Trainer) -> bool:
         """Return whether the last checkpoint is old enough, of one rank that saves and so of all."""
         is_time = time.monotonic() - self.saved_at >= 60 * self.minutes
@@ -60,7 +71,7 @@ class CheckpointSaver(Callback):
         self.saved_state = trainer.state()
         self._write(trainer, self.path, self.saved_state)
         self.saved_at = time.monotonic()
-        checkpoint.prune(self.folder, run_of(self.saved_state), self.keep)
+        checkpoint.prune(self.folder, run_of(self.saved_state), self.keep, trainer.step)
 
     def _write(self, trainer: Trainer, path: Path, state: dict[str, Any]) -> None:
         checkpoint.save(trainer.train_network, path, state, trainer.average)

@@ -96,7 +96,7 @@ class Evaluator(Callback):
         at = f"epoch: {epoch}, step: {step}" if self.plan.steps else f"epoch: {epoch}"
         logger.info("%s, %s: %s", at, self.plan.metric, value)
         if self.drawer:
-            self.drawer.finish(len(scores.dice))
+            self.drawer.finish()
         if self.in_detail:
             self._log_details(scores, train_scores, value)
         is_best = value > self.best
