@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from src.data.class_counts import ClassCounts, count_classes
@@ -63,6 +64,21 @@ def test_kept_counts_are_those_of_the_same_masks(tmp_path):
     Image.fromarray(np.zeros((40, 48), np.uint8)).save(tmp_path / "a" / "mask.png")
     os.utime(tmp_path / "a" / "mask.png", (1, 1))
     assert count_classes(again, [0, 1], 2, path).pixels != [1, 2]
+
+
+def test_counts_of_rims_follow_the_numbers_of_the_objects(tmp_path):
+    write_pairs(tmp_path, ["a"])
+    path = tmp_path / "counts.json"
+    tifffile.imwrite(tmp_path / "a" / "labels.tif", np.ones((40, 48), np.uint16))
+    counts = count_classes(Source("folders", tmp_path).open(), [0], 2, path)
+    ClassCounts(counts.masks, [1, 2]).save(path)
+    assert count_classes(Source("folders", tmp_path).open(), [0], 2, path).pixels == [1, 2]
+    tifffile.imwrite(tmp_path / "a" / "labels.tif", np.ones((40, 48), np.uint16), description="others")
+    assert count_classes(Source("folders", tmp_path).open(), [0], 2, path).pixels == counts.pixels
+    reader = Source("folders", tmp_path).open()
+    (tmp_path / "a" / "mask.png").unlink()
+    with pytest.raises(UNetError, match="a/mask.png: No such file"):
+        count_classes(reader, [0], 2, path)
 
 
 def test_readers_can_be_sent_to_processes(reader):

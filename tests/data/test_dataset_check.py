@@ -108,6 +108,25 @@ def test_nothing_to_learn(check, data):
         check(data)
 
 
+def test_masks_of_ignored_pixels_only(check, data):
+    Image.fromarray(np.full((40, 48), 7, np.uint8)).save(data / NAMES[0] / "mask.png")
+    found, log = check(data, "--ignore_index=7")
+    assert f"training: 1 of 8 masks have only ignored pixels: {NAMES[0]}" in log
+    assert NAMES[0] not in found["training"]["masks_without_foreground"]
+    for name in NAMES:
+        Image.fromarray(np.full((40, 48), 7, np.uint8)).save(data / name / "mask.png")
+    with pytest.raises(UNetError, match="all 8 training masks hold only ignored pixels"):
+        check(data, "--ignore_index=7")
+
+
+def test_images_of_other_sizes_are_not_the_same(check, data):
+    for name, size in zip(NAMES[:2], ((48, 40), (40, 48))):
+        for file in ("image.png", "mask.png"):
+            Image.new("L", size, 255 * (file == "mask.png")).save(data / name / file)
+    found, log = check(data)
+    assert "occur more than once" not in log
+
+
 def test_many_classes(check, tmp_path):
     data = write_pairs(tmp_path / "many", NAMES, classes=12)
     found, log = check(data, "--num_classes=13")

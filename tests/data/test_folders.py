@@ -206,6 +206,13 @@ def test_names_that_do_not_fit(tmp_path, image_name, mask_name, names, part):
         Source("image_mask", tmp_path, names=names).open()
 
 
+def test_files_without_the_suffix_are_left_out_where_others_are(tmp_path, caplog):
+    write_slices(tmp_path, "image/{}.png", "mask/{}_mask.png")
+    Image.fromarray(np.zeros((6, 5), np.uint8)).save(tmp_path / "mask" / "legend.png")
+    reader = Source("image_mask", tmp_path, names=FileNames(mask_suffix="_mask", skip_unpaired=True)).open()
+    assert len(reader) == 2 and "missing for 1 files, which are left out: legend.png" in caplog.text
+
+
 def test_names_are_for_two_folders(tmp_path):
     with pytest.raises(UNetError, match="side by side .dataset image_mask or membrane., and dataset is folders"):
         Source("folders", tmp_path, names=FileNames(mask_suffix="_m")).open()

@@ -1,4 +1,6 @@
 """What the numbers and colours in masks mean: every kind, and what is said about it."""
+import pickle
+
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from PIL import Image
 from src.data.class_values import IGNORED
 from src.data.image_reader import open_pages
 from src.data.mask_classes import MaskClasses
-from src.data.mask_pixels import MaskOptions, MaskPixels, read_mask
+from src.data.mask_pixels import MaskOptions, MaskPixels, as_object_numbers, read_mask
 from tests.support.masks import COLOURS, discs, read, refusal, save
 
 # ---- two classes
@@ -106,6 +108,21 @@ def test_one_mask_with_gray_edges_among_plain_ones(tmp_path, caplog):
     classes, masks = read([*paths, soft, soft])
     assert len(caplog.messages) == 1 and (classes[4] != classes[0]).mean() < 0.02
     assert masks.hold == "0 and 1, or 0 and 255, or gray values, cut at 127.5"
+
+
+def test_gray_edges_that_nobody_looked_at_before(tmp_path):
+    """Also in another process, to which the reader is sent."""
+    mask = discs(numbered=False).astype(np.uint8) * 255
+    paths = [save(tmp_path / "a.png", mask), save(tmp_path / "soft.png", cv2.GaussianBlur(mask, (0, 0), 0.8))]
+    masks = MaskClasses(lambda index: read_mask(paths[0]), 1, MaskOptions())
+    masks = pickle.loads(pickle.dumps(masks))
+    assert (masks.classes(read_mask(paths[1])) != mask // 255).mean() < 0.02
+
+
+def test_large_numbers_of_objects_become_small_ones():
+    numbers = np.array([0, 5, 2**31, 4 * 10**9])[np.minimum(discs(), 3)].astype(np.uint32)
+    np.testing.assert_array_equal(as_object_numbers(numbers.astype(np.int64)), np.minimum(discs(), 3))
+    np.testing.assert_array_equal(as_object_numbers(np.full((2, 3), 2**40)), 1)
 
 
 @pytest.mark.parametrize("kind", ["jpg", "soft"])

@@ -55,6 +55,16 @@ def test_weights_keep_to_their_classes():
         assert classes.tolist() == [[0, 1]] and weights.tolist() == [[9, 0]]
 
 
+def test_weights_of_rims_are_resized_too():
+    """Objects that touch have no background between them, so their weights are those of class 2."""
+    classes, weights = np.array([[1, 2, 2, 1]], np.uint8), np.array([[0, 8, 9, 0]], np.uint8)
+    packed = border_weights.pack_weights(classes, weights)
+    for size, expected in (((1, 4), ([[1, 2, 2, 1]], [[0, 8, 9, 0]])), ((2, 8), ([[1, 1, 2, 2, 2, 2, 1, 1]] * 2,
+                                                                               [[0, 0, 8, 8, 9, 9, 0, 0]] * 2))):
+        found = border_weights.split_weights(transforms.resize_classes(packed, size))
+        assert tuple(part.tolist() for part in found) == expected
+
+
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**32 - 1))
 def test_resized_classes_are_a_subset(height, width, seed):
     classes = np.random.default_rng(seed).integers(0, 5, (7, 9), dtype=np.uint8)

@@ -59,6 +59,11 @@ def test_what_is_ignored_is_no_class():
     assert decide(masks([[0, 1, 7, 0, 1]]), ignore=7).options == {"num_classes": 2}
 
 
+def test_masks_of_ignored_pixels_only():
+    with pytest.raises(UNetError, match="all pixels of the masks are ignored"):
+        decide(masks([[7, 7]]), ignore=7)
+
+
 @pytest.mark.parametrize("pixels, words", [
     (masks([[*range(0, 240), *range(240, 0, -1)]]), "241 values found"),
     (masks([[*range(1, 90)]], is_colour=True), "89 colours found"),

@@ -25,6 +25,13 @@ def test_what_minutes_fixed_is_no_other_option(tmp_path):
         resume(tmp_path)
 
 
+def test_what_the_data_settled_is_no_other_option(tmp_path):
+    begun(tmp_path, normalize="percentile")
+    resume(tmp_path)
+    with pytest.raises(UNetError, match="this fold was begun with normalize percentile and not minmax"):
+        resume(tmp_path, "--normalize=minmax")
+
+
 def test_another_option_is_named(tmp_path):
     begun(tmp_path, minutes=3.0, total_steps=70, lr=0.5)
     with pytest.raises(UNetError, match="this fold was begun with lr 0.5 and not 0.0001"):

@@ -63,6 +63,17 @@ def test_overlapping_masks_keep_the_larger_value(tmp_path):
     assert set(np.unique(mask)) == {200} and set(np.unique(labels)) == {1}
 
 
+@pytest.mark.parametrize("value", [1, 76])
+def test_nuclei_have_the_largest_value_of_their_mask(tmp_path, value):
+    folder = write_raw(tmp_path, ["a"], masks=0) / "a"
+    for number in range(2):
+        mask = np.zeros((24, 32), np.uint8)
+        mask[10 * number:10 * number + 5] = value
+        Image.fromarray(mask).save(folder / "masks" / f"{number}.png")
+    labels = merge_masks(folder)[0][2]
+    assert [labels[row, 0] for row in (0, 5, 10, 15)] == [1, 0, 2, 0]
+
+
 @pytest.mark.parametrize(("mode", "pixels", "expected"), [
     ("L", np.full((24, 32), 7, np.uint8), 7),
     ("I;16", np.full((24, 32), 0x1234, np.uint16), 0x1234),

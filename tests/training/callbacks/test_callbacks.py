@@ -1,4 +1,5 @@
 """Log lines and checkpoints of a run, driven by a stand-in for the Trainer."""
+import math
 import re
 
 import numpy as np
@@ -52,6 +53,19 @@ def test_log_lines(messages):
 def test_log_interval(messages, interval, count):
     StandInTrainer(Schedule(6, 1, 1, 1), [StepLog(interval)]).go()
     assert len(messages.messages) == count
+
+
+def test_steps_are_saved_after_a_failure(saved, tmp_path):
+    """Once; not if their loss is no number, nor on one rank of several that all save."""
+    trainer = StandInTrainer(Schedule(4, 1, 2, 2), [])
+    trainer.step, trainer.loss = 2, 0.5
+    saver = CheckpointSaver(tmp_path, "x", 100, 10)
+    for _ in range(2):
+        saver.on_failure(trainer)
+    CheckpointSaver(tmp_path, "y", 100, 10, on_every_rank=True).on_failure(trainer)
+    trainer.loss = math.nan
+    CheckpointSaver(tmp_path, "z", 100, 10).on_failure(trainer)
+    assert saved == ["ckpt_x_adam-1_2.ckpt"]
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
@@ -149,12 +163,15 @@ def test_best_is_kept(monkeypatch, saved, tmp_path, messages):
 
 
 def test_show_eval_while_training(monkeypatch, tmp_path, messages):
-    """Each evaluation draws its images, and removes those that an earlier one of more images has left."""
+    """Each evaluation draws its images, and removes those that only an earlier one has drawn.
+
+    Images of which no pixel counts are not drawn.
+    """
     classes = np.array([[0, 1]])
-    counts = iter([2, 1])
+    drawn = iter([[0, 1], [1]])
 
     def evaluate(predict, samples, options, *listeners):
-        for index in range(next(counts)):
+        for index in next(drawn):
             for listener in listeners:
                 listener(ScoredImage(index, None, 1 - classes, classes, classes < 2, 0.5, 0.4))
         return Scores(True, ["x"], [0.5], [0.4], {})
@@ -165,8 +182,8 @@ def test_show_eval_while_training(monkeypatch, tmp_path, messages):
     drawer = ClassDrawer(tmp_path, [[0, 0, 0], [255, 0, 0]], 2)
     callback = Evaluator(None, Validation(), EvaluationPlan.from_config(parse_options([], "")), None, drawer)
     StandInTrainer(Schedule(3, 1, 2, 1), [callback]).go()
-    assert sorted(path.name for path in drawer.folder.iterdir()) == ["mask-1.png", "predict-1.png"]
-    assert np.asarray(Image.open(drawer.folder / "predict-1.png")).tolist() == [[[255, 0, 0], [0, 0, 0]]]
+    assert sorted(path.name for path in drawer.folder.iterdir()) == ["mask-2.png", "predict-2.png"]
+    assert np.asarray(Image.open(drawer.folder / "predict-2.png")).tolist() == [[[255, 0, 0], [0, 0, 0]]]
     assert messages.messages.count(f"pictures: {drawer.folder}") == 2
 
 
