@@ -110,7 +110,7 @@ class ObjectBands:
         areas, sums = areas_and_sums(of_band, probabilities)
         self.parts.append((of_band.classes[1:], areas[1:], sums[1:]))
         with writing("the numbers of the objects"):
-            self.file.write(labels.astype(np.uint32))     # tofile would not notice that the disk is full
+            self.file.write(labels.astype(np.uint32).data)     # tofile would not notice that the disk is full
             self.file.flush()
         self.done += len(labels)
         self.known = len(classes) - 1

@@ -32,7 +32,7 @@ def test_several_processes(nuclei, tmp_path, monkeypatch, caplog):
     reader = Source("folders", nuclei).open()
     whole = count_classes(reader, list(range(10)), 2, tmp_path / "none")
     monkeypatch.setattr("src.data.class_counts.MASKS_AT_A_TIME", 2)
-    monkeypatch.setattr("src.data.class_counts.processors", lambda: 2)
+    monkeypatch.setattr("src.data.class_counts.available_processors", lambda: 2)
     assert count_classes(reader, list(range(10)), 2, tmp_path / "none") == whole
     assert caplog.messages[-5:] == [f"counted {done} of 10 masks" for done in (2, 4, 6, 8, 10)]
 
