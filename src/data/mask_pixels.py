@@ -1,6 +1,7 @@
 """Masks as whole numbers or colours, before anybody says which class they are."""
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -93,6 +94,10 @@ class UsedColours:
 
     def __init__(self) -> None:
         self.known: dict[int, tuple[Colour, str]] = {}      # number -> colour, and where it was found first
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is known depends on what was read before, and a reader is pickled to tell whether another one is the same.
+        return {"known": {}}
 
     def differing(self, mask: MaskPixels) -> tuple[int, Colour, str] | None:
         """Add the colours of a mask, until a number has another one; return it, its known colour, and where that is."""
