@@ -96,7 +96,7 @@ class UsedColours:
         self.known: dict[int, tuple[Colour, str]] = {}      # number -> colour, and where it was found first
 
     def __getstate__(self) -> dict[str, Any]:
-        # What is known depends on what was read before, and a reader is pickled to tell whether another one is the same.
+        # It depends on what was read before, and readers are pickled to tell whether another one is the same.
         return {"known": {}}
 
     def differing(self, mask: MaskPixels) -> tuple[int, Colour, str] | None:
