@@ -3,7 +3,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -156,27 +156,17 @@ class Trainer:
         self._train_on(images, labels)
 
     def _after_step(self) -> None:
-        with self._saving_at_failure():
-            self._notify("on_step_end", self)
-            if self.at_epoch_end:
-                self._notify("on_epoch_end", self)
-            self._notify("on_save", self)
+        self._notify("on_step_end", self)
+        if self.at_epoch_end:
+            self._notify("on_epoch_end", self)
+        self._notify("on_save", self)
 
     def end(self) -> None:
         """Call ``on_train_end``, and wait for all ranks."""
-        with self.ranks.reporting_failure(), self._saving_at_failure():
+        with self.ranks.reporting_failure():
             if self.step:
                 self._notify("on_train_end", self)
         self.ranks.synchronize()
-
-    @contextmanager
-    def _saving_at_failure(self) -> Iterator[None]:
-        """Have the steps saved if a callback fails in this block: training them again would take long."""
-        try:
-            yield
-        except Exception:
-            self._notify("on_failure", self)
-            raise
 
     def _notify(self, event: str, *arguments: "Trainer") -> None:
         for callback in self.callbacks:

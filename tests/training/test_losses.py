@@ -201,7 +201,8 @@ def test_sum_and_weights_of_the_heads():
 
 @pytest.mark.parametrize("argv, part", [
     (["--loss=cross_entropy+dise"], "'dise' is no loss; known are cross_entropy, dice, focal, skeleton_recall"),
-    (["--model_name=unet_nested", "--ds_weights=[1,2]"], "each of the 4 heads")])
+    (["--model_name=unet_nested", "--ds_weights=[1,2]"], "the network has 4 heads; expected a weight for each"),
+    (["--model_name=unet_simple", "--ds_weights=[1,2,3,4]"], "the network has 1 head; expected a weight for each")])
 def test_refusals(argv, part):
     with pytest.raises(UNetError, match=part):
         build_loss(LossOptions.from_config(parse_options(argv, "")))

@@ -6,38 +6,9 @@ import mindspore as ms
 import pytest
 
 from src.data.schedule import Schedule
-from src.model_utils.errors import UNetError
 from src.model_utils.ranks import Ranks
 from src.networks.dropout import DropoutKeys
-from src.training.callbacks.callback import Callback
 from src.training.trainer import Trainer
-
-
-class Failing(Callback):
-    def __init__(self, event):
-        setattr(self, event, self.fail)
-
-    def fail(self, trainer):
-        raise UNetError("no such image")
-
-
-class Recording(Callback):
-    def __init__(self):
-        self.failed_after = []
-
-    def on_failure(self, trainer):
-        self.failed_after.append(trainer.step)
-
-
-@pytest.mark.parametrize("event, step", [("on_step_end", 1), ("on_epoch_end", 2), ("on_train_end", 4)])
-def test_callbacks_hear_of_a_failure(event, step):
-    """Such as that of an evaluation, so that the steps before it can be saved."""
-    network, recording = SlowNetwork(), Recording()
-    trainer = Trainer(network, Schedule(4, 1, 2, 2), [Failing(event), recording], {}, Path(), DropoutKeys(network, 1),
-                      Ranks())
-    with pytest.raises(UNetError, match="no such image"):
-        trainer.run(((None, None) for _ in range(4)), lambda: False)
-    assert recording.failed_after == [step]
 
 
 class SlowNetwork(ms.nn.Cell):

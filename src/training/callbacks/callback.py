@@ -38,9 +38,6 @@ class Callback:
     def on_save(self, trainer: Trainer) -> None:
         """After ``on_step_end`` and ``on_epoch_end`` of all callbacks: the time to save and to write files."""
 
-    def on_failure(self, trainer: Trainer) -> None:
-        """When a callback has failed after a step, such as an evaluation: the time to save the steps that are done."""
-
     def on_train_end(self, trainer: Trainer) -> None:
         """After the last step before the end or the stop of the run."""
 

@@ -1,12 +1,9 @@
 """When a run saves a checkpoint, and which checkpoints it keeps; ``src.training.checkpoint`` knows how."""
 import logging
-import math
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from src.model_utils.errors import UNetError
 from src.training import checkpoint
 from src.training.callbacks.callback import Callback
 from src.training.checkpoint_files import BEST, checkpoint_name, run_of
@@ -52,14 +49,6 @@ class CheckpointSaver(Callback):
         if trainer.state() != self.saved_state:
             self._save(trainer)
         logger.info("checkpoint: %s", self.path)
-
-    def on_failure(self, trainer: Trainer) -> None:
-        # Ranks that all save do so after the same steps.
-        if self.on_every_rank or not math.isfinite(trainer.loss) or trainer.state() == self.saved_state:
-            return
-        with suppress(UNetError):       # such as a full disk, which may be the failure
-            self._save(trainer)
-            logger.info("checkpoint: %s", self.path)
 
     def _is_time(self, trainer: Trainer) -> bool:
         """Return whether the last checkpoint is old enough, of one rank that saves and so of all."""

@@ -1,5 +1,4 @@
 """Log lines and checkpoints of a run, driven by a stand-in for the Trainer."""
-import math
 import re
 
 import numpy as np
@@ -53,19 +52,6 @@ def test_log_lines(messages):
 def test_log_interval(messages, interval, count):
     StandInTrainer(Schedule(6, 1, 1, 1), [StepLog(interval)]).go()
     assert len(messages.messages) == count
-
-
-def test_steps_are_saved_after_a_failure(saved, tmp_path):
-    """Once; not if their loss is no number, nor on one rank of several that all save."""
-    trainer = StandInTrainer(Schedule(4, 1, 2, 2), [])
-    trainer.step, trainer.loss = 2, 0.5
-    saver = CheckpointSaver(tmp_path, "x", 100, 10)
-    for _ in range(2):
-        saver.on_failure(trainer)
-    CheckpointSaver(tmp_path, "y", 100, 10, on_every_rank=True).on_failure(trainer)
-    trainer.loss = math.nan
-    CheckpointSaver(tmp_path, "z", 100, 10).on_failure(trainer)
-    assert saved == ["ckpt_x_adam-1_2.ckpt"]
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
