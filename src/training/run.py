@@ -113,7 +113,12 @@ def train(config: Config, interrupted: Callable[[], object] = lambda: False, beg
             with ranks.reporting_failure():
                 used = float(ranks.values(time.monotonic() - began).max())
                 schedule = build_schedule(as_trial(config), len(samples), runtime.group_size)
-                config = config.replace(**fit(config, costs, schedule, used))
+                try:
+                    config = config.replace(**fit(config, costs, schedule, used))
+                except UNetError:       # too few minutes
+                    if start.checkpoint is None:
+                        folder.forget_name()
+                    raise
                 seed(config)
                 network, trainer = build(config, folder, runtime, ranks, samples, validation)
                 load_start(start, config, network, trainer)

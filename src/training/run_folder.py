@@ -70,6 +70,11 @@ class RunFolder(os.PathLike[str]):
             about = {"run": self.run, "begun": time.strftime("%Y-%m-%d %H:%M:%S"), "from": source and str(source)}
             write_atomically(Path(self) / RUN_JSON, json.dumps(about).encode())
 
+    def forget_name(self) -> None:
+        """Leave the folder free for another run. Call it for a run that ends before its first step."""
+        if self.rank == 0:
+            remove(Path(self) / RUN_JSON)
+
     def take_over(self) -> None:
         """Remove the run that this one replaces, if it has not been done. Call it when a checkpoint has been saved.
 

@@ -73,3 +73,4 @@ def test_too_few_minutes_leave_no_run(train, monkeypatch, tmp_path):
     with pytest.raises(UNetError, match="minutes 1 is too short"):
         train("--output_path=out", "--minutes=1")
     assert not list(tmp_path.glob("out/checkpoint/*/*.ckpt"))
+    assert not (tmp_path / "out" / "run.json").exists()         # so the next start takes this folder, not out_2
