@@ -88,7 +88,11 @@ def _name_ahead():
 
 def _find_compiler():
     """Return the words of a command that starts the compiler: CXX may be ``ccache g++``."""
-    own = shlex.split(os.environ.get("CXX", ""))
+    text = os.environ.get("CXX", "")
+    try:
+        own = [text] if shutil.which(text) else shlex.split(text)
+    except ValueError as error:
+        raise CannotBuild(f"CXX {text}: {error}") from None
     commands = [own] if own else [["g++"], ["c++"], ["clang++"]]
     for command in commands:
         if path := shutil.which(command[0]):

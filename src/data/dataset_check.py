@@ -80,7 +80,8 @@ class SplitSummary:
                 "kinds": dict(self.kinds), "masks_hold": self.masks_hold, "classes": self.names,
                 "pixels_per_class": self.pixels.tolist(), "ignored_pixels": self.ignored,
                 "foreground_fraction": self.foreground, "masks_without_foreground": self.without_foreground,
-                "masks_of_one_class": self.one_class, "same_images": self.doubles,
+                "masks_of_one_class": self.one_class, "masks_of_ignored_pixels": self.only_ignored,
+                "same_images": self.doubles,
                 "intensities": self.intensities.as_dict(), "faults": self.faults}
 
 

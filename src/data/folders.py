@@ -80,8 +80,9 @@ def side_by_side(folder: Path, names: FileNames) -> list[Pair]:
         image_files = [path for path in image_files if not path.stem.endswith(names.mask_suffix)]
     others: list[Path] = []
     if names.skip_unpaired:
-        others = [path for files, suffix in ((image_files, names.image_suffix), (mask_files, names.mask_suffix))
-                  for path in files if not path.stem.endswith(suffix)]
+        for files, suffix in ((image_files, names.image_suffix), (mask_files, names.mask_suffix)):
+            odd = [path for path in files if not path.stem.endswith(suffix)]
+            others += odd if len(odd) < len(files) else []      # else the suffix is wrong
     images = _by_name(image_files, names.image_suffix, "image_suffix", others)
     masks = _by_name(mask_files, names.mask_suffix, "mask_suffix", others)
     if names.skip_unpaired and images.keys() & masks.keys():
@@ -148,6 +149,8 @@ def _check_partners(images: dict[str, Path], masks: dict[str, Path], names: File
 
 def _missing_suffix(shorter: dict[str, Path], longer: dict[str, Path], option: str, suffix: str) -> str:
     """Say which suffix would give every name of ``shorter`` a partner; an empty text if there is none."""
+    if not shorter:
+        return ""
     first = next(iter(shorter))
     rests = [name[len(first):] for name in longer if name.startswith(first)]
     rest = next((rest for rest in rests if all(name + rest in longer for name in shorter)), "")

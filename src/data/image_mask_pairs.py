@@ -126,7 +126,7 @@ class PairReader:
             values.update(count_values(mask.numbers))
         numbers = replace(mask, numbers=np.array(sorted(values), mask.numbers.dtype)[None])
         meaning = self.masks.meaning(numbers)
-        if meaning is None or meaning.is_cut:
+        if meaning is None or meaning.is_cut and not mask.is_lossy:
             # The error, or gray edges, for which the whole mask is needed.
             self.masks.classes(self.mask_pixels(index))
             meaning = self.masks.meaning(numbers)

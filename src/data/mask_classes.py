@@ -54,13 +54,17 @@ class Meaning:
     def fits(self, mask: ReadableMask) -> bool:
         """Return whether a whole mask is one of those that this way is for, as far as its numbers tell.
 
-        Any number can be cut. So a file that keeps its numbers must have a part near the upper value, unless it holds
-        one value only, and few pixels far from both values: else it holds numbers of classes or objects.
+        Any number can be cut. So a file that keeps its numbers and holds several must have a part near the upper value,
+        or the edge of one, and few pixels far from both values: else it holds numbers of classes or objects.
         """
         if self.cut_between is None or mask.pixels.is_lossy or len(mask.counts) < 2:
             return True
         low, high = self.cut_between
-        return max(mask.counts) >= high - (high - low) / 4 and _share_between(mask.counts, low, high) <= MOST_BETWEEN
+        if max(mask.counts) < high - (high - low) / 4:
+            edge = (mask.pixels.numbers > low).astype(np.uint8)
+            is_thin = not cv2.erode(edge, np.ones((2 * EDGE + 1,) * 2, np.uint8)).any()
+            return max(mask.counts) - low >= FAR and is_thin
+        return _share_between(mask.counts, low, high) <= MOST_BETWEEN
 
     def read(self, mask: ReadableMask) -> np.ndarray | None:
         """Return (H, W) uint8 classes, or None if the mask has a number without one."""
@@ -125,6 +129,7 @@ class MaskClasses:
         self.has_coloured_palettes = any(mask.has_coloured_palette for mask in looked_at)
         self.palettes = UsedColours()
         masks = [self._readable(mask) for mask in looked_at]
+        self.palettes.settle()
         self.seen: Counter[int] = Counter()
         for mask in masks:
             self.seen.update(mask.counts)
@@ -266,8 +271,10 @@ def are_objects(masks: Sequence[ReadableMask], seen: Mapping[int, int]) -> bool:
 
 def gray_edges(masks: Sequence[ReadableMask]) -> Meaning | None:
     """Return the cut between two far values, and log it, if all others are edges between these; else None."""
-    # Files that change values decide how they are cut; others must fit by themselves.
-    masks = [mask for mask in masks if mask.pixels.is_lossy] or masks
+    # Files that change values decide how they are cut, if they hold both values; others must fit by themselves.
+    lossy = [mask for mask in masks if mask.pixels.is_lossy]
+    values = {value for mask in lossy for value in mask.counts}
+    masks = lossy if values and max(values) - min(values) >= FAR else masks
     counts: Counter[int] = Counter()
     for mask in masks:
         counts.update(mask.counts)

@@ -94,17 +94,24 @@ class UsedColours:
 
     def __init__(self) -> None:
         self.known: dict[int, tuple[Colour, str]] = {}      # number -> colour, and where it was found first
+        self.settled = self.known
+
+    def settle(self) -> None:
+        """Pickle what is known by now, and nothing else: the rest depends on which masks are read before."""
+        self.settled = dict(self.known)
 
     def __getstate__(self) -> dict[str, Any]:
-        # It depends on what was read before, and readers are pickled to tell whether another one is the same.
-        return {"known": {}}
+        return {"known": dict(self.settled), "settled": self.settled}
 
     def differing(self, mask: MaskPixels) -> tuple[int, Colour, str] | None:
-        """Add the colours of a mask, until a number has another one; return it, its known colour, and where that is."""
-        for number, colour in mask.used_colours().items():
-            known, where = self.known.setdefault(number, (colour, mask.where))
+        """Return a number of the mask that has another colour, its known colour, and where that is; or add them all."""
+        used = mask.used_colours()
+        for number, colour in used.items():
+            known, where = self.known.get(number, (colour, mask.where))
             if known != colour:
                 return number, known, where
+        self.known.update({number: (colour, mask.where) for number, colour in used.items()
+                           if number not in self.known})
         return None
 
 

@@ -133,7 +133,7 @@ def _with_progress(own: Sequence[ImageFile], left: Sequence[ImageFile], predicto
     for file in own:
         yield file
         now = time.monotonic()
-        if now - said > SECONDS:
+        if ranks.rank == 0 and now - said > SECONDS:
             said = now
             _say_progress(predictor.records.count(left), len(left), now - started, ranks)
 

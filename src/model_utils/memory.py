@@ -86,7 +86,7 @@ def available_bytes(meminfo: str = "/proc/meminfo", cgroups: str = CGROUPS, memb
         with contextlib.suppress(OSError, ValueError):      # no such group, or "max"
             limit, used = (int((folder / f"memory.{name}").read_text()) for name in names[:2])
             counts = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-            free = min(free, max(0, limit - used + int(counts.get(names[2], 0))))
+            free = min(free, max(1, limit - used + int(counts.get(names[2], 0))))
     return free
 
 

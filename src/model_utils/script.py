@@ -5,17 +5,18 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from src.model_utils.config import Config, parse_options
 from src.model_utils.errors import UNetError, printable
-from src.model_utils.moxing_adapter import on_modelarts
 from src.model_utils.python_process import forget_current_folder
-from src.model_utils.runtime import quiet_mindspore
+
+if TYPE_CHECKING:
+    from src.model_utils.config import Config
 
 USAGE_STATUS = 2
 
 
-def run_script(main: Callable[[Config], int | None], description: str, argv: list[str] | None = None,
+def run_script(main: Callable[["Config"], int | None], description: str, argv: list[str] | None = None,
                may_choose: bool = False) -> int:
     """Read the options, call ``main(config)``, and turn its errors into one line and an exit status.
 
@@ -33,6 +34,11 @@ def run_script(main: Callable[[Config], int | None], description: str, argv: lis
 
     def work() -> int | None:
         nonlocal debug
+        # Here, so that a Python without the packages that they import is told so in one line.
+        from src.model_utils.config import parse_options
+        from src.model_utils.moxing_adapter import on_modelarts
+        from src.model_utils.runtime import quiet_mindspore
+
         forget_current_folder()
         log_to_stdout()     # also for the warnings about the options
         config = parse_options(argv, description, may_choose)
@@ -54,15 +60,21 @@ def guarded(work: Callable[[], int | None], debug: Callable[[], bool] = lambda: 
     except UNetError as error:
         return _fail(f"error: {error}", USAGE_STATUS, debug)
     except ModuleNotFoundError as error:
+        if (error.name or "src").split(".")[0] == "src":
+            return _fault(error, debug)
         return _fail(f"error: {sys.executable} has no package {error.name}; activate the environment that has it, or "
                      f"pip install -r requirements.txt", USAGE_STATUS, debug)
     except KeyboardInterrupt:
         return _fail("interrupted", 128 + signal.SIGINT, debug)
     except Exception as error:   # otherwise the interpreter would print a traceback
-        # MindSpore's messages begin with a line of dashes.
-        text = [line for line in str(error).splitlines() if line.strip(" -")]
-        return _fail(f"error: {type(error).__name__}: {text[0] if text else ''} (a fault of the program; --debug shows "
-                     f"the traceback)", 1, debug)
+        return _fault(error, debug)
+
+
+def _fault(error: Exception, debug: Callable[[], bool]) -> int:
+    # MindSpore's messages begin with a line of dashes.
+    text = [line for line in str(error).splitlines() if line.strip(" -")]
+    return _fail(f"error: {type(error).__name__}: {text[0] if text else ''} (a fault of the program; --debug shows the "
+                 f"traceback)", 1, debug)
 
 
 def _fail(message: str, status: int, debug: Callable[[], bool]) -> int:

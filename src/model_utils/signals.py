@@ -43,13 +43,14 @@ class Interruption:
         return 128 + self.signum if self.signum else 0
 
     def _wait(self) -> None:
-        self.signum = signal.sigwait(SIGNALS)
+        first, since = signal.sigwaitinfo(SIGNALS), time.monotonic()
+        self.signum = first.si_signo
         logger.info("%s: finishing %s; once more to end at once", signal.Signals(self.signum).name, self.work)
-        first = time.monotonic()
         while again := signal.sigwaitinfo(SIGNALS):
-            # A scheduler signals all processes of a job, of which some pass the signal on: that is one request. A
-            # second Ctrl-C comes from the system.
-            if again.si_signo != self.signum or again.si_code > 0 or time.monotonic() - first > ONE_REQUEST:
+            # A scheduler signals all processes of a job, of which some pass the signal on: that is one request.
+            is_passed_on = (again.si_signo == first.si_signo and again.si_pid != first.si_pid
+                            and time.monotonic() - since < ONE_REQUEST)
+            if not is_passed_on:
                 os._exit(128 + again.si_signo)
 
 

@@ -58,9 +58,11 @@ def fit_objects(predict: Predictor | BandPredictor, samples: ValidationSamples, 
                         f"{network} are several; fit for one of them, or give the folder")
     if len(samples) == 0:
         raise UNetError("fit_objects: no training image to fit on; raise split")
-    largest = max(math.prod(samples.reader.size(index)) for index in samples.indices)
-    step = -(-len(samples) // max(1, min(MOST, MOST_KEPT // largest)))
-    few = ValidationSamples(samples.reader, samples.indices[::step], samples.transform, samples.num_classes,
+    areas = {index: math.prod(samples.reader.size(index)) for index in samples.indices[::-(-len(samples) // MOST)]}
+    usual = int(np.median(list(areas.values())))
+    step = -(-len(areas) // max(1, MOST_KEPT // usual))
+    chosen = [index for index in list(areas)[::step] if areas[index] <= 4 * usual]
+    few = ValidationSamples(samples.reader, chosen, samples.transform, samples.num_classes,
                             samples.keep_label_size)
     check_can_be_kept(few)
     images: list[KnownImage] = []

@@ -161,6 +161,7 @@ _DATASET_ROWS = {"samples": "samples", "seen": "inspected", "sizes": "sizes (wid
                  "masks_hold": "masks hold", "foreground_fraction": "foreground",
                  "masks_without_foreground": "masks without foreground",
                  "masks_of_one_class": "masks with only one class, not the background",
+                 "masks_of_ignored_pixels": "masks with only ignored pixels",
                  "same_images": "images that occur more than once", "faults": "samples that cannot be used"}
 
 

@@ -72,19 +72,19 @@ def last_checkpoint_message(folder: str | Path, run: str | None, excluded: Path 
     return f"the last good checkpoint is {found[-1]}" if found else "no checkpoint was saved before"
 
 
-def prune(folder: str | Path, run: str | None, keep: int, step: int) -> None:
+def prune(folder: str | Path, run: str | None, keep: int, step: int | None = None) -> None:
     """Remove the oldest checkpoints of a run until ``keep`` are left, besides best.ckpt; those of no run stay.
 
-    Those after ``step``, that of the checkpoint that was just saved, are of steps that the run has gone back before: it
-    was resumed from an older checkpoint. They are removed too, or they would be taken for its newest.
+    Those after ``step``, that of a checkpoint that was just saved, are of steps that the run has gone back before: it
+    was resumed from an older checkpoint, and has trained since. They go too, or they would be taken for its newest.
     """
     if run is None:
         return
     own = [one for one in find_checkpoints(folder) if one.run == run and one.path.name != BEST]
-    later = [one for one in own if one.step > step]
+    later = [one for one in own if step is not None and one.step > step]
     for one in later:
         logger.info("%s is removed: the run was resumed from a step before it", one.path)
-    for one in [*later, *[one for one in own if one.step <= step][:-keep]]:
+    for one in [*later, *[one for one in own if one not in later][:-keep]]:
         remove(one.path)
 
 

@@ -116,7 +116,7 @@ def train(config: Config, interrupted: Callable[[], object] = lambda: False, beg
                 try:
                     config = config.replace(**fit(config, costs, schedule, used))
                 except UNetError:       # too few minutes
-                    if start.checkpoint is None:
+                    if start.run is None:
                         folder.forget_name()
                     raise
                 seed(config)

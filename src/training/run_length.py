@@ -7,7 +7,6 @@ from typing import Any
 from src.data.schedule import Schedule
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
-from src.model_utils.schema import load_schema
 from src.training.evaluation import EvaluationPlan
 
 logger = logging.getLogger("unet")
@@ -114,9 +113,7 @@ def fit(config: Config, costs: Costs, schedule: Schedule, used: float) -> dict[s
     changes: dict[str, Any] = {}
     if plan:
         left -= costs.first_evaluation
-        # A written config.yaml names all options.
-        if not any(name in config.on_command_line or getattr(config, name) != load_schema()[name].default
-                   for name in WHEN_TO_EVALUATE & config.given):
+        if not WHEN_TO_EVALUATE & config.given:
             count = min(MOST_EVALUATIONS, max(1, int(EVALUATION_SHARE * left / max(costs.evaluation, 1e-9))))
             steps = int((left - count * costs.evaluation) / costs.step)
             changes["eval_steps"] = max(1, ceil(steps / count))

@@ -1,4 +1,6 @@
 """When the compiled operators are used, and when not; how they are built."""
+import shutil
+
 import pytest
 
 from src.cpu_ops import build
@@ -123,3 +125,18 @@ print(status, len(os.listdir("/proc/self/task")) - before)
 def test_operators_start_as_many_threads_as_they_may_use(fast, count):
     """The calling thread is one of them."""
     assert run_code(ONE_OPERATOR, fast.operators.library, str(count)) == f"0 {count - 1}\n"
+
+
+def test_the_compiler_that_the_user_names(monkeypatch, tmp_path):
+    """A path with blanks, or a command of several words."""
+    compiler = tmp_path / "my tools"
+    compiler.write_text("")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    assert build._find_compiler() == [str(compiler)]
+    monkeypatch.setenv("CXX", "env g++ -O1")
+    assert build._find_compiler() == [shutil.which("env"), "g++", "-O1"]
+    for wrong in ("'", "no-such-compiler"):
+        monkeypatch.setenv("CXX", wrong)
+        with pytest.raises(build.CannotBuild, match=wrong):
+            build._find_compiler()

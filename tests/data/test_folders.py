@@ -213,6 +213,12 @@ def test_files_without_the_suffix_are_left_out_where_others_are(tmp_path, caplog
     assert len(reader) == 2 and "missing for 1 files, which are left out: legend.png" in caplog.text
 
 
+def test_a_suffix_of_no_file_is_an_error_also_where_others_are_left_out(tmp_path):
+    write_slices(tmp_path, "image/{}.png", "mask/{}.png")
+    with pytest.raises(UNetError, match="does not end with _mask, as mask_suffix says"):
+        Source("image_mask", tmp_path, names=FileNames(mask_suffix="_mask", skip_unpaired=True)).open()
+
+
 def test_names_are_for_two_folders(tmp_path):
     with pytest.raises(UNetError, match="side by side .dataset image_mask or membrane., and dataset is folders"):
         Source("folders", tmp_path, names=FileNames(mask_suffix="_m")).open()

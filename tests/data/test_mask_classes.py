@@ -134,6 +134,9 @@ def test_numbers_among_masks_that_are_cut(tmp_path, kind):
                  save(tmp_path / "soft.png", cv2.GaussianBlur(mask, (0, 0), 0.8)))
     for number, odd in enumerate((discs().astype(np.uint8), mask // 255 * (1 + np.eye(len(mask), dtype=np.uint8)))):
         assert f"odd{number}.png: mask values 0 (" in refusal([*paths, save(tmp_path / f"odd{number}.png", odd)])
+    rim = np.zeros((64, 64), np.uint8)
+    rim[:, 0], rim[:, 1] = 90, 12      # of an object that is in another tile
+    assert not read([*paths, save(tmp_path / "rim.png", rim)])[0][-1].any()
     classes, _ = read([*paths, save(tmp_path / "empty.png", 0 * mask), save(tmp_path / "full.png", 0 * mask + 255)])
     assert not classes[-2].any() and classes[-1].all()
 

@@ -53,6 +53,34 @@ def test_signals_reach_the_program_and_stop_the_next(parent, signum):
     assert rest.splitlines() == [f"child got {int(signum)}", f"first {128 + signum} second {128 + signum}"]
 
 
+REQUESTED = """
+import time
+from src.model_utils.signals import Interruption
+interruption = Interruption()
+print("ready", flush=True)
+while not interruption.signum:
+    time.sleep(0.01)
+print("asked", flush=True)
+time.sleep(1.5)
+print("finished", flush=True)
+"""
+
+
+@pytest.mark.parametrize("passed_on, status, rest", [(True, 0, "finished\n"), (False, 128 + signal.SIGTERM, "")])
+def test_a_signal_that_is_passed_on_is_no_second_one(passed_on, status, rest):
+    """A scheduler signals all processes of a job, and a launcher among them passes it on."""
+    process = subprocess.Popen([sys.executable, "-c", REQUESTED], cwd=PROJECT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == "asked\n"
+    if passed_on:
+        subprocess.run(["bash", "-c", f"kill -TERM {process.pid}"], check=True)
+    else:
+        process.send_signal(signal.SIGTERM)
+    found, _ = process.communicate(timeout=120)
+    assert (process.returncode, found) == (status, rest)
+
+
 def test_a_killed_process_takes_its_program_along(parent):
     child = int(parent.stdout.readline().split()[0])
     parent.kill()

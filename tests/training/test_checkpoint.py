@@ -130,6 +130,7 @@ def test_prune_keeps_the_newest_and_the_best_of_a_run(tmp_path):
     assert sorted(os.listdir(tmp_path)) == left
     checkpoint.prune(tmp_path, "mine", 10, 31)
     checkpoint.prune(tmp_path, None, 1, 1)
+    checkpoint.prune(tmp_path, "mine", 10)      # nothing was trained since the run went back
     assert sorted(os.listdir(tmp_path)) == left
 
 

@@ -5,7 +5,7 @@ from src.data.schedule import Schedule
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.training.evaluation import EvaluationPlan
-from src.training.run_length import Costs, check_length, evaluations, fit, is_settled, steps_within
+from src.training.run_length import Costs, check_length, evaluations, fit, is_settled, steps_within, warn_of_ignored
 
 SCHEDULE = Schedule(20, 1, 1, 2)        # 10 steps in an epoch
 
@@ -85,3 +85,11 @@ def test_when_the_steps_are_known(tmp_path):
     assert not is_settled(options("--minutes=3"))
     assert not is_settled(options(f"--config_path={file}", "--minutes=9"))
     assert is_settled(options(f"--config_path={file}", "--minutes=9").replace(total_steps=30))
+
+
+@pytest.mark.parametrize("argv, warns", [
+    (["--epochs=10"], True), (["--epochs=10", "--distribute_epochs=10"], False), (["--epochs=10", "--total_steps=7"], False),
+    ([], False)])
+def test_epochs_that_do_not_count(caplog, argv, warns):
+    warn_of_ignored(parse_options(["--run_distribute=True", *argv], ""))
+    assert ("epochs 10 does not count with run_distribute; distribute_epochs is" in caplog.text) == warns

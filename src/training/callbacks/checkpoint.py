@@ -35,6 +35,10 @@ class CheckpointSaver(Callback):
         self.path: Path | None = None
         self.saved_state: dict[str, Any] | None = None
         self.saved_at = -float("inf")
+        self.began: int | None = None       # the step after which this start of the run begins
+
+    def on_train_begin(self, trainer: Trainer) -> None:
+        self.began = trainer.step
 
     def on_evaluation(self, trainer: Trainer) -> None:
         if self.save_best and trainer.evaluation and trainer.evaluation.is_best:
@@ -60,7 +64,8 @@ class CheckpointSaver(Callback):
         self.saved_state = trainer.state()
         self._write(trainer, self.path, self.saved_state)
         self.saved_at = time.monotonic()
-        checkpoint.prune(self.folder, run_of(self.saved_state), self.keep, trainer.step)
+        has_trained = self.began is not None and trainer.step > self.began
+        checkpoint.prune(self.folder, run_of(self.saved_state), self.keep, trainer.step if has_trained else None)
 
     def _write(self, trainer: Trainer, path: Path, state: dict[str, Any]) -> None:
         checkpoint.save(trainer.train_network, path, state, trainer.average)
