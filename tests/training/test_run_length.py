@@ -88,8 +88,8 @@ def test_when_the_steps_are_known(tmp_path):
 
 
 @pytest.mark.parametrize("argv, warns", [
-    (["--epochs=10"], True), (["--epochs=10", "--distribute_epochs=10"], False), (["--epochs=10", "--total_steps=7"], False),
-    ([], False)])
+    (["--epochs=10"], True), (["--epochs=10", "--distribute_epochs=10"], False),
+    (["--epochs=10", "--total_steps=7"], False), ([], False)])
 def test_epochs_that_do_not_count(caplog, argv, warns):
     warn_of_ignored(parse_options(["--run_distribute=True", *argv], ""))
     assert ("epochs 10 does not count with run_distribute; distribute_epochs is" in caplog.text) == warns
