@@ -34,12 +34,12 @@ def run_script(main: Callable[["Config"], int | None], description: str, argv: l
 
     def work() -> int | None:
         nonlocal debug
+        forget_current_folder()
         # Here, so that a Python without the packages that they import is told so in one line.
         from src.model_utils.config import parse_options
         from src.model_utils.moxing_adapter import on_modelarts
         from src.model_utils.runtime import quiet_mindspore
 
-        forget_current_folder()
         log_to_stdout()     # also for the warnings about the options
         config = parse_options(argv, description, may_choose)
         debug = config.debug

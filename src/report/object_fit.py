@@ -61,7 +61,7 @@ def fit_objects(predict: Predictor | BandPredictor, samples: ValidationSamples, 
     areas = {index: math.prod(samples.reader.size(index)) for index in samples.indices[::-(-len(samples) // MOST)]}
     usual = int(np.median(list(areas.values())))
     step = -(-len(areas) // max(1, MOST_KEPT // usual))
-    chosen = [index for index in list(areas)[::step] if areas[index] <= 4 * usual]
+    chosen = [index for index, area in areas.items() if area <= 4 * usual][::step]
     few = ValidationSamples(samples.reader, chosen, samples.transform, samples.num_classes,
                             samples.keep_label_size)
     check_can_be_kept(few)
