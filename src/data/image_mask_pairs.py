@@ -11,8 +11,9 @@ from src.data.channels import Channels, StoredImage
 from src.data.class_values import IGNORED, count_values
 from src.data.image_reader import open_pages, read_image
 from src.data.mask_classes import MaskClasses, Meaning
-from src.data.mask_pixels import MaskOptions, MaskPixels, as_object_numbers, read_mask
+from src.data.mask_pixels import MaskOptions, MaskPixels, read_mask
 from src.data.notices import say_once
+from src.data.object_numbers import as_object_numbers
 from src.data.page import Page, Window
 from src.model_utils.errors import UNetError
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from src.data import class_values, mask_advice
 from src.data.class_values import IGNORED, ClassValues, count_values, translate, unpack_colour
-from src.data.mask_pixels import MaskOptions, MaskPixels, ReadableMask, UsedColours, as_object_numbers
+from src.data.mask_pixels import MaskOptions, MaskPixels, ReadableMask, UsedColours
+from src.data.object_numbers import are_objects, as_object_numbers
 from src.model_utils.errors import UNetError
 
 logger = logging.getLogger("unet")
@@ -24,7 +25,6 @@ logger = logging.getLogger("unet")
 MOST_MASKS = 64             # masks that decide how all are read
 MOST_PIXELS = 32 * 10**6    # after that many of their pixels, no more masks are looked at
 
-REGIONS_PER_OBJECT = 1.2    # with more of them, the numbers are not those of objects
 EDGE = 3                    # pixels; a gray edge is at most that far from both sides
 MOST_BETWEEN = 0.2          # gray edges have at most this share of the pixels
 FAR = 32                    # least distance of two values with gray edges between them
@@ -250,23 +250,6 @@ def _look(read: Callable[[int], MaskPixels], count: int) -> Iterator[MaskPixels]
         pixels += mask.numbers.size
         if pixels > MOST_PIXELS:
             return
-
-
-def are_objects(masks: Sequence[ReadableMask], seen: Mapping[int, int]) -> bool:
-    """Return whether masks look as if each number was an object.
-
-    ``seen`` are all numbers of the data set that are known. They begin at 0 and have few gaps, and the pixels of a
-    number are connected.
-    """
-    numbers = [value for value in seen if value]
-    if any(mask.pixels.is_colour or mask.pixels.is_lossy for mask in masks) or 0 not in seen or min(seen) < 0:
-        return False
-    if not numbers or len(numbers) < 32 and 2 * len(numbers) < max(numbers):
-        return False
-    from skimage.measure import label  # takes a moment to load
-
-    regions = sum(label(np.where(mask.ignored, 0, mask.pixels.numbers), connectivity=2).max() for mask in masks)
-    return regions <= REGIONS_PER_OBJECT * sum(len(mask.counts.keys() - {0}) for mask in masks)
 
 
 def gray_edges(masks: Sequence[ReadableMask]) -> Meaning | None:

@@ -13,7 +13,6 @@ from src.model_utils.errors import UNetError
 
 Colour = tuple[int, int, int]       # red, green, blue, 0 to 255
 
-LARGEST_NUMBER = 2**24  # of an object
 NEARLY_GRAY = 16        # between red, green and blue; so far compression moves what was gray
 
 
@@ -127,17 +126,6 @@ class ReadableMask:
     pixels: MaskPixels
     ignored: np.ndarray
     counts: dict[int, int]
-
-
-def as_object_numbers(numbers: np.ndarray) -> np.ndarray:
-    """Return the (H, W) numbers of objects, from 0 on, as int32.
-
-    Large ones are replaced by small ones: tables have a place for each number up to the largest.
-    """
-    if numbers.max(initial=0) > LARGEST_NUMBER:
-        _, places = np.unique(np.append(numbers.reshape(-1), 0), return_inverse=True)
-        numbers = places[:-1].reshape(numbers.shape)
-    return numbers.astype(np.int32)
 
 
 def read_mask(path: Path, number: int = 0, invert: bool | None = None, window: Window | None = None) -> MaskPixels:

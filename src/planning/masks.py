@@ -9,8 +9,9 @@ import numpy as np
 
 from src.data.class_values import code, colour_text, count_values, unpack_colour
 from src.data.mask_advice import shares
-from src.data.mask_classes import are_objects, gray_edges
+from src.data.mask_classes import gray_edges
 from src.data.mask_pixels import MaskPixels, ReadableMask, UsedColours, read_mask
+from src.data.object_numbers import are_objects
 from src.model_utils.errors import UNetError
 
 VOID = 255              # in masks of class numbers: a pixel that nobody has labelled

@@ -9,7 +9,8 @@ from PIL import Image
 from src.data.class_values import IGNORED
 from src.data.image_reader import open_pages
 from src.data.mask_classes import MaskClasses
-from src.data.mask_pixels import MaskOptions, MaskPixels, as_object_numbers, read_mask
+from src.data.mask_pixels import MaskOptions, MaskPixels, read_mask
+from src.data.object_numbers import as_object_numbers
 from tests.support.masks import COLOURS, discs, read, refusal, save
 
 # ---- two classes

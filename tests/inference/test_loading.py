@@ -3,9 +3,11 @@ import numpy as np
 import pytest
 
 from src.inference.loaded_network import mean_of
-from src.inference.loading import _paths_in, load_checkpoints, load_onnx_file, names_onnx
+from src.inference.loading import _paths_in, load_checkpoints, load_network, load_onnx_file, names_onnx
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
+from src.training import checkpoint
+from tests.support.networks import network_of
 
 
 def test_the_mean_does_not_change_the_results_of_its_parts():
@@ -58,3 +60,18 @@ def test_commas_in_paths(tmp_path):
 def test_files_for_another_script(load, argv, words):
     with pytest.raises(UNetError, match=words):
         load(parse_options(argv, ""))
+
+
+def test_the_width_of_the_network_is_followed(tmp_path, narrow_networks):
+    """A network of all of the paper's channels says so in its checkpoint, and contradicting it is an error."""
+    wide = ["--feature_scale=1", "--num_channels=3", "--weight_init=he_uniform"]
+    path = checkpoint.save(network_of(wide), tmp_path / "wide.ckpt", {"step": 1, "scale": 1.0, "feature_scale": 1})
+    image = np.random.default_rng(0).uniform(-1, 1, (1, 3, 32, 32)).astype(np.float32)
+    argv = ["--num_channels=3", f"--checkpoint_file_path={path}", "--backend=mindspore", "--context_mode=pynative"]
+    followed, given = (load_network(parse_options([*argv, *more], "")) for more in ([], wide))
+    assert followed.config.feature_scale == 1
+    np.testing.assert_array_equal(followed.predict(image), given.predict(image))
+    with pytest.raises(UNetError, match=r"feature_scale is 4, but .*wide\.ckpt was trained with feature_scale 1"):
+        load_network(parse_options([*argv, "--feature_scale=4"], ""))
+    with pytest.raises(UNetError, match=r"feature_scale: 3 is not one of 1, 2, 4, 8, 16"):
+        parse_options(["--feature_scale=3"], "")

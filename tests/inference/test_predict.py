@@ -258,21 +258,6 @@ def test_the_numbers_of_images_are_mapped_as_in_training(checkpoints, images, tm
         probabilities([*SMALL, f"--ckpt_path={checkpoints / 'simple.ckpt'},{path}"], tmp_path / "in" / "8.png")
 
 
-def test_the_width_of_the_network_is_followed(tmp_path, narrow_networks):
-    """A network of all of the paper's channels says so in its checkpoint, and contradicting it is an error."""
-    wide = ["--feature_scale=1", "--num_channels=3", "--weight_init=he_uniform"]
-    path = checkpoint.save(network_of(wide), tmp_path / "wide.ckpt", {"step": 1, "scale": 1.0, "feature_scale": 1})
-    image = np.random.default_rng(0).uniform(-1, 1, (1, 3, 32, 32)).astype(np.float32)
-    argv = ["--num_channels=3", f"--checkpoint_file_path={path}", "--backend=mindspore", "--context_mode=pynative"]
-    followed, given = (load_network(parse_options([*argv, *more], "")) for more in ([], wide))
-    assert followed.config.feature_scale == 1
-    np.testing.assert_array_equal(followed.predict(image), given.predict(image))
-    with pytest.raises(UNetError, match=r"feature_scale is 4, but .*wide\.ckpt was trained with feature_scale 1"):
-        load_network(parse_options([*argv, "--feature_scale=4"], ""))
-    with pytest.raises(UNetError, match=r"feature_scale: 3 is not one of 1, 2, 4, 8, 16"):
-        parse_options(["--feature_scale=3"], "")
-
-
 @pytest.mark.parametrize("backend", ["mindspore", "onnx"])
 def test_the_classes_of_the_network_are_followed(tmp_path, narrow_networks, own_cache, backend):
     """Without a YAML file the number of classes and their names are those of the checkpoint; colours follow."""

@@ -1,10 +1,13 @@
-"""States in checkpoint files: what is none, and how many records are read."""
+"""Checkpoint files: what is no state of a run, how many records are read, and where the files may be."""
 import pytest
 from mindspore.train.checkpoint_pb2 import Checkpoint
 
+from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.training import checkpoint_files
 from src.training.checkpoint_contents import CheckpointContents
+from src.training.checkpoint_files import checkpoint_folder
+from src.training.run_folder import RunFolder
 from tests.support.alarm import in_time
 
 
@@ -40,3 +43,18 @@ def test_more_records_than_any_network_has(tmp_path):
             checkpoint_files.read_state(path)
         with pytest.raises(UNetError, match="a.ckpt: not a whole MindSpore checkpoint .25002 records; at most 20000"):
             CheckpointContents(path)
+
+
+@pytest.mark.parametrize("given", ["../elsewhere", "/elsewhere", "inside/../../elsewhere", "link"])
+def test_checkpoints_stay_inside(tmp_path, given):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "link").symlink_to(tmp_path)
+    config = parse_options([f"--output_path={tmp_path / 'out'}", f"--checkpoint_path={given}"], "")
+    with pytest.raises(UNetError, match=r"checkpoint_path \S+ leads out of output_path .*; give a path inside it"):
+        RunFolder(config, "run")
+
+
+@pytest.mark.parametrize("given", ["./checkpoint/", "a/b", "a/../b", "."])
+def test_checkpoints_inside(tmp_path, given):
+    assert checkpoint_folder(tmp_path, given).parent.resolve().is_relative_to(tmp_path.resolve())
+    assert checkpoint_folder(tmp_path, str(tmp_path / "absolute")) == tmp_path / "absolute" / "ckpt_0"
