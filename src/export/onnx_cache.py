@@ -60,9 +60,8 @@ def as_onnx(config: Config, paths: list[Path]) -> list[Path] | None:
     """
     if config.backend == "mindspore" or config.backend == "auto" and config.cpu_precision != "float32":
         return None
-    spec, size = NetworkSpec.from_config(config), size_of_windows(config)
     try:
-        files = _all_cached(spec, size, paths)
+        files = _all_cached(config, paths)
     except UNetError as error:
         _refuse(config, error)
         return None
@@ -73,7 +72,7 @@ def as_onnx(config: Config, paths: list[Path]) -> list[Path] | None:
         _refuse(config, UNetError(message))
     if status != DONE:
         return None
-    files = _all_cached(spec, size, paths)
+    files = _all_cached(config, paths)
     if files is None:
         _refuse(config, UNetError("a file that was just exported is gone from the cache; try again"))
     return files
@@ -95,15 +94,17 @@ def is_for_cpu(config: Config) -> bool:
     return config.device_target == "CPU" or config.device_target == "auto" and not has_card
 
 
-def _stems(spec: NetworkSpec, size: tuple[int, int], path: Path) -> tuple[str, str]:
-    """Return how the names of a checkpoint's ONNX files begin: for windows of any size, and for those of this size."""
+def _stems(config: Config, path: Path) -> Iterator[str]:
+    """Yield how the names of a checkpoint's ONNX files begin: for windows of any size, and for those of one size."""
     # Neither deep supervision nor the first weights change the exported file.
-    spec = replace(spec, use_ds=False, weight_init="default")
+    spec = replace(NetworkSpec.from_config(config), use_ds=False, weight_init="default")
     about = {**asdict(spec), "mindspore": metadata.version("mindspore"), "code": _code_hash()}
     digest = hash_of(path)
     digest.update(json.dumps(about).encode())
     key = digest.hexdigest()[:24]
-    return f"{key}-any", f"{key}-{size[0]}x{size[1]}"
+    yield f"{key}-any"
+    height, width = size_of_windows(config)     # loads MindSpore for some networks, so only if it must be known
+    yield f"{key}-{height}x{width}"
 
 
 @lru_cache(maxsize=1)
@@ -113,10 +114,10 @@ def _code_hash() -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in modules)).hexdigest()
 
 
-def _cached(spec: NetworkSpec, size: tuple[int, int], path: Path) -> Path | None:
+def _cached(config: Config, path: Path) -> Path | None:
     """Return a checkpoint's ONNX file; None if there is none, or only a broken one."""
     folder = cache_folder("onnx")
-    found = [file for stem in _stems(spec, size, path) for file in folder.glob(f"{stem}-*.onnx") if trusted_file(file)]
+    found = (file for stem in _stems(config, path) for file in folder.glob(f"{stem}-*.onnx") if trusted_file(file))
     file = next((file for file in found if file.stem.endswith(f"-{_digest(file)}")), None)
     if file:
         with suppress(OSError):
@@ -132,9 +133,9 @@ def _digest(file: Path) -> str:
         return ""
 
 
-def _all_cached(spec: NetworkSpec, size: tuple[int, int], paths: list[Path]) -> list[Path] | None:
+def _all_cached(config: Config, paths: list[Path]) -> list[Path] | None:
     """Return the files of all checkpoints; None if one is missing."""
-    files = [file for path in paths if (file := _cached(spec, size, path))]
+    files = [file for path in paths if (file := _cached(config, path))]
     return files if len(files) == len(paths) else None
 
 
@@ -173,14 +174,14 @@ def _export(options: dict, paths: list[str]) -> int:
     with one_at_a_time(folder / ".lock"):
         remove_leftovers(folder)
         for path in map(Path, paths):
-            file = _cached(spec, size, path)
+            file = _cached(config, path)
             if file is None:
-                stem = _stems(spec, size, path)[0 if is_dynamic else 1]
+                stem = list(_stems(config, path))[0 if is_dynamic else 1]
                 with _new_file(folder, stem) as fresh:
                     write_onnx(ExportJob(spec, CheckpointContents(path), fresh, shape, probabilities(spec), is_dynamic))
-                    if stem not in _stems(spec, size, path):
+                    if stem not in _stems(config, path):
                         raise UNetError(f"{path} was changed while it was read; try again")
-                file = _cached(spec, size, path)
+                file = _cached(config, path)
             used += [file] if file else []
         _remove_oldest(folder, used, config.cache_gb)
     return DONE

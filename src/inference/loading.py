@@ -181,7 +181,8 @@ def _mindspore_network(config: Config, stored: dict[str, Any], paths: list[Path]
     device = start_runtime(config).device
     spec = NetworkSpec.from_config(config)
     # Before the network is built, since its check takes no time.
-    windows = Windows.for_mindspore(config, side_in_memory(spec))
+    areas = TrainedGeometry.of_dict(stored[GEOMETRY]).areas if GEOMETRY in stored else None
+    windows = Windows.for_mindspore(config, areas, side_in_memory(spec))
     # Before the operators are compiled, too: a damaged checkpoint is refused at once.
     contents = [CheckpointContents(path) for path in paths]
     layers = choose_layers(config, device)

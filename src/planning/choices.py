@@ -157,7 +157,7 @@ def _loss(data: DataFacts, now: Mapping[str, Any]) -> Iterator[Choice]:
                                                                   f"{data.objects.touching:.0%} of which touch another "
                                                                   f"one")
     if is_membrane(data):
-        yield Choice({"loss": "cross_entropy", "border_weight": True, "class_weights": ["1", "2"]},
+        yield Choice({"loss": "cross_entropy+skeleton_recall", "border_weight": True, "class_weights": ["1", "2"]},
                      f"{data.shares[1]:.0%} foreground, with a background {data.gap:.0f} pixels wide in between: "
                      f"membranes, whose gaps would join objects")
         return

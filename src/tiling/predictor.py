@@ -22,10 +22,9 @@ WINDOW_BYTES = 1.05e9
 # Of the result's band that is in memory.
 BAND_BYTES = 2**29
 
-# MindSpore compiles a graph for each size of windows, so it gets few, whatever those of the images: the largest, and
-# windows with cores of these sides. Not fewer, or the windows of many images would be much larger than these. Of those
-# above ``LARGE`` there are also some a little smaller, which reach less beyond the borders of many images.
-CORES, LARGE, LESS = (256, 512), 1024, (48, 96)
+# MindSpore compiles a graph for each size of windows, so it gets two, whatever those of the images: the largest, and a
+# smaller one whose core is about as large as the smallest images of the training, within these sides.
+SMALL_CORES = (256, 512)
 
 
 @dataclass(frozen=True)
@@ -37,43 +36,46 @@ class Windows:
         largest: side of the largest window.
         fixed_size: (height, width) that all windows must have; None if they may have many sizes.
         num_classes: classes of the result, which memory holds a band of.
-        has_few: whether windows have few sizes, whatever those of the images.
+        small_core: side of the smaller cores, if windows have two sizes at most, whatever those of the images; 0 if
+            they suit each image.
     """
     field: ReceptiveField
     largest: int
     fixed_size: Size | None = None
     num_classes: int = 2
-    has_few: bool = False
+    small_core: int = 0
 
     @classmethod
-    def for_mindspore(cls, config: Config, largest: int = LARGEST_WINDOW) -> "Windows":
+    def for_mindspore(cls, config: Config, areas: tuple[int, int] | None, largest: int = LARGEST_WINDOW) -> "Windows":
         """Return those for the network that the options name, when MindSpore runs it.
 
         Args:
             config: the options.
+            areas: smallest and largest area of the images of the training in pixels, if they are known.
             largest: side of the largest window, unless tile_size sets it.
 
         Raises:
             UNetError: the network cannot take windows of the size that the options ask for.
         """
         spec = NetworkSpec.from_config(config)
+        least, most = SMALL_CORES
+        small_core = min(most, max(least, math.isqrt(areas[0]))) if areas else least
         return cls(receptive_field(spec), config.tile_size or largest, window_size(spec, size_of_windows(config)),
-                   spec.num_classes, has_few=True)
+                   spec.num_classes, small_core)
 
     def of(self, size: Size) -> Window:
         """Return the windows of an image of (height, width)."""
         most_rows = max(1, BAND_BYTES // (4 * size[1] * self.num_classes))
-        if not self.has_few or self.fixed_size:
-            return choose_window(self.field, size, self.largest, self.fixed_size, most_rows)
+        largest = choose_window(self.field, size, self.largest, self.fixed_size, most_rows)
+        if not self.small_core or self.fixed_size:
+            return largest
 
         def work(window: Window) -> int:
             return count_windows(size, window) * math.prod(window.input)
-        inputs = {choose_window(self.field, (core, core), self.largest).input for core in (*CORES, MOST_ROWS)}
-        inputs |= {(side - less, side - less) for side, _ in inputs if side > LARGE for less in LESS}
+        inputs = [choose_window(self.field, (core, core), self.largest).input for core in (self.small_core, MOST_ROWS)]
+        windows = [choose_window(self.field, size, self.largest, sides, most_rows) for sides in inputs]
         # A smaller window may not hold the whole context where the largest does, and would have a smaller margin.
-        margin = choose_window(self.field, size, self.largest).margin
-        windows = (choose_window(self.field, size, self.largest, sides, most_rows) for sides in sorted(inputs))
-        return min((window for window in windows if window.margin == margin), key=work)
+        return min((window for window in windows if window.margin == largest.margin), key=work)
 
     @property
     def can_be_trimmed(self) -> bool:
@@ -86,7 +88,7 @@ class Windows:
 
         For MindSpore it is one window, since the number of windows is part of the size that it compiles for.
         """
-        return 1 if self.has_few else self.largest ** 2
+        return 1 if self.small_core else self.largest ** 2
 
 
 def side_in_memory(spec: NetworkSpec) -> int:

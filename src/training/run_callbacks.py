@@ -34,7 +34,8 @@ def build_evaluation(config: Config, folder: RunFolder, network: Any, samples: T
         return []
     train_samples = samples.as_validation(validation.keep_label_size) if config.eval_train else None
     drawer = ClassDrawer(folder, config.color, config.num_classes) if config.show_eval else None
-    windows = Windows.for_mindspore(config) if validation.transform.geometry is None else None
+    is_native = validation.transform.geometry is None
+    windows = Windows.for_mindspore(config, samples.areas()) if is_native else None
     return [Evaluator(network, validation, EvaluationPlan.from_config(config), train_samples, drawer, windows)]
 
 

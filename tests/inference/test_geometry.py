@@ -85,8 +85,8 @@ def masks_of(monkeypatch, tmp_path, *argv):
 
     def load(options):
         options = follow(options, stored, "stand-in")
-        return LoadedNetwork(stand_in(options), "stand-in", "CPU", None, Windows.for_mindspore(options), 1.0, activate,
-                             stored, options)
+        return LoadedNetwork(stand_in(options), "stand-in", "CPU", None, Windows.for_mindspore(options, None), 1.0,
+                             activate, stored, options)
     network, scored = load(config), {}
     _, samples = create_samples(network.config)
     evaluate(network.for_evaluation(), samples, ScoreOptions.from_config(config),
@@ -157,7 +157,7 @@ def test_what_is_far_from_the_training_is_scaled_evenly(monkeypatch, tmp_path, c
         config = parse_options(["--dataset=image_mask", f"--data_path={tmp_path / 'large.png'}",
                                 f"--output_path={tmp_path / 'out'}", *argv], "")
         config = follow(config, {GEOMETRY: geometry.as_dict()}, "stand-in")
-        network = LoadedNetwork(stand_in(config), "stand-in", "CPU", None, Windows.for_mindspore(config),
+        network = LoadedNetwork(stand_in(config), "stand-in", "CPU", None, Windows.for_mindspore(config, None),
                                 config.scale or 0.5, "Softmax", {GEOMETRY: geometry.as_dict()}, config)
         monkeypatch.setattr(file_predictor, "load_network", lambda _: network)
         caplog.clear()

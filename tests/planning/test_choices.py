@@ -37,7 +37,8 @@ def test_nuclei_get_the_recipe_that_was_made_for_them():
 def test_membranes():
     found = options(MEMBRANES)
     assert is_membrane(MEMBRANES) and not is_membrane(NUCLEI)
-    assert (found["loss"], found["border_weight"], found["class_weights"]) == ("cross_entropy", True, ["1", "2"])
+    assert (found["loss"], found["border_weight"], found["class_weights"]) == (
+        "cross_entropy+skeleton_recall", True, ["1", "2"])
     assert (found["lr"], found["batch_size"], found["augment_elastic"]) == (0.002, 2, True)
     assert "target" not in found and found["warmup_steps"] == 0
     assert found["patches_per_image"] == 5      # 50 steps of 2 from 24 images

@@ -13,9 +13,9 @@ from tests.tiling.test_windows import SAME, image_of, same_network, truth
 
 
 @settings(max_examples=30)
-@given(height=st.integers(1, 90), width=st.integers(1, 150), has_few=st.booleans(),
+@given(height=st.integers(1, 90), width=st.integers(1, 150), small_core=st.sampled_from([0, 32]),
        side=st.sampled_from([40, 64, 200]), lost=st.sampled_from([0, 4, 8]))
-def test_images_of_any_size(height, width, has_few, side, lost):
+def test_images_of_any_size(height, width, small_core, side, lost):
     """Bands of the result of the whole image; all calls of the network for an image get one shape.
 
     The result is the same if the network gives less of the margin.
@@ -27,7 +27,7 @@ def test_images_of_any_size(height, width, has_few, side, lost):
         assert images.shape[0] * images.shape[2] * images.shape[3] <= side ** 2
         results = np.concatenate([same_network(image[None]) for image in images])
         return results[:, lost:results.shape[1] - lost, lost:results.shape[2] - lost]
-    predict = in_windows(network, Windows(SAME, side, None, has_few=has_few), -1)
+    predict = in_windows(network, Windows(SAME, side, None, small_core=small_core), -1)
     bands = list(predict(image.transpose(2, 0, 1)[None]))
     np.testing.assert_allclose(np.concatenate([band[0] for band in bands]), truth(image, 8), atol=1e-5)
     assert len(shapes) == 1
@@ -39,15 +39,20 @@ def test_one_channel_becomes_both_classes():
     np.testing.assert_array_equal(band, np.tile(np.float32([0, 1]), (1, 5, 7, 1)))
 
 
-def test_mindspore_gets_windows_of_few_sizes():
-    """Cores of 256, of 512 and about the largest, with 96 pixels around them; whichever takes the least work."""
-    windows = Windows(ReceptiveField(0, 96, 16), 1280, has_few=True)
+@pytest.mark.parametrize("areas, small", [(None, 448), ((100, 10**6), 448), ((320 * 320, 10**6), 512),
+                                          ((600 * 600, 10**6), 704)])
+def test_mindspore_gets_windows_of_two_sizes(areas, small):
+    """Cores for the smallest images of the training, or the largest ones; 96 pixels are around them."""
+    windows = Windows.for_mindspore(parse_options(["--model_name=unet_simple"], ""), areas, 1280)
     sizes = np.random.default_rng(0).integers(1, 4000, (300, 2)).tolist()
-    assert {windows.of(size).input for size in sizes} == {
-        (side, side) for side in (448, 704, 1184, 1232, 1280)}
-    assert [windows.of(size).input[0] for size in ((9, 9), (256, 256), (300, 300), (512, 512), (6144, 8192))] == [
-        448, 448, 704, 704, 1232]
-    assert Windows(ReceptiveField(0, 96, 16), 300, has_few=True).of((999, 999)).input == (288, 288)
+    assert {windows.of(size).input for size in sizes} == {(small, small), (1280, 1280)}
+
+
+def test_the_window_with_less_work_is_taken():
+    windows = Windows(ReceptiveField(0, 96, 16), 1280, small_core=512)
+    assert [windows.of(size).input[0] for size in ((9, 9), (512, 512), (513, 1024), (1025, 1024), (6144, 8192))] == [
+        704, 704, 1280, 1280, 1280]
+    assert Windows(ReceptiveField(0, 96, 16), 300, small_core=512).of((999, 999)).input == (288, 288)
 
 
 @given(context=st.sampled_from([16, 96, 112, 128]), largest=st.integers(64, 1500), height=st.integers(1, 3000),
@@ -55,26 +60,26 @@ def test_mindspore_gets_windows_of_few_sizes():
 def test_the_few_windows_have_the_margin_of_the_largest(context, largest, height, width):
     """They are trimmed, or blended, where the largest one is."""
     field = ReceptiveField(0, context, 16)
-    window = Windows(field, largest, has_few=True).of((height, width))
+    window = Windows(field, largest, small_core=256).of((height, width))
     most = choose_window(field, (10**5, 10**5), largest)
     assert (window.margin, window.overlap) == (most.margin, most.overlap) and max(window.input) <= largest
 
 
-@pytest.mark.parametrize("has_few", [False, True])
-def test_a_band_of_many_classes_has_few_rows(has_few):
+@pytest.mark.parametrize("small_core, rows", [(0, 544), (512, 512)])
+def test_a_band_of_many_classes_has_few_rows(small_core, rows):
     """80 rows of 20,000 pixels with 81 classes are 520 MB; what was chosen for a narrow image has fewer rows too."""
-    windows = Windows(ReceptiveField(0, 96, 16), 912, None, 81, has_few)
+    windows = Windows(ReceptiveField(0, 96, 16), 912, None, 81, small_core)
     assert windows.of((720, 720)).core == (720, 720)
     wide = windows.of((20000, 20000))
     assert wide.core[0] == 80 and BAND_BYTES // (4 * 20000 * 81) in range(80, 96)
-    assert windows.of((20000, 3000)).core[0] == (512 if has_few else 544)
+    assert windows.of((20000, 3000)).core[0] == rows
     assert Windows(ReceptiveField(92, 0, 16), 0, (572, 572), 81).of((20000, 20000)).core == (80, 384)
 
 
 def test_windows_of_valid_convolutions_are_the_patches_of_the_training():
     argv = ["--model_name=unet_medical", "--image_size=native"]
     config = parse_options([*argv, "--train_crop=[220,236]"], "")
-    assert size_in_training(config) == Windows.for_mindspore(config).fixed_size == (220, 236)
-    assert Windows.for_mindspore(parse_options([*argv, "--tile_size=252"], "")).fixed_size == (252, 252)
+    assert size_in_training(config) == Windows.for_mindspore(config, None).fixed_size == (220, 236)
+    assert Windows.for_mindspore(parse_options([*argv, "--tile_size=252"], ""), None).fixed_size == (252, 252)
     with pytest.raises(UNetError, match="unet_medical cannot take an image of 100x100"):
-        Windows.for_mindspore(parse_options([*argv, "--train_crop=100"], ""))
+        Windows.for_mindspore(parse_options([*argv, "--train_crop=100"], ""), None)
