@@ -1,4 +1,5 @@
 """Masks as whole numbers or colours, before anybody says which class they are."""
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,22 @@ def read_mask(path: Path, number: int = 0, invert: bool | None = None, window: W
     Args:
         path (Path): the file.
         number (int): number of the page, from 0.
+        invert, window: see ``mask_of_page``.
+
+    Raises:
+        UNetError: see ``mask_of_page``; also a damaged file.
+    """
+    with open_pages(path) as pages:
+        return mask_of_page(pages, number, invert, window)
+
+
+def mask_of_page(pages: Sequence[Page], number: int, invert: bool | None = None,
+                 window: Window | None = None) -> MaskPixels:
+    """Read one of the pages of a mask's file that is open.
+
+    Args:
+        pages: all pages of the file.
+        number: which of them, from 0.
         invert (bool): invert masks in which white is zero; None takes those of ImageJ as stored and refuses others.
         window (Window): the part of the page that is returned; None for all.
 
@@ -141,16 +158,15 @@ def read_mask(path: Path, number: int = 0, invert: bool | None = None, window: W
         UNetError: the file is damaged, has pixels that are no whole numbers, or white is zero and nobody says what
             that means.
     """
-    with open_pages(path) as pages:
-        page = pages[number]
-        where = f"{path}[{number}]" if len(pages) > 1 else str(path)
-        if window and page.samples > 1:     # only the whole page tells which of the samples count
-            mask = read_mask(path, number, invert)
-            return replace(mask, numbers=mask.numbers[window])
-        if window:
-            pixels = page.stored(window[0].start, window[0].stop, window[1].start, window[1].stop)
-        else:
-            pixels = page.shown() if page.photometric in (CMYK, YCBCR, LAB) else _without_alpha(page)
+    page = pages[number]
+    where = f"{page.path}[{number}]" if len(pages) > 1 else str(page.path)
+    if window and page.samples > 1:     # only the whole page tells which of the samples count
+        mask = mask_of_page(pages, number, invert)
+        return replace(mask, numbers=mask.numbers[window])
+    if window:
+        pixels = page.stored(window[0].start, window[0].stop, window[1].start, window[1].stop)
+    else:
+        pixels = page.shown() if page.photometric in (CMYK, YCBCR, LAB) else _without_alpha(page)
     if page.photometric == WHITE_IS_ZERO:
         pixels = _white_is_zero(pixels, page, where, invert)
     if pixels.shape[2] not in (1, 3):

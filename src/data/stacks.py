@@ -1,6 +1,8 @@
 """Reader of the ISBI 2012 layout: two multi-page TIFF stacks, images and labels."""
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ from src.data import colours
 from src.data.channels import ONE_CHANNEL, Channels, StoredImage
 from src.data.image_reader import open_pages, read_image
 from src.data.mask_classes import MaskClasses
-from src.data.mask_pixels import TWO_CLASSES, MaskOptions, MaskPixels, read_mask
+from src.data.mask_pixels import TWO_CLASSES, MaskOptions, MaskPixels, mask_of_page, read_mask
 from src.data.page import Page, Window
 from src.model_utils.errors import UNetError
 from src.model_utils.inputs import not_there
@@ -17,6 +19,8 @@ from src.model_utils.inputs import not_there
 IMAGE_STACK = "train-volume.tif"
 LABEL_STACK = "train-labels.tif"
 FOLDS = 5
+# Pixels of a stack whose images stay in memory: opening the file for each slice takes longer than reading it.
+MOST_KEPT = 2**25
 
 # Rounding of float32 can move a mean of probabilities this far out of the range 0 to 1.
 ROUNDING = 1e-5
@@ -66,16 +70,20 @@ class StackReader:
         with open_stack(self.path) as pages:
             self.shape = (len(pages), pages[0].height, pages[0].width)
             self.page_kind, self.depth_8 = pages[0].kind, pages[0].is_8_bit
+            self.kept: list[StoredImage] = []
             for page in pages:      # a damaged one is found now, not in the middle of a training
-                page.stored()
+                image = StoredImage(channels.read(page), page.limits)
+                if math.prod(self.shape) <= MOST_KEPT:
+                    self.kept.append(image)
         with open_stack(folder / LABEL_STACK) as pages:
             label_shape = (len(pages), pages[0].height, pages[0].width)
-        if label_shape != self.shape:
-            raise UNetError(f"{folder}: {IMAGE_STACK} holds {describe(self.shape)}, {LABEL_STACK} holds "
-                            f"{describe(label_shape)}; the two must agree")
-        self.invert = masks.invert
-        self.masks = MaskClasses(self.mask_pixels, len(self), masks)
-        self.classes = np.stack([self.masks.classes(self.mask_pixels(index)) for index in range(len(self))])
+            if label_shape != self.shape:
+                raise UNetError(f"{folder}: {IMAGE_STACK} holds {describe(self.shape)}, {LABEL_STACK} holds "
+                                f"{describe(label_shape)}; the two must agree")
+            self.invert = masks.invert
+            read = partial(mask_of_page, pages, invert=self.invert)
+            self.masks = MaskClasses(read, len(self), masks)
+            self.classes = np.stack([self.masks.classes(read(index)) for index in range(len(self))])
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -89,7 +97,7 @@ class StackReader:
 
     def image(self, index: int) -> StoredImage:
         """Read only the image of a slice."""
-        return read_image(self.path, self.channels, index)
+        return self.kept[index] if self.kept else read_image(self.path, self.channels, index)
 
     @contextmanager
     def open_image(self, index: int) -> Iterator[Page]:

@@ -58,7 +58,7 @@ def _pairs(samples: ValidationSamples, most: int, colours: np.ndarray) -> list[t
             image = samples.pixels(index, classes.shape)
         except UNetError:       # the check has named it
             continue
-        coloured = np.rint((1 - OPACITY) * image + OPACITY * colours[classes]).astype(np.uint8)
+        coloured = cv2.addWeighted(image, 1 - OPACITY, colours[classes], OPACITY, 0)
         over = np.where((classes > 0)[..., None], coloured, image)
         between = np.full((SIDE, GAP // 2, 3), BACKGROUND, np.uint8)
         pairs.append((np.concatenate([_tile(image), between, _tile(over)], axis=1), samples.name(index)))

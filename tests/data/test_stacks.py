@@ -32,6 +32,17 @@ def test_reads_what_was_written(tmp_path):
     np.testing.assert_array_equal(reader[3][1], labels[3] // 255)
 
 
+def test_a_large_stack_does_not_stay_in_memory(tmp_path, monkeypatch):
+    images, _ = stacks(tmp_path)
+    small = StackReader(tmp_path)
+    monkeypatch.setattr("src.data.stacks.MOST_KEPT", images.size - 1)
+    large = StackReader(tmp_path)
+    assert len(small.kept) == len(images) and not large.kept
+    for index in range(len(images)):
+        assert np.array_equal(small.image(index).pixels, large.image(index).pixels)
+        assert small.image(index).limits == large.image(index).limits
+
+
 def test_labels_of_zero_and_one(tmp_path):
     _, labels = stacks(tmp_path)
     stacks(tmp_path, labels=labels // 255)
