@@ -21,7 +21,7 @@ workers=$(rank_count "${ARGUMENTS[0]}")
 images=$(existing_folder IMAGES "${ARGUMENTS[1]}")
 network=${ARGUMENTS[2]}
 [ -e "$network" ] || fail 2 "NETWORK: no such file or folder: $network"
-network=$(realpath -- "$network")
+network=$(absolute_file "$network")
 if [[ "${network,,}" == *.onnx ]]; then network="--file_name=$network"; else network="--checkpoint_file_path=$network"; fi
 config=$(config_file CONFIG_PATH "${ARGUMENTS[3]}")
 device=$(device_target "${ARGUMENTS[4]}")

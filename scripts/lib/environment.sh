@@ -41,9 +41,12 @@ config_file() {
   for file in "$2" "$PROJECT_DIR/configs/${2##*/}" "$PROJECT_DIR/${2##*/}"; do
     if [ -f "$file" ]; then
       if [ "$file" != "$2" ] && [[ "$2" == */* ]]; then echo "WARNING: $1: no such file: $2; using $file" >&2; fi
-      realpath -- "$file"
+      absolute_file "$file"
       return
     fi
+# absolute_file PATH: prints the absolute path. A link keeps its name: the file that it leads to may have another ending.
+absolute_file() { echo "$(realpath -- "$(dirname -- "$1")")/$(basename -- "$1")"; }
+
   done
   no_file "$1" "$2"
 }

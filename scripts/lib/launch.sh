@@ -40,7 +40,7 @@ existing_folder() {
 
 existing_file() {
   [ -f "$2" ] || no_file "$1" "$2"
-  realpath -- "$2"
+  absolute_file "$2"
 }
 
 # whole_number NAME VALUE: prints the number without leading zeros.

@@ -115,6 +115,20 @@ def test_onnx(launch):
     assert "infer_unet_onnx.py says" in (folder / "eval.log").read_text()
 
 
+def test_links_keep_their_names(launch):
+    """Other programs store files under names without an ending, and link them; folders may be links too."""
+    store = launch.folder / "store"
+    (store / "deep").mkdir(parents=True)
+    (launch.folder / "folder").symlink_to(store / "deep")
+    for name in ("b.yaml", "net.onnx"):
+        (store / name).with_suffix("").write_text("")
+        (store / name).symlink_to((store / name).with_suffix("").name)
+    result = launch("run_eval_onnx.sh", "my data", "folder/../net.onnx", "CPU", "folder/../b.yaml")
+    assert result.returncode == 0, result.stderr
+    call, = launch.recorded("infer_unet_onnx.py")
+    assert f"--file_name={store / 'net.onnx'}" in call["argv"] and f"--config_path={store / 'b.yaml'}" in call["argv"]
+
+
 def test_only_processes_of_the_run_are_signalled(launch):
     """A number in a file may belong to another process by now; and kill takes more than numbers."""
     other = subprocess.Popen(["sleep", "300"], cwd=launch.folder)
