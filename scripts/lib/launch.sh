@@ -121,7 +121,7 @@ note_cards() {
 rank_command() {
   local log=$1 script=$2
   shift 2
-  RANK=("$PYTHON" "$PROJECT_DIR/scripts/lib/rank.py" "$RUN/$log" "$PYTHON" "$PROJECT_DIR/$script" "$@")
+  RANK=("$PYTHON" "$PROJECT_DIR/scripts/lib/rank.py" "$RUN" "$log" "$PYTHON" "$PROJECT_DIR/$script" "$@")
 }
 
 # start NAME LOG COMMAND...: starts a process that writes to LOG in RUN. It has a session of its own, so that Ctrl-C

@@ -1,8 +1,8 @@
-"""Run one rank: ``python rank.py LOG COMMAND...``. The launchers start it.
+"""Run one rank: ``python rank.py RUN LOG COMMAND...``. The launchers start it.
 
-It runs COMMAND in the folder of LOG and writes the output to LOG. {rank} in LOG stands for the number of the rank; for
-msrun's scheduler the folder is "scheduler". In the same folder it writes ``env.log`` (the environment variables that
-matter for a run), ``pid`` and, at the end, ``status``. It forwards SIGTERM and SIGINT.
+It runs COMMAND in the folder of RUN/LOG and writes the output there. {rank} in LOG stands for the number of the rank;
+for msrun's scheduler the folder is "scheduler". In the same folder it writes ``env.log`` (the environment variables
+that matter for a run), ``pid`` and, at the end, ``status``. It forwards SIGTERM and SIGINT.
 
 It does not use src.model_utils.signals.ChildProcess: here the child stays in the process group that the launchers kill,
 its own exit status is kept after a signal, and nothing of the project need be importable.
@@ -17,17 +17,17 @@ SHOWN = ("ASCEND", "CUDA", "DEVICE", "GLOG", "HCCL", "LD_", "MASTER", "MINDSPORE
          "PATH", "PYTHON", "RANK", "SERVER", "UNET")
 
 
-def log_path(log):
+def log_path(run, log):
     """Return the path of the log, with the rank that a launcher or MPI has put into the environment."""
     if os.environ.get("MS_ROLE") == "MS_SCHED":
-        return Path(log.replace("LOG{rank}", "scheduler"))
+        return Path(run, log.replace("LOG{rank}", "scheduler"))
     rank = os.environ.get("OMPI_COMM_WORLD_RANK") or os.environ.get("RANK_ID") or "0"
-    return Path(log.replace("{rank}", rank))
+    return Path(run, log.replace("{rank}", rank))
 
 
-def main(log, command):
+def main(run, log, *command):
     """Run the command. Return its exit status, or 128 plus the number of the signal that ended it."""
-    log = log_path(log)
+    log = log_path(run, log)
     log.parent.mkdir(0o755, parents=True, exist_ok=True)    # as the folder above: only this user can write into it
     environment = dict(os.environ)
     if "OMPI_COMM_WORLD_LOCAL_RANK" in environment:
@@ -55,4 +55,4 @@ def _unblock():
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2:]))
+    sys.exit(main(*sys.argv[1:]))

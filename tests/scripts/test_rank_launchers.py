@@ -54,6 +54,26 @@ def test_msrun_predicts(launch, network, option):
                  "--output_path=old/output"]} for rank in range(2)]
 
 
+def test_msrun_predicts_with_a_link(launch):
+    """It is an ONNX file by the name of the link, not of the file that it leads to."""
+    (launch.folder / "0a1b2c").touch()
+    (launch.folder / "net.onnx").symlink_to("0a1b2c")
+    result = launch("run_distribute_predict.sh", 1, "my data", "net.onnx", "a.yaml", "CPU")
+    assert result.returncode == 0, result.stderr
+    assert f"--file_name={launch.folder / 'net.onnx'}" in launch.recorded("predict.py")[0]["argv"]
+
+
+def test_a_folder_with_a_rank_in_its_name(launch):
+    """Only in the name of the log the number of the rank stands for {rank}."""
+    launch.folder = launch.folder.rename(launch.folder.with_name("my {rank} LOG{rank}"))
+    result = launch("run_distribute_train_msrun.sh", 2, "my data", "a.yaml", "CPU")
+    assert result.returncode == 0, result.stderr
+    folder = launch.folder / "train_msrun_1"
+    assert [call["cwd"] for call in launch.recorded("train.py")] == [str(folder / f"LOG{rank}") for rank in range(2)]
+    assert (folder / "scheduler" / "status").read_text() == "0\n"
+    assert [path.name for path in launch.folder.parent.iterdir() if "LOG" in path.name] == [launch.folder.name]
+
+
 @pytest.mark.slow
 def test_progress_of_all_ranks(launch):
     """Each new line of rank 0 once; those of its files are left out."""
