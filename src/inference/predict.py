@@ -48,10 +48,10 @@ def predict(config: Config) -> int:
             config = with_fitted(config, network)
         predictor = FilePredictor(config)
         left = predictor.records.left(files) if config.skip_existing else files
-    _check_same(left, ranks)        # no rank changes anything before all have looked
+    own = _share(left, ranks)       # no rank changes anything before all have looked
     started = time.perf_counter()
     with ranks.reporting_failure():
-        found = _predict_share(files, left, predictor, ranks)
+        found = _predict_share(files, left, own, predictor, ranks)
     pages, failed = (int(ranks.values(value).sum()) for value in found)
     seconds = time.perf_counter() - started
     _say_progress(len(left), len(left), seconds, ranks)
@@ -77,18 +77,27 @@ def _join(config: Config) -> Ranks:
     return Ranks(runtime.rank, runtime.group_size)
 
 
-def _check_same(left: Sequence[ImageFile], ranks: Ranks) -> None:
-    """Wait for all ranks. Raise UNetError unless they have found the same files to predict."""
-    names = zlib.crc32("\0".join(file.name for file in left).encode(errors="surrogateescape"))
-    if len(set(ranks.values(names))) > 1:
-        raise UNetError("the ranks find different files to predict; data_path and output_path must be on a disk that "
-                        "all of them share, and nothing else may write there")
+def _share(left: Sequence[ImageFile], ranks: Ranks) -> list[ImageFile]:
+    """Return the files of this rank, in their order: about as many bytes as those of the others.
+
+    All ranks wait here for each other.
+
+    Raises:
+        UNetError: they have found different files to predict, or other sizes, by which they would share differently.
+    """
+    sizes = [_bytes(file) for file in left]
+    found = "\0".join(f"{size} {file.name}" for size, file in zip(sizes, left))
+    if len(set(ranks.values(zlib.crc32(found.encode(errors="surrogateescape"))))) > 1:
+        raise UNetError("the ranks find different files to predict, or files of different sizes; data_path and "
+                        "output_path must be on a disk that all of them share, and nothing else may write there; call "
+                        "it again when the images are complete")
+    by_size = sorted(range(len(left)), key=lambda place: (-sizes[place], place))
+    return [left[place] for place in sorted(by_size[ranks.rank::ranks.size])]
 
 
-def _predict_share(files: Sequence[ImageFile], left: Sequence[ImageFile], predictor: FilePredictor,
-                   ranks: Ranks) -> tuple[int, int]:
+def _predict_share(files: Sequence[ImageFile], left: Sequence[ImageFile], own: Sequence[ImageFile],
+                   predictor: FilePredictor, ranks: Ranks) -> tuple[int, int]:
     """Predict the files of this rank; return the number of pages, and of the files that could not be predicted."""
-    own = _share(left, ranks)
     places = {file: place for place, file in enumerate(files)}
     predictor.records.forget(own)
     for folder in (*predictor.folders, predictor.records.folder, predictor.records.output):
@@ -105,14 +114,6 @@ def _predict_share(files: Sequence[ImageFile], left: Sequence[ImageFile], predic
             predictor.records.add_failed(file, str(error))
             tqdm.write(f"error: {error}", file=sys.stderr)
     return pages, failed
-
-
-def _share(left: Sequence[ImageFile], ranks: Ranks) -> list[ImageFile]:
-    """Return the files of this rank, in their order: about as many bytes as those of the others."""
-    if ranks.size == 1:
-        return list(left)
-    by_size = sorted(range(len(left)), key=lambda place: (-_bytes(left[place]), place))
-    return [left[place] for place in sorted(by_size[ranks.rank::ranks.size])]
 
 
 def _bytes(file: ImageFile) -> int:
