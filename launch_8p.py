@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from src.model_utils.files import write_atomically
-from src.model_utils.inputs import read_input
+from src.model_utils.inputs import not_there, read_input
+from src.model_utils.schema import find_yaml
 from src.model_utils.script import guarded
 
 PROJECT = Path(__file__).resolve().parent
@@ -62,6 +63,10 @@ def fail(message):
 def main(argv):
     """Write rank_table_Np.json into the current folder, then replace this process by run_distribute_train.sh."""
     options, rest = parse(argv)
+    if not os.path.isdir(options.data_path):
+        return fail(f"--data_path: no such folder: {options.data_path}")
+    if not (config := find_yaml(Path(options.config_path))).is_file():
+        return fail(f"--config_path: {not_there(config, 'YAML file')}")
     try:
         addresses = read_addresses(options.hccn_conf)
     except OSError as error:
@@ -70,12 +75,15 @@ def main(argv):
     if missing:
         return fail(f"{options.hccn_conf} has no address of card {missing[0]}; choose others with --visible_devices")
     path = Path(f"rank_table_{len(options.devices)}p.json").absolute()
-    table = rank_table(options.devices, addresses, options.server_id)
-    write_atomically(path, f"{json.dumps(table, indent=2)}\n".encode())
+    table = f"{json.dumps(rank_table(options.devices, addresses, options.server_id), indent=2)}\n".encode()
+    if path.is_file() and read_input(path) != table:
+        return fail(f"{path} is there and holds something else than the table of these cards; move it, or call this in "
+                    f"another folder")
+    write_atomically(path, table)
     print(f"rank table: {path}", flush=True)
     os.environ["SERVER_ID"] = options.server_id
     os.environ.setdefault("PYTHON", sys.executable)
-    return os.execvp("bash", ["bash", str(LAUNCHER), str(path), options.data_path, options.config_path, *rest])
+    return os.execvp("bash", ["bash", str(LAUNCHER), str(path), options.data_path, str(config), *rest])
 
 
 if __name__ == "__main__":

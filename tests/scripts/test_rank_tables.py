@@ -89,12 +89,33 @@ def test_launch_8p(launch):
 
 @pytest.mark.parametrize("arguments, part", [
     (["--hccn_conf=none"], "none: No such file"), (["--visible_devices=9"], "no address of card 9"),
-    (["--nproc_per_node=9"], "--nproc_per_node 9"), (["--visible_devices=a"], "expected numbers")])
+    (["--nproc_per_node=9"], "--nproc_per_node 9"), (["--visible_devices=a"], "expected numbers"),
+    (["--visible_devices=0", "--data_path=none"], "--data_path: no such folder: none"),
+    (["--visible_devices=0", "--config_path=none.yaml"], "--config_path: no such YAML file: none.yaml"),
+    (["--visible_devices=0", "--config_path=."], "--config_path: .: a folder, where a YAML file is expected")])
 def test_wrong_use_of_launch_8p(launch, arguments, part):
     (launch.folder / "hccn.conf").write_text("address_0=192.1.27.0\n")
     command = [sys.executable, str(PROJECT / "launch_8p.py"), "--data_path=my data", "--hccn_conf=hccn.conf"]
     result = subprocess.run([*command, *arguments], cwd=launch.folder, text=True, capture_output=True, check=False)
     assert result.returncode == 2 and part in result.stderr
+    assert not list(launch.folder.glob("rank_table*"))
+
+
+def test_launch_8p_replaces_no_other_table(launch):
+    (launch.folder / "hccn.conf").write_text("address_0=192.1.27.0\n")
+    command = [sys.executable, str(PROJECT / "launch_8p.py"), "--data_path=my data", "--config_path=a.yaml",
+               "--hccn_conf=hccn.conf", "--visible_devices=0"]
+    table = launch.folder / "rank_table_1p.json"
+    for text, status in (("mine", 2), (None, 0), (None, 0)):     # the table of an earlier call is taken again
+        if text:
+            table.write_text(text)
+        result = subprocess.run(command, cwd=launch.folder, env=launch.environment, text=True, capture_output=True,
+                                check=False)
+        assert result.returncode == status, result.stderr
+        if text:
+            assert_one_line_error(result, f"{table} is there and holds something else", "move it, or call this in")
+            assert table.read_text() == text and not launch.records.exists()
+            table.unlink()
 
 
 def test_files_that_launch_8p_cannot_use(launch):
