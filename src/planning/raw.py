@@ -26,14 +26,19 @@ class Stopped(Exception):
 
 
 def prepared_folder(config: Config, layout: Layout, root: Path) -> Path:
-    """Return the folder for the prepared data: save_path, else one in the output folder that is of these data only."""
-    if config.save_path:
-        return Path(config.save_path)
-    # Other annotations in a file of the same name are other data.
-    files = [file_status(layout.options[name]) for name in ("anno_json", "val_anno_json") if name in layout.options]
-    options = repr((str(root.resolve()), layout.options, config.coco_classes, config.coco_draw_order,
-                    [(file.st_size, file.st_mtime_ns) for file in files]))
-    return Path(config.output_path) / f"prepared_{hashlib.sha256(options.encode()).hexdigest()[:8]}"
+    """Return the folder for the prepared data: one of these data only, in save_path or else in the output folder.
+
+    Raises:
+        UNetError: a file is gone.
+    """
+    root = root.resolve()
+    files = [Path(layout.options[name]) for name in ("anno_json", "val_anno_json") if name in layout.options]
+    if layout.raw == NUCLEI:
+        files += sorted(path for part in ("images", "masks") for path in root.glob(f"*/{part}/*.png"))
+    # Other annotations or masks in files of the same names are other data.
+    found = [(str(path), file.st_size, file.st_mtime_ns) for path, file in zip(files, map(file_status, files))]
+    options = repr((str(root), layout.options, config.coco_classes, config.coco_draw_order, found))
+    return Path(config.save_path or config.output_path, f"prepared_{hashlib.sha256(options.encode()).hexdigest()[:8]}")
 
 
 def coco_classes(layout: Layout, given: Mapping[str, Any]) -> Choice:

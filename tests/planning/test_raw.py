@@ -1,8 +1,12 @@
-"""The classes that are chosen for photographs of COCO."""
+"""The classes that are chosen for photographs of COCO, and the folder for prepared data."""
 import json
+import os
 
-from src.planning.layouts import COCO, Layout
-from src.planning.raw import coco_classes
+import pytest
+
+from src.model_utils.config import parse_options
+from src.planning.layouts import COCO, NUCLEI, Layout
+from src.planning.raw import coco_classes, prepared_folder
 from tests.support.alarm import in_time
 
 
@@ -28,3 +32,25 @@ def test_many_categories_take_linear_time(tmp_path):
     with in_time(10):
         choice = chosen(tmp_path / "a.json", [[image] for image in range(20_000)], 20_000)
     assert choice.options["num_classes"] == 20_001
+
+
+@pytest.mark.parametrize("option", ["output_path", "save_path"])
+def test_other_raw_data_are_prepared_in_another_folder(tmp_path, option):
+    """Masks are data of their own too: one that was corrected, added or removed, wherever the folder is."""
+    config, layout = parse_options([f"--{option}={tmp_path / 'out'}"], ""), Layout("", "", {}, 1, NUCLEI)
+    for part in ("a/1/images/1.png", "a/1/masks/x.png", "b/1/images/1.png", "b/1/masks/x.png"):
+        (tmp_path / part).parent.mkdir(parents=True)
+        (tmp_path / part).write_bytes(b"1")
+        os.utime(tmp_path / part, ns=(1, 1))
+
+    def folder(name):
+        found = prepared_folder(config, layout, tmp_path / name)
+        assert found.parent == tmp_path / "out" and found.name.startswith("prepared_")
+        return found
+
+    first, other = folder("a"), folder("b")
+    assert first == folder("a") == folder("b/../a") != other
+    os.utime(tmp_path / "a/1/masks/x.png", ns=(2, 2))
+    corrected = folder("a")
+    (tmp_path / "a/1/masks/y.png").write_bytes(b"1")
+    assert len({first, other, corrected, folder("a")}) == 4
