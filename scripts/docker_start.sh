@@ -2,7 +2,6 @@
 # Starts a container with this machine's accelerators and with the folders DATA_DIR and MODEL_DIR, which have the same
 # paths in the container as here. New files belong to the user who starts it; DATA_DIR is read-only unless WRITE_DATA=1,
 # or unless it is MODEL_DIR too.
-# Usage: bash scripts/docker_start.sh [IMAGE] [DATA_DIR] [MODEL_DIR] [COMMAND ...]    the default of COMMAND is bash
 set -euo pipefail
 unset CDPATH     # with it, cd may print a path, and take one of another folder
 
@@ -22,8 +21,14 @@ folder() {
   echo "$path"
 }
 
+USAGE="Usage: bash scripts/docker_start.sh [IMAGE] [DATA_DIR] [MODEL_DIR] [COMMAND ...]    \
+the default of COMMAND is bash"
+if [[ "${1:-}" =~ ^(-h|--help)$ ]]; then
+  echo "$USAGE"
+  exit
+fi
 if [ $# -lt 3 ] || [[ "$1" == -* ]]; then
-  echo "Usage: bash scripts/docker_start.sh [IMAGE] [DATA_DIR] [MODEL_DIR] [COMMAND ...]" >&2
+  echo "$USAGE" >&2
   exit 2
 fi
 data=$(folder DATA_DIR "$2")

@@ -1,17 +1,16 @@
 #!/usr/bin/env bash
 # Downloads MindSpore Lite's Python wheel and unpacks it, to try C++ inference on a CPU: it holds the headers, the
 # runtime and a converter. Nothing is installed. If it was unpacked before, nothing is done.
-# Usage: bash scripts/get_mindspore_lite.sh [DIR]    the default of DIR is .mindspore_lite beside README.md
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib/mindspore_lite.sh"
 
+if [ $# -gt 1 ] || [[ "${1:-}" == -* ]]; then
+  show_usage "Usage: bash scripts/get_mindspore_lite.sh [DIR]    the default of DIR is .mindspore_lite beside README.md" \
+    "$@"
+fi
+
 lock="$PROJECT_DIR/scripts/lib/mindspore_lite.lock"
 version=$(sed -n 's/^mindspore-lite==\([0-9.]*\).*/\1/p' "$lock")
-
-if [ $# -gt 1 ] || [[ "${1:-}" == -* ]]; then
-  echo "Usage: bash scripts/get_mindspore_lite.sh [DIR]" >&2
-  exit 2
-fi
 target=${1:-$PROJECT_DIR/.mindspore_lite}
 marker="$target/mindspore_lite/include/api/model.h"
 if [ -f "$marker" ]; then

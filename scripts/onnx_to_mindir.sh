@@ -1,14 +1,10 @@
 #!/usr/bin/env bash
 # Converts an ONNX file of export.py to a MindIR file that MindSpore Lite's wheel (get_mindspore_lite.sh) can read.
-# Usage: bash scripts/onnx_to_mindir.sh [ONNX] [MINDIR]
 # It needs CPython 3.7, for which the wheel is built: PYTHON37, python3.7 on the PATH, or one of pyenv's.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib/mindspore_lite.sh"
 
-if [ $# -ne 2 ] || [[ "$1" == -* ]]; then
-  echo "Usage: bash scripts/onnx_to_mindir.sh [ONNX] [MINDIR]" >&2
-  exit 2
-fi
+if [ $# -ne 2 ] || [[ "$1" == -* ]]; then show_usage "Usage: bash scripts/onnx_to_mindir.sh [ONNX] [MINDIR]" "$@"; fi
 onnx=$1
 mindir=$2
 [[ "$mindir" == *.mindir ]] || mindir="$mindir.mindir"

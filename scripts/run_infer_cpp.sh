@@ -3,9 +3,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib/mindspore_lite.sh"
 
-usage() {
-  cat <<'END'
-Usage: bash scripts/run_infer_cpp.sh NETWORK MINDIR_PATH NEED_PREPROCESS DEVICE_TYPE [DEVICE_ID]
+USAGE="Usage: bash scripts/run_infer_cpp.sh NETWORK MINDIR_PATH NEED_PREPROCESS DEVICE_TYPE [DEVICE_ID]
   NETWORK          unet (unet_simple_config.yaml), unet++ (unet_nested_cell_config.yaml), or a YAML file
   MINDIR_PATH      the exported network
   NEED_PREPROCESS  y writes the inputs; n uses those of an earlier call. The program gets it too: with y it takes PNG
@@ -15,14 +13,8 @@ Usage: bash scripts/run_infer_cpp.sh NETWORK MINDIR_PATH NEED_PREPROCESS DEVICE_
 Environment variables: DATA_PATH, OUTPUT_PATH, IMAGE_SIZE, CROP, SPLIT, CROSS_VALID_IND, EVAL_ACTIVATE, RESULT_PATH,
 RST_PATH and RESULT_FORMAT (here bin) replace the values of the YAML file; THREADS of the CPU; MS_LITE_HOME (default:
 .mindspore_lite); PYTHON.
-In the current folder preprocess.log, build.log, infer.log and acc.log are written anew, whoever made them.
-END
-}
-
-if [ $# -lt 4 ] || [ $# -gt 5 ]; then
-  usage >&2
-  exit 2
-fi
+In the current folder preprocess.log, build.log, infer.log and acc.log are written anew, whoever made them."
+if [ $# -lt 4 ] || [ $# -gt 5 ]; then show_usage "$USAGE" "$@"; fi
 network=$1
 mindir=$2
 need_preprocess=$3

@@ -1,4 +1,4 @@
-# Sourced by all other scripts. Defines PROJECT_DIR, fail, find_python and use_environment.
+# Sourced by nearly all other scripts. Defines PROJECT_DIR, fail, show_usage, find_python and use_environment.
 # bash 4.2 and 4.3 take an empty array for an unset variable, so arrays are expanded as ${NAME[@]+"${NAME[@]}"}.
 # Python gets -I with -c and -m: it would import socket.py or src/ of the current folder, in which somebody's data may be.
 # shellcheck shell=bash
@@ -25,6 +25,16 @@ fail() {
   exit "$status"
 }
 
+# show_usage TEXT ARGUMENT...: prints the text and exits, with status 0 if the first argument asks for it, else with 2.
+show_usage() {
+  if [[ "${2:-}" =~ ^(-h|--help)$ ]]; then
+    echo "$1"
+    exit
+  fi
+  echo "$1" >&2
+  exit 2
+}
+
 # printable: passes text on without control characters, which are commands to a terminal; logs can hold what files do.
 printable() { LC_ALL=C tr -d '\000-\010\013-\037\177'; }
 
@@ -33,6 +43,9 @@ no_file() {
   if [ -e "$2" ]; then fail 2 "$1: a $(stat -Lc %F -- "$2"), where a file is expected: $2"; fi
   fail 2 "$1: no such file: $2"
 }
+
+# absolute_file PATH: prints the absolute path. A link keeps its name: the file that it leads to may have another ending.
+absolute_file() { echo "$(realpath -- "$(dirname -- "$1")")/$(basename -- "$1")"; }
 
 # config_file NAME PATH: prints the absolute path of a YAML file. If there is none at PATH, the project's own one of that
 # name is taken; unless PATH is a bare name, a warning says so.
@@ -44,9 +57,6 @@ config_file() {
       absolute_file "$file"
       return
     fi
-# absolute_file PATH: prints the absolute path. A link keeps its name: the file that it leads to may have another ending.
-absolute_file() { echo "$(realpath -- "$(dirname -- "$1")")/$(basename -- "$1")"; }
-
   done
   no_file "$1" "$2"
 }

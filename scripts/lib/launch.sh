@@ -13,7 +13,7 @@ DEFAULT_CONFIG="$PROJECT_DIR/unet_medical_config.yaml"
 GRACE=${GRACE:-10}
 
 # read_arguments LEAST MOST "$@": sets ARGUMENTS, and OPTIONS to the --key=value that follow them. With too few or too
-# many arguments it prints USAGE and exits.
+# many arguments, or -h or --help, it prints USAGE and exits.
 read_arguments() {
   local least=$1 most=$2
   shift 2
@@ -27,8 +27,7 @@ read_arguments() {
     shift
   done
   if [ $# -gt 0 ] || [ ${#ARGUMENTS[@]} -lt "$least" ] || [ ${#ARGUMENTS[@]} -gt "$most" ]; then
-    echo "$USAGE" >&2
-    exit 2
+    show_usage "$USAGE" "$@"
   fi
 }
 

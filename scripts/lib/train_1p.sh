@@ -20,10 +20,7 @@ ASCEND_DEVICE_ID is the number of the card, 0 unless set. Results go to ${name}_
       *) GIVEN+=("$option") ;;
     esac
   done
-  if [ -z "$data" ]; then
-    echo "$USAGE" >&2
-    exit 2
-  fi
+  if [ -z "$data" ]; then show_usage "$USAGE"; fi
   data=$(existing_folder --data_path "$data") || exit
   DEVICE_ID=$(whole_number ASCEND_DEVICE_ID "${ASCEND_DEVICE_ID:-0}") || exit
   export DEVICE_ID

@@ -82,7 +82,7 @@ def test_npu_smi_alone_maps_nothing(start):
 
 @pytest.mark.parametrize("arguments, tools, part", [
     ([], ["docker"], "Usage: "), (["i", "some data"], ["docker"], "Usage: "),
-    (["--help", "a", "b"], ["docker"], "Usage: "),
+    (["-x", "a", "b"], ["docker"], "Usage: "),
     (["i", "none", "model"], ["docker"], "error: DATA_DIR: no such folder: none"),
     (["i", "model", "some"], ["docker"], "error: MODEL_DIR: no such folder: some"),
     (["i", "model", "a,b"], ["docker"], "error: MODEL_DIR: docker cannot mount"),

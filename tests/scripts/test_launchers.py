@@ -179,7 +179,7 @@ def test_both_orders_of_run_infer_310(tmp_path, given, passed):
 
 @pytest.mark.parametrize("script, arguments, part", [
     ("run_standalone_train.sh", [], "Usage: "), ("run_standalone_train.sh", ["a", "b", "0", "c"], "Usage: "),
-    ("run_standalone_train.sh", ["--help"], "DEVICE_ID    number of the Ascend card"),
+    ("run_standalone_train.sh", ["-x"], "DEVICE_ID    number of the Ascend card"),
     ("run_standalone_train.sh", ["my data", "a.yaml", "--lr", "1"], "Usage: "),
     ("run_standalone_train.sh", ["none", "a.yaml"], "DATASET: no such folder: none"),
     ("run_standalone_train.sh", ["my data", "none"], "CONFIG_PATH: no such file: none"),
