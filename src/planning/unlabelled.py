@@ -1,16 +1,18 @@
 """The images of a data set that have no masks, for which a network is trained.
 
-``python -m src.planning.unlabelled --data_path=DIR --output=FOLDER`` links them in a folder, for predict.py.
+``python -m src.planning.unlabelled --data_path=DIR --output_path=FOLDER`` links them in a folder, for predict.py. With
+the options of train.py it takes the layout that these pick.
 """
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from src.data.preparation.isbi_slices import TEST_STACK
+from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.model_utils.files import make_folder
+from src.model_utils.script import guarded
 from src.planning.layouts import Layout, find_layouts
 from src.planning.masks import is_mask
 from src.planning.pairing import MASK, TEST, role
@@ -38,42 +40,42 @@ def _is_for_tests(folder: str) -> bool:
 def link(tree: Tree, paths: Sequence[str], folder: Path) -> None:
     """Link images in a folder, under names that hold their paths: a_b.png for a/b.png, _a_b.png for another a_b.png.
 
+    Links that are there are removed first: they are of an earlier call, and their images may have masks by now.
+
     Raises:
         UNetError: a link cannot be made, or another file has its name.
     """
-    names: set[str] = set()
+    links: dict[str, Path] = {}
+    for path in paths:
+        name = "_".join(PurePosixPath(path).parts)
+        while name in links:
+            name = f"_{name}"
+        links[name] = tree.path(path).resolve()
     try:
         make_folder(folder)
-        for path in paths:
-            name, image = "_".join(PurePosixPath(path).parts), tree.path(path).resolve()
-            while name in names:
-                name = f"_{name}"
-            names.add(name)
-            if not os.path.lexists(folder / name):
-                (folder / name).symlink_to(image)
-            elif not (folder / name).is_symlink() or Path(os.readlink(folder / name)) != image:
-                raise UNetError(f"{folder / name} is there, and is no link to {image}; remove it, or give another "
-                                f"folder")
+        for old in list(folder.iterdir()):
+            if old.is_symlink():
+                old.unlink()
+        for name, image in links.items():
+            if os.path.lexists(folder / name):
+                raise UNetError(f"{folder / name} is there, and is no link; remove it, or give another folder")
+            (folder / name).symlink_to(image)
     except OSError as error:
         raise UNetError(f"{folder}: cannot be written: {error.strerror or error}") from None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Link the images that the command line names; print their number; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m src.planning.unlabelled", description="Link images without masks.")
-    parser.add_argument("--data_path", required=True, help="folder of the data set")
-    parser.add_argument("--output", required=True, type=Path, help="folder for the links")
-    args = parser.parse_args(argv)
-    try:
-        tree = read_tree(args.data_path)
-        paths = unlabelled(tree, pick(tree, find_layouts(tree, is_mask), {}))
+    def work() -> None:
+        config = parse_options(list(sys.argv[1:] if argv is None else argv), "Link images without masks.", True)
+        tree = read_tree(config.data_path)
+        paths = unlabelled(tree, pick(tree, find_layouts(tree, is_mask),
+                                      {name: getattr(config, name) for name in config.given}))
         if paths:
-            link(tree, paths, args.output)
-    except UNetError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(len(paths))
-    return 0
+            link(tree, paths, Path(config.output_path))
+        print(len(paths))
+
+    return guarded(work)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from src.planning.layouts import COCO, NUCLEI, find_layouts
 from src.planning.masks import is_mask
 from src.planning.picking import pick
 from src.planning.tree import read_tree
-from src.planning.unlabelled import link, unlabelled
+from src.planning.unlabelled import link, main, unlabelled
 
 
 def image(path, values=range(250)):
@@ -198,6 +198,34 @@ def test_images_without_masks_are_found_for_prediction(tmp_path):
     assert len(list((tmp_path / "links").iterdir())) == len(paths)
 
 
+def test_the_options_of_the_training_pick_the_layout(tmp_path, capsys):
+    """Where several fit, a folder of masks that was named counts for the images without masks too."""
+    data, links = tmp_path / "data", tmp_path / "links"
+    for name in ("1.png", "2.png", "3.png"):
+        image(data / "image" / name)
+        mask(data / "masks_a" / name)
+        if name != "3.png":
+            mask(data / "masks_b" / name)
+    argv = ["--minutes=3", "--config_path=auto", f"--data_path={data}", f"--output_path={links}"]
+    assert main(argv) == 2
+    assert "layouts fit; give --config_path=auto and the options" in capsys.readouterr().err
+    assert main(["--mask_dir=masks_b", *argv]) == 0
+    assert capsys.readouterr().out == "1\n" and [path.name for path in links.iterdir()] == ["image_3.png"]
+
+
+def test_links_of_an_earlier_call_are_removed(tmp_path):
+    """Of an image that has its mask by now, and of another data set with the same names."""
+    for part in ("one", "two"):
+        image(tmp_path / part / "a.png")
+        image(tmp_path / part / "b.png")
+    links = tmp_path / "links"
+    link(read_tree(tmp_path / "one"), ["a.png", "b.png"], links)
+    (links / "mine.png").write_text("mine")
+    link(read_tree(tmp_path / "two"), ["b.png"], links)
+    assert sorted(path.name for path in links.iterdir()) == ["b.png", "mine.png"]
+    assert (links / "b.png").resolve() == tmp_path / "two" / "b.png" and (links / "mine.png").read_text() == "mine"
+
+
 def test_links_replace_nothing(tmp_path):
     """Neither files of the user, nor each other where two paths give one name."""
     for name in ("a/b_c.png", "a_b/c.png"):
@@ -206,9 +234,8 @@ def test_links_replace_nothing(tmp_path):
     link(tree, ["a/b_c.png", "a_b/c.png"], links)
     assert {path.name: path.resolve().parent.name for path in links.iterdir()} == {
         "a_b_c.png": "a", "_a_b_c.png": "a_b"}
-    for mine in (lambda path: path.write_text("mine"), lambda path: path.symlink_to("mine")):
-        (links / "a_b_c.png").unlink()
-        mine(links / "a_b_c.png")
-        with pytest.raises(UNetError, match=r"links/a_b_c.png is there, and is no link to .*a/b_c.png; remove it, or"):
-            link(tree, ["a/b_c.png"], links)
-        assert (links / "a_b_c.png").is_symlink() or (links / "a_b_c.png").read_text() == "mine"
+    (links / "a_b_c.png").unlink()
+    (links / "a_b_c.png").write_text("mine")
+    with pytest.raises(UNetError, match=r"links/a_b_c.png is there, and is no link; remove it, or"):
+        link(tree, ["a/b_c.png"], links)
+    assert (links / "a_b_c.png").read_text() == "mine"
