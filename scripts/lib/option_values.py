@@ -1,4 +1,4 @@
-"""Print values of options, a line each: ``python option_values.py NAME... OPTION...``, OPTION being --key=value."""
+"""Print values of options, a line each: ``python option_values.py NAME... OPTION...``, with train.py's options."""
 import sys
 from pathlib import Path
 
@@ -7,10 +7,12 @@ def main(arguments):
     """Return the exit status."""
     from src.model_utils.script import run_script
 
-    names = [argument for argument in arguments if not argument.startswith("--")]
+    # A value may be a word of its own.
+    count = next((place for place, argument in enumerate(arguments) if argument.startswith("-")), len(arguments))
+    names, options = arguments[:count], arguments[count:]
     sys.stdout.reconfigure(errors="surrogateescape")        # paths may hold any bytes
-    return run_script(lambda config: print(*(getattr(config, name) for name in names), sep="\n"), "",
-                      arguments[len(names):])
+    return run_script(lambda config: print(*(getattr(config, name) for name in names), sep="\n"), "", options,
+                      may_choose=True)
 
 
 if __name__ == "__main__":

@@ -174,6 +174,21 @@ def test_both_orders_of_run_infer_310(tmp_path, given, passed):
         assert result.stdout.splitlines() == ["unet++", "my net.mindir", *passed], result.stderr
 
 
+@pytest.mark.parametrize("script", sorted({path.name for path in SCRIPTS.glob("*.sh")} - {"run_tests.sh"}))
+@pytest.mark.parametrize("asked", ["-h", "--help"])
+def test_every_script_prints_its_usage_if_it_is_asked(launch, script, asked):
+    before = sorted(os.listdir(launch.folder))
+    result = launch(script, asked)
+    assert (result.returncode, result.stderr) == (0, ""), result.stderr
+    assert result.stdout.startswith(f"Usage: bash scripts/{script} ")
+    assert sorted(os.listdir(launch.folder)) == before and not launch.records.exists()
+
+
+def test_help_after_other_arguments(launch):
+    result = launch("run_standalone_train.sh", "my data", "--lr=0.1", "--help")
+    assert result.returncode == 0 and result.stdout.startswith("Usage: ") and not launch.records.exists()
+
+
 # ---- wrong use
 
 

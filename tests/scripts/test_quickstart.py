@@ -1,5 +1,6 @@
-"""quickstart.sh on one's own images, with a recording stand-in for Python."""
+"""quickstart.sh, with a recording stand-in for Python."""
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,14 +8,17 @@ import pytest
 from tests.support.scripts import PROJECT, SCRIPTS, bash
 
 # Copies of the script and its library find their environment, and a Python that records what it is called with.
-PYTHON = """#!/usr/bin/env bash
-echo "$*" >> "$RECORDS"
+PYTHON = f"""#!/usr/bin/env bash
+if [[ "$1" == */option_values.py ]]; then exec "{sys.executable}" "{PROJECT}/$@"; fi
+""" + """echo "$*" >> "$RECORDS"
+echo "$UNET_CALLED_FROM" > "$RECORDS.from"
 case "$*" in
   *src.planning.unlabelled*) echo "${UNLABELLED:-0}" ;;
   train.py*)
+    if [[ "$*" == *--dry_run* ]]; then exit; fi
     mkdir -p "$OUT/checkpoint/ckpt_0"
     echo "target: ${TARGET:-mask}" > "$OUT/config.yaml"
-    touch "$OUT/checkpoint/ckpt_0/${CHECKPOINT:-best.ckpt}" ;;
+    if [[ "${CHECKPOINT:-best.ckpt}" != none ]]; then touch "$OUT/checkpoint/ckpt_0/${CHECKPOINT:-best.ckpt}"; fi ;;
 esac
 """
 
@@ -63,10 +67,12 @@ def test_the_whole_way(quickstart, tmp_path):
     scripts = [Path(line.split()[0]).name if line.endswith(".py") or ".py " in line else line.split()[1]
                for line in commands]
     assert scripts == ["preprocess_dataset.py", "train.py", "eval.py", "src.planning.unlabelled", "predict.py"]
-    auto = f"--config_path=auto --data_path={tmp_path / 'data'} --save_path={out}/prepared"
+    options = f"--save_path={out} --minutes=3 --config_path=auto --data_path={tmp_path / 'data'}"
     check = f"--output_path={out}/check --check=True --report=True"
-    assert commands[0] == f"preprocess_dataset.py --minutes=3 {auto} {check}"
-    assert commands[1] == f"train.py --minutes=3 {auto} --output_path={out} --overwrite=True"
+    assert commands[0] == f"preprocess_dataset.py {options} {check}"
+    assert commands[1] == f"train.py {options} --output_path={out} --overwrite=True"
+    assert commands[3] == f"-m src.planning.unlabelled {options} --output_path={out}/without_masks"
+    assert (tmp_path / "records.from").read_text() == f"{tmp_path}\n"
     assert commands[2].endswith("--object_metrics=True") and commands[4].endswith("--objects=True")
     assert "2 images without masks" in result.stdout
 
@@ -76,3 +82,47 @@ def test_without_validation_and_without_further_images(quickstart, tmp_path):
     assert result.returncode == 0, result.stderr
     assert [line.split()[0] for line in commands] == ["preprocess_dataset.py", "train.py", "-m"]
     assert "ckpt_unet_simple_adam-1_9.ckpt" in result.stdout and "0 images without masks" in result.stdout
+
+
+def test_a_training_that_leaves_no_checkpoint(quickstart, tmp_path):
+    result, commands = quickstart("--data_path=data", "--output_path=out", CHECKPOINT="none")
+    assert result.returncode == 1 and "Done" not in result.stdout and len(commands) == 2
+    assert result.stderr.startswith(f"error: the training has left no checkpoint in {tmp_path}/out/checkpoint/ckpt_0;")
+
+
+@pytest.mark.parametrize("asked", [["--dry_run=yes"], ["--dry_run"], ["--dry_run", "True"]])
+def test_a_dry_run_ends_after_the_choices(quickstart, tmp_path, asked):
+    result, commands = quickstart("--data_path=data", *asked, "--output_path=out")
+    assert (result.returncode, result.stderr, result.stdout) == (0, "", "")
+    assert commands == [f"train.py --save_path={tmp_path}/out {' '.join(asked)} --config_path=auto "
+                        f"--data_path={tmp_path}/data --output_path={tmp_path}/out"]
+
+
+@pytest.mark.parametrize("output, sample", [
+    (["--output_path=out"], []), (["--output_path", "out"], ["--sample", "cells"]),
+    (["--output=out"], ["--sample=cells"]), (["--output", "out"], [])])
+def test_the_sample_goes_where_output_path_says(quickstart, tmp_path, output, sample):
+    result, commands = quickstart(*output, *sample)
+    assert result.returncode == 0, result.stderr
+    assert [line.split()[0] for line in commands] == ["-m", "train.py", "eval.py", *["predict.py"] * bool(sample)]
+    assert all(f"--output_path={tmp_path}/out" in line for line in commands[1:])
+    assert f"checkpoint: {tmp_path}/out/checkpoint/ckpt_0/best.ckpt" in result.stdout
+
+
+def test_two_words_and_one_are_the_same(quickstart, tmp_path):
+    _, commands = quickstart("--data_path=data", "--output_path=out")
+    for data in ("-d", "--data_path"):
+        assert quickstart(data, "data", "--output_path", "out")[1] == commands
+
+
+@pytest.mark.parametrize("argv, message", [
+    (["--data_path"], "--data_path: expected a value after it"), (["-d"], "-d: expected a value after it"),
+    (["--output_path"], "--output_path: expected a value after it"),
+    (["--data_path="], "--data_path=: expected a folder"),
+    (["--data_url=data"], "--data_url=data: not an option here; give the folder of your data with --data_path"),
+    (["--data_url", "data"], "--data_url: not an option here; give the folder of your data with --data_path"),
+    (["-d", "data", "--sample=cells"], "--sample=cells and --data_path=data: give one of them"),
+    (["-d", "data", "--dry_rum=True"], "command line: unknown option --dry_rum; did you mean --dry_run?")])
+def test_wrong_use(quickstart, argv, message):
+    result, commands = quickstart(*argv)
+    assert (result.returncode, result.stdout, commands) == (2, "", []) and result.stderr == f"error: {message}\n"
