@@ -228,15 +228,17 @@ def _common_inputs(inputs: list[dict[str, Any]], name: str) -> dict[str, Any]:
     """Return the input options that all networks were trained with, and the areas of the images of all."""
     geometries = [TrainedGeometry.of_dict(options[GEOMETRY]) for options in inputs if GEOMETRY in options]
     areas = [area for geometry in geometries for area in geometry.areas or ()]
-    geometries = [replace(geometry, areas=(min(areas), max(areas)) if areas else None) for geometry in geometries]
-    common = {option: value for option, value in inputs[0].items() if option != GEOMETRY}
-    found = {option: [options.get(option) for options in inputs] for option in common}
-    if len(geometries) == len(inputs):
-        common[GEOMETRY], found[GEOMETRY] = geometries[0].as_dict(), [geometry.as_dict() for geometry in geometries]
-    for option, values in found.items():
+    stored = iter([replace(geometry, areas=(min(areas), max(areas)) if areas else None) for geometry in geometries])
+    inputs = [{**options, GEOMETRY: next(stored).as_dict()} if GEOMETRY in options else options for options in inputs]
+    common: dict[str, Any] = {}
+    for options in reversed(inputs):        # so the names of the classes are those of the first that has any
+        common |= options
+    for option in common:
+        values = [options.get(option) for options in inputs]
         if option != CLASS_NAMES and any(value != values[0] for value in values):
-            raise UNetError(f"{name}: the models were trained with different {option}: {values}; their results cannot "
-                            f"be averaged")
+            unknown = " (None: the checkpoint does not say)" if None in values else ""
+            raise UNetError(f"{name}: the models were trained with different {option}: {values}{unknown}; their "
+                            f"results cannot be averaged")
     return common
 
 

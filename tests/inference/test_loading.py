@@ -1,9 +1,12 @@
 """The mean of several predictors; test_predict.py loads networks."""
+import re
+
 import numpy as np
 import pytest
 
+from src.data.trained_geometry import TrainedGeometry
 from src.inference.loaded_network import mean_of
-from src.inference.loading import _paths_in, load_checkpoints, load_network, load_onnx_file, names_onnx
+from src.inference.loading import _common_inputs, _paths_in, load_checkpoints, load_network, load_onnx_file, names_onnx
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.training import checkpoint
@@ -75,3 +78,29 @@ def test_the_width_of_the_network_is_followed(tmp_path, narrow_networks):
         load_network(parse_options([*argv, "--feature_scale=4"], ""))
     with pytest.raises(UNetError, match=r"feature_scale: 3 is not one of 1, 2, 4, 8, 16"):
         parse_options(["--feature_scale=3"], "")
+
+
+STORED = {"normalize": "zscore", "input_range": [0, 1], "channels": [2],
+          "geometry": TrainedGeometry("image_mask", None).as_dict()}
+
+
+@pytest.mark.parametrize("option", STORED)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_inputs_that_one_checkpoint_does_not_name(option, is_first):
+    """Whichever stands first: an older checkpoint, or one of the model zoo, may not be averaged with others."""
+    assert _common_inputs([STORED, STORED], "a,b") == STORED
+    others = [{}, {name: value for name, value in STORED.items() if name != option}]
+    for other, named in zip(others, ("normalize", option)):
+        pair = [STORED, other] if is_first else [other, STORED]
+        values = re.escape(str([options.get(named) for options in pair]))
+        with pytest.raises(UNetError, match=f"^a,b: the models were trained with different {named}: {values} "
+                                            r"\(None: the checkpoint does not say\); their results cannot be"):
+            _common_inputs(pair, "a,b")
+
+
+def test_names_and_areas_of_several_checkpoints():
+    """The names of the classes are those of the first that has any, the areas those of all images."""
+    small, large = ({"geometry": TrainedGeometry("image_mask", None, areas).as_dict()} for areas in ((9, 16), (25, 36)))
+    named = [{"class_names": ["a", "b"]}, {"class_names": ["c", "d"]}]
+    assert _common_inputs([small, {**large, **named[0]}, {**small, **named[1]}], "") == {
+        **named[0], "geometry": TrainedGeometry("image_mask", None, (9, 36)).as_dict()}
