@@ -34,8 +34,8 @@ DONE, REFUSED, NOT_NEEDED = 0, 2, 3     # exit status of the process that export
 
 EXPORT = "from src.export.onnx_cache import main; sys.exit(main())"
 
-# Folders of the code that makes the files.
-ROOMS = ("networks", "export", "training", "data", "tiling", "report")
+# Those of src/ whose code makes the files.
+FOLDERS = ("networks", "export", "training", "data", "tiling", "report")
 
 # Files that drivers of accelerators put into /dev. Without any of them, MindSpore need not be asked for a device.
 CARDS = ("davinci*", "nvidia*", "dxg")
@@ -110,7 +110,7 @@ def _stems(config: Config, path: Path) -> Iterator[str]:
 @lru_cache(maxsize=1)
 def _code_hash() -> str:
     """Return a hash of the code that makes exported files, so that no file outlives a change of it."""
-    modules = sorted(path for room in ROOMS for path in (PROJECT_ROOT / "src" / room).glob("*.py"))
+    modules = sorted(path for folder in FOLDERS for path in (PROJECT_ROOT / "src" / folder).glob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in modules)).hexdigest()
 
 
