@@ -134,13 +134,17 @@ def _is_dynamic(config: Config, can_be: bool) -> bool:
     """Return whether batch, height and width of the file are free: if possible, unless the command line gives one.
 
     Raises:
-        UNetError: ``dynamic`` is True for a file that cannot be so.
+        UNetError: ``dynamic`` is True for a file that cannot be so, or whose size the command line gives.
     """
     if config.dynamic is None:
         return can_be and not {"batch_size", "height", "width"} & config.on_command_line
     if config.dynamic and not can_be:
         raise UNetError(f"dynamic is for ONNX files of all networks except unet_medical; this is {config.file_format} "
                         f"of {config.model_name}")
+    if config.dynamic and (sides := sorted({"height", "width"} & config.on_command_line)):
+        raise UNetError(f"dynamic is True, which leaves height and width free, and {' and '.join(sides)} "
+                        f"{'are' if len(sides) > 1 else 'is'} given; leave out {' and '.join(sides)}, or give "
+                        f"--dynamic=False for a file that takes only this size")
     return config.dynamic
 
 

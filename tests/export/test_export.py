@@ -81,8 +81,10 @@ def test_onnx(saved, tmp_path, name, activate, batch):
                                             ("bilinear", "Sigmoid"), ("keras", "Sigmoid")])
 def test_onnx_of_any_size(saved, tmp_path, name, activate):
     path = tmp_path / "net.onnx"
-    export(options(saved(name), name, "--file_format=ONNX", "--dynamic=True", f"--file_name={path}", "--batch_size=1",
-                   f"--eval_activate={activate}"))
+    argv = [option for option in NETWORKS[name] if not option.startswith(("--width", "--height"))]
+    export(parse_options([*argv, f"--checkpoint_file_path={saved(name)}", "--file_format=ONNX", "--dynamic=True",
+                          f"--file_name={path}", "--image_size=[48,32]", "--batch_size=1",
+                          f"--eval_activate={activate}"], ""))
     network = OnnxNetwork(path)
     channels, last = 3 if name == "bilinear" else 1, 2 if activate == "Softmax" else 1
     assert network.input_shape == (None, channels, None, None) and network.output_shape == (None, None, None, last)
@@ -115,6 +117,8 @@ def test_difference():
     ("simple", ["--file_format=ONNX", "--width=50"], ["cannot take an image of 32x50", "32x48"]),
     ("medical", ["--file_format=ONNX", "--dynamic=True"], ["dynamic is for ONNX", "unet_medical"]),
     ("simple", ["--dynamic=True"], ["dynamic is for ONNX", "MINDIR"]),
+    ("simple", ["--file_format=ONNX", "--dynamic=True", "--width=64", "--height=96"],
+     ["dynamic is True", "height and width are given; leave out height and width, or give --dynamic=False"]),
     ("simple", ["--num_classes=3"], ["another network", "final.weight"]),
     ("simple", ["--checkpoint_file_path=/none.ckpt"], ["no such checkpoint"]),
     ("keras", ["--eval_activate=Argmax"], ["eval_activate Argmax does not fit UNetKeras; set it to Sigmoid"]),
