@@ -71,7 +71,7 @@ class Measurement:
         self.config, self.onnx_file = config, onnx_file
         names = [name for name in NAMES if (name != "mindspore" or onnx_file is None) and find_spec(PACKAGES[name])]
         about: dict[str, Any] = {"processor": _processor(), "processors": usable_processors(),
-                                 "versions": {name: metadata.version(PACKAGES[name]) for name in names}}
+                                 "versions": {name: _version(PACKAGES[name]) for name in names}}
         if onnx_file is None:
             # The first weights do not change the speed, nor does deep supervision, which is for training.
             spec = {**asdict(NetworkSpec.from_config(config)), "weight_init": "", "use_ds": False}
@@ -174,6 +174,18 @@ def _known(measurement: Measurement) -> Choice | None:
         return None
     except UNetError:       # there is no cache, which is said where it is written
         return None
+
+
+def _version(module: str) -> str:
+    """Return the version of an installed module, without importing it; an empty text if no wheel provides it.
+
+    Its wheel may have another name: onnxruntime-gpu provides onnxruntime.
+    """
+    try:
+        return metadata.version(module)
+    except metadata.PackageNotFoundError:
+        wheels = sorted(set(metadata.packages_distributions().get(module, [])))
+        return ", ".join(f"{wheel} {metadata.version(wheel)}" for wheel in wheels)
 
 
 def _processor() -> str:

@@ -73,6 +73,21 @@ def test_other_processors_and_versions_are_measured_again(measured, tmp_path, mo
     assert measurement().known() is None
 
 
+@pytest.mark.parametrize("wheels, expected", [(["onnxruntime-gpu"], "onnxruntime-gpu 1.2"), ([], "")])
+def test_a_wheel_of_another_name(measured, tmp_path, monkeypatch, wheels, expected):
+    """As of onnxruntime-gpu; or of no wheel, as a module that was built in its place."""
+    version = backend_choice.metadata.version
+
+    def other_version(name):
+        if name == "onnxruntime":
+            raise backend_choice.metadata.PackageNotFoundError(name)
+        return "1.2" if name in wheels else version(name)
+    monkeypatch.setattr(backend_choice.metadata, "version", other_version)
+    monkeypatch.setattr(backend_choice.metadata, "packages_distributions", lambda: {"onnxruntime": wheels})
+    assert measurement().about["versions"]["onnx"] == expected
+    assert fastest(measurement(), tmp_path / "x.onnx") == "onnx" and measurement().known()
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"seconds": 3}', '{"seconds": {"onnx": 1}}',
                                   '{"seconds": {"onnx": 1, "mindspore": 2}}',
                                   '{"seconds": {"onnx": 1, "mindspore": 2}, "size": [512]}',
