@@ -101,7 +101,7 @@ def _test_image(config: Config, network: OnnxNetwork, field: ReceptiveField) -> 
 
 def _as_in_training(image: StoredImage, network: OnnxNetwork) -> StoredImage:
     """Return an image in the size in which training showed it to the network; the README tells users to do so."""
-    trained, scale = _trained(network), float(network.metadata.get("scale", 1))
+    trained, scale = _trained(network), network.scale
     height, width = image.pixels.shape[:2]
     size = (trained.sizes.content if trained and trained.sizes else
             (max(1, round(height * scale)), max(1, round(width * scale))))
@@ -260,7 +260,7 @@ def _sizes_in_words(network: OnnxNetwork, field: ReceptiveField) -> str:
     text = ("{}x{} (height x width)".format(*network.fixed_size) if network.fixed_size else
             f"multiples of {field.stride}, {least_side(field)} or more with the halo, {field.context} at each side, "
             f"that the programs put around images")
-    trained, scale = _trained(network), float(network.metadata.get("scale", 1))
+    trained, scale = _trained(network), network.scale
     if trained and trained.sizes:
         text += ". Resize images to {}x{} first, as in training".format(*trained.sizes.content)
         if trained.sizes.content != trained.sizes.input:

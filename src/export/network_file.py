@@ -90,7 +90,9 @@ def options_of(config: Config) -> dict[str, Any]:
     """
     path = _exported(config)
     if path.suffix.lower() == ".onnx":
-        return OnnxNetwork(path).options
+        network = OnnxNetwork(path)
+        network.warn_of_silence()
+        return network.options
     about = _beside(path)
     return {name: about[name] for name in NAMES if name in about}
 

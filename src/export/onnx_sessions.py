@@ -29,11 +29,13 @@ class Session(Protocol):
         provider: what runs it.
         inputs, outputs: their shapes.
         metadata: the file's.
+        lost: pixels that the result of a trimmed network lacks at each side; 0 of a whole one.
     """
     provider: str
     inputs: list[Shape]
     outputs: list[Shape]
     metadata: dict[str, str]
+    lost: int
 
     def run(self, images: np.ndarray) -> np.ndarray:
         """Return the first output for the first input."""
@@ -48,13 +50,14 @@ class SessionOptions(NamedTuple):
         precision: cpu_precision; OpenVINO can multiply in bfloat16.
         shares_memory: use one pool of memory together with all networks that do so. This is for networks on one CPU
             that run in turn.
-        trimmed: trim networks of same convolutions, see ``src.networks.layers``.
+        most_trimmed: trim networks of same convolutions (see ``src.networks.layers``) if their results then lack no
+            more than so many pixels at each side; 0 leaves them whole.
     """
     backend: str = "onnx"
     device: str = "CPU"
     precision: str = "float32"
     shares_memory: bool = False
-    trimmed: bool = False
+    most_trimmed: int = 0
 
 
 ON_CPU = SessionOptions()
@@ -75,11 +78,12 @@ def open_session(path: Path, options: SessionOptions) -> Session:
     except Exception as error:      # protobuf's errors have no common base class either
         raise cannot_load(path, "ONNX Runtime", error) from None
     _check_graph(path, model)
-    smaller = trimmed(model) if options.trimmed else None
-    content = smaller.SerializeToString() if smaller else data      # what was checked, whatever is in the file by now
+    smaller, lost = trimmed(model, options.most_trimmed) if options.most_trimmed else (model, 0)
+    content = smaller.SerializeToString() if lost else data     # what was checked, whatever is in the file by now
     if options.backend == "openvino":
-        return OpenVinoSession(path, options, content, {entry.key: entry.value for entry in model.metadata_props})
-    return OnnxRuntimeSession(path, options, content)
+        return OpenVinoSession(path, options, content, lost,
+                               {entry.key: entry.value for entry in model.metadata_props})
+    return OnnxRuntimeSession(path, options, content, lost)
 
 
 def _check_graph(path: Path, model: onnx.ModelProto) -> None:
@@ -114,7 +118,7 @@ def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
 class OnnxRuntimeSession:
     """The content of a file in ONNX Runtime; see ``Session``."""
 
-    def __init__(self, path: Path, options: SessionOptions, content: bytes) -> None:
+    def __init__(self, path: Path, options: SessionOptions, content: bytes, lost: int) -> None:
         providers = choose_providers(options.device)
         own = onnxruntime.SessionOptions()
         own.log_severity_level = 4      # errors are raised anyway
@@ -131,7 +135,7 @@ class OnnxRuntimeSession:
         self.provider = self._session.get_providers()[0]
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         self.inputs, self.outputs = ([_fixed(node.shape) for node in nodes] for nodes in (inputs, outputs))
-        self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
+        self.metadata, self.lost = dict(self._session.get_modelmeta().custom_metadata_map), lost
         self._name = inputs[0].name if inputs else ""
 
     def run(self, images: np.ndarray) -> np.ndarray:
@@ -142,7 +146,8 @@ class OnnxRuntimeSession:
 class OpenVinoSession:
     """The content of a file in OpenVINO on the CPU; see ``Session``."""
 
-    def __init__(self, path: Path, options: SessionOptions, content: bytes, metadata: dict[str, str]) -> None:
+    def __init__(self, path: Path, options: SessionOptions, content: bytes, lost: int,
+                 metadata: dict[str, str]) -> None:
         if options.device not in ("CPU", "auto"):
             raise UNetError(f"device_target {options.device}: backend openvino runs on the CPU; use "
                             f"--device_target=CPU, or --backend=onnx")
@@ -158,7 +163,7 @@ class OpenVinoSession:
         self.provider = f"OpenVINO {openvino.__version__.split('-')[0]}"
         self.inputs, self.outputs = ([_sides(port.partial_shape) for port in ports]
                                      for ports in (self._compiled.inputs, self._compiled.outputs))
-        self.metadata = metadata        # of which OpenVINO keeps nothing
+        self.metadata, self.lost = metadata, lost       # OpenVINO keeps no metadata
 
     def run(self, images: np.ndarray) -> np.ndarray:
         """See ``Session``."""

@@ -27,15 +27,19 @@ class _State(NamedTuple):
     is_up: bool = False
 
 
-def trimmed(model: onnx.ModelProto) -> onnx.ModelProto | None:
-    """Return a trimmed copy of a model; None if its graph is not that of a U-Net of same convolutions."""
+def trimmed(model: onnx.ModelProto, most: int) -> tuple[onnx.ModelProto, int]:
+    """Return a trimmed copy of a model, and how many pixels its result lacks at each side.
+
+    They are the model itself and 0 if its graph is not that of a U-Net of same convolutions, or lacked more than
+    ``most``.
+    """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     try:
-        _Trimming(copy.graph).run()
+        lost = _Trimming(copy.graph).run()
     except _Unknown:
-        return None
-    return copy
+        return model, 0
+    return (copy, lost) if lost <= most else (model, 0)
 
 
 class _Trimming:
@@ -45,8 +49,8 @@ class _Trimming:
         self.nodes: list[onnx.NodeProto] = []
         self.sources: dict[str, onnx.NodeProto] = {}
 
-    def run(self) -> None:
-        """Rewrite the graph."""
+    def run(self) -> int:
+        """Rewrite the graph; return how many pixels its result lacks at each side."""
         nodes = list(self.graph.node)
         for node in nodes:
             states = [self.states[name] for name in node.input if name in self.states]
@@ -61,6 +65,7 @@ class _Trimming:
         del self.graph.value_info[:]
         for side, name in ((1, "rows"), (2, "columns")):    # no longer those of the input
             self.graph.output[0].type.tensor_type.shape.dim[side].dim_param = name
+        return last.lost
 
     def _follow(self, node: onnx.NodeProto, states: list[_State]) -> _State:
         state = states[0]

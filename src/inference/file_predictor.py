@@ -44,7 +44,9 @@ class FilePredictor:
         self.config = config = self.predictor.config
         self.names = class_names(config, self.predictor.network.names)
         self.writer = MaskWriter(MaskOptions.from_config(config))
-        logger.info("normalize: %s, as the network was trained", self.predictor.normalization)
+        logger.info("normalize: %s, %s", self.predictor.normalization, "as the network was trained"
+                    if "normalize" in self.predictor.network.stored else
+                    "by the options: the network's file does not say how it was trained")
         self.objects: ObjectWriter | None = None
         if config.objects:
             self.objects = ObjectWriter(ObjectFileOptions.from_config(config, self.names),

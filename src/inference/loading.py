@@ -23,15 +23,11 @@ from src.model_utils.files import with_ending
 from src.model_utils.inputs import not_there
 from src.model_utils.options import NATIVE
 from src.model_utils.packages import import_openvino
-from src.networks.receptive_field import ReceptiveField
 from src.tiling.predictor import LARGEST_WINDOW, Windows, side_in_memory
 from src.training.checkpoint_files import read_state
 from src.training.fold_results import fold_checkpoints, read_results
 
 logger = logging.getLogger("unet")
-
-# Used for ONNX files whose metadata lack them: the values of a U-Net of five levels with bilinear upsampling.
-CONTEXT, STRIDE = 128, 16
 
 
 def load_network(config: Config) -> LoadedNetwork:
@@ -143,19 +139,16 @@ def _onnx_network(config: Config, stored: dict[str, Any], networks: list[OnnxNet
     for network in networks:
         network.check(config.num_channels, config.network_classes)
     first = networks[0]
-    (height, width), result_height = first.input_shape[2:], first.output_shape[1]
-    margin_lost = (height - result_height) // 2 if height and width and result_height else 0
-    field = ReceptiveField(margin_lost, int(first.metadata.get("context", CONTEXT)),
-                           int(first.metadata.get("grid", STRIDE)))      # files call the stride grid
 
     def probabilities(networks: list[OnnxNetwork]) -> Predictor:
         return mean_of([one_hot(network, config.network_classes) if network.activate == "Argmax" else network
                         for network in networks])
-    scale = _common_scale(config, [network.metadata.get("scale", 1) for network in networks], stored)
-    largest = config.tile_size or int(first.metadata.get("window", LARGEST_WINDOW))
-    windows = Windows(field, largest, first.fixed_size, config.network_classes)
-    of_windows = at_first_use(lambda: probabilities([OnnxNetwork(network.path, options._replace(trimmed=True))
-                                                      for network in networks])) if windows.can_be_trimmed else None
+    scale = _common_scale(config, [network.scale for network in networks], stored)
+    largest = config.tile_size or first.numbers.get("window", LARGEST_WINDOW)
+    windows = Windows(first.receptive_field(), largest, first.fixed_size, config.network_classes)
+    smaller = options._replace(most_trimmed=windows.most_trimmed)
+    of_windows = at_first_use(lambda: probabilities([OnnxNetwork(network.path, smaller) for network in networks])
+                              ) if windows.most_trimmed else None
     return LoadedNetwork(probabilities(networks), name, first.provider, first.fixed_size, windows, scale,
                          first.activate, stored, config, predict_window=of_windows)
 
@@ -194,7 +187,7 @@ def _mindspore_network(config: Config, stored: dict[str, Any], paths: list[Path]
         shared = _SharedNetwork(network, predictor(network, activate))
         return mean_of([partial(shared.predict, own) for own in weights])
     of_windows = (at_first_use(lambda: mean(build_network(spec, layers.for_windows())))
-                  if windows.can_be_trimmed else None)
+                  if windows.most_trimmed else None)
     return LoadedNetwork(mean(network), config.checkpoint_file_path, device, None, windows,
                          _common_scale(config, scales, stored), activate, stored, config, predict_window=of_windows)
 

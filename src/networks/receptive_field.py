@@ -3,6 +3,9 @@ from dataclasses import dataclass
 
 POOLINGS = 4    # of every network here
 
+# What valid convolutions take away at each side: two 3x3 of each level, on the way down and on the way up.
+VALID_MARGIN = 2 * sum(2 ** level for level in (*range(POOLINGS + 1), *range(POOLINGS)))
+
 # How far upsampling by 2 reaches to each side, in pixels of the upper level. Bilinear upsampling reads the next pixel
 # of the lower level, which is 2 wide; the 2x2 convolution after nearest upsampling reads one neighbour.
 REACH_UP = {"deconv": 0, "bilinear": 2, "nearest": 1}
@@ -37,8 +40,7 @@ def same_field(upsampling: str) -> ReceptiveField:
     Args:
         upsampling: deconv, bilinear or nearest.
     """
-    reach = (1 + sum(2 * 2 ** level for level in range(POOLINGS + 1))
-             + sum((2 + REACH_UP[upsampling]) * 2 ** level for level in range(POOLINGS)))
+    reach = 1 + VALID_MARGIN + sum(REACH_UP[upsampling] * 2 ** level for level in range(POOLINGS))
     stride = 2 ** POOLINGS
     return ReceptiveField(0, -(-reach // stride) * stride, stride)
 

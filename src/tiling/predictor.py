@@ -12,7 +12,7 @@ from src.evaluation.evaluate import BandPredictor, Predictor, with_both_classes
 from src.model_utils.config import Config
 from src.networks.receptive_field import ReceptiveField
 from src.networks.registry import NetworkSpec, bytes_per_pixel, largest_size, receptive_field, window_size
-from src.tiling.windows import MOST_ROWS, Size, Window, choose_window, count_windows, holds_context, predict_rows
+from src.tiling.windows import MOST_ROWS, Size, Window, choose_window, count_windows, predict_rows
 
 # Side of the largest window, if no option sets it, while training and for files that do not say how large it may be.
 LARGEST_WINDOW = 768
@@ -78,9 +78,15 @@ class Windows:
         return min((window for window in windows if window.margin == largest.margin), key=work)
 
     @property
-    def can_be_trimmed(self) -> bool:
-        """Whether a trimmed network (see ``src.networks.layers``) gives their cores."""
-        return not self.field.margin_lost and not self.fixed_size and holds_context(self.field, self.largest)
+    def most_trimmed(self) -> int:
+        """How many pixels the results of a trimmed network (see ``src.networks.layers``) may lack at each side.
+
+        It is the margin around the cores; 0 if windows have one size, or do not hold the whole context.
+        """
+        if self.field.margin_lost or self.fixed_size:
+            return 0
+        margin = choose_window(self.field, (MOST_ROWS, MOST_ROWS), self.largest).margin
+        return margin if margin == self.field.context else 0
 
     @property
     def most_pixels(self) -> int:

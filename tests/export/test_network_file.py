@@ -9,7 +9,7 @@ from src.export.onnx_model import OnnxNetwork
 from src.export.onnx_sessions import cannot_load
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
-from tests.support.damaged_claims import onnx_file
+from tests.support.onnx_files import onnx_file
 
 
 @pytest.fixture

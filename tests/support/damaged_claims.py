@@ -11,7 +11,6 @@ import h5py
 import numpy as np
 import tifffile
 from mindspore.train.checkpoint_pb2 import Checkpoint
-from onnx import TensorProto, helper
 
 from src.data.class_values import resolve
 from src.data.image_reader import open_pages
@@ -21,17 +20,21 @@ from src.data.splits import read_splits
 from src.export.keras_weights import read_arrays
 from src.export.onnx_model import OnnxNetwork
 from src.export.stored_labels import StoredLabels
+from src.inference.loading import load_network
+from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.model_utils.moxing_adapter import unzip
 from src.report.history import read_history
+from src.tiling.predictor import in_windows
 from src.training.checkpoint_contents import CheckpointContents
 from src.training.checkpoint_files import read_state
 from src.training.fold_results import read_results
 from tests.support.damage import flipped, foreign, truncated, zeroed
+from tests.support.onnx_files import onnx_file, unet_file
 
 # Texts in the place of a number or a list, in JSON.
-VALUES = ("Infinity", "-Infinity", "NaN", "1e999", "-1", "0", "1e300", "9" * 400, '"1"', '"\\u0000\\u001b[2J"', "null",
-          "true", "[]", "{}", "[[[]]]", "[1e999, 2, 3, 4, 5, 6]", '{"size": [1e999, 1], "counts": "0"}')
+VALUES = ("Infinity", "-Infinity", "NaN", "1e999", "-1", "0", "1.0", "1e300", "9" * 400, '"1"', '"\\u0000\\u001b[2J"',
+          "null", "true", "[]", "{}", "[[[]]]", "[1e999, 2, 3, 4, 5, 6]", '{"size": [1e999, 1], "counts": "0"}')
 
 
 def damages(data, count=30):
@@ -169,27 +172,22 @@ HDF5 = {
 }
 
 
-def onnx_file(shape=(1, 1, 16, 16), classes=2, metadata=None):
-    ends = [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape),
-            helper.make_tensor_value_info("y", TensorProto.FLOAT, [shape[0], *shape[2:], classes])]
-    graph = helper.make_graph([helper.make_node("Transpose", ["x"], ["y"], perm=[0, 2, 3, 1])], "graph", ends[:1],
-                              ends[1:])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=7)
-    helper.set_model_props(model, metadata or {})
-    return model.SerializeToString()
-
-
 def onnx_cases(folder):
     path = folder / "x.onnx"
 
+    config = parse_options([f"--file_name={path}", "--num_channels=2", "--backend=onnx"], "")
+
     def read():
-        network = OnnxNetwork(path)
-        network.check(2, 2)
-        network(np.zeros((1, 2, *(side or 16 for side in network.input_shape[2:])), np.float32))
+        network = load_network(config)
+        predict = in_windows(network.averaged(of_windows=True), network.windows, -1)
+        list(predict(np.zeros((1, 2, 40, 40), np.float32)))
 
     cases = [(f"{name} is {value[:20]}", onnx_file((1, 2, 16, 16), 2, {name: value}))
-             for name, value in itertools.product(("num_classes", "context", "grid", "scale", "input_range", "channels",
+             for name, value in itertools.product(("num_classes", "scale", "input_range", "channels",
                                                    "normalize_percentiles"), VALUES)]
+    good = {"context": "16", "grid": "2", "window": "64"}
+    cases += [(f"{name} is {value[:20]}, windows", unet_file(metadata={**good, name: value}))
+              for name, value in itertools.product(good, (*VALUES, "2", "8", "96.0", "1e3"))]
     cases += [(f"size {shape}", onnx_file(shape, shape[1])) for shape in (
         (10**9, 2, 16, 16), (2**62, 2, 16, 16), (0, 2, 16, 16), (1, 2, 0, 0), (1, 2, 10**6, 10**6), (1, 10**9, 1, 1),
         ("n", 2, "h", "w"), ("n", 2, "h", "h"), (1, "c", 16, 16))]
