@@ -90,7 +90,10 @@ class _Trimming:
     def _valid(self, node: onnx.NodeProto, state: _State) -> _State:
         """Make a same convolution valid; one of an even kernel stays, and spoils a pixel."""
         attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-        kernel = attributes["kernel_shape"][0]
+        kernels = set(attributes.get("kernel_shape", []))       # which ONNX allows to leave out
+        if len(kernels) != 1 or {*attributes.get("dilations", []), *attributes.get("strides", [])} - {1}:
+            raise _Unknown
+        kernel = kernels.pop()
         if not attributes.get("auto_pad", b"").startswith(b"SAME") and set(attributes.get("pads", [])) != {kernel // 2}:
             raise _Unknown
         if kernel % 2 == 0:
