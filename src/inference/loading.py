@@ -65,9 +65,22 @@ def _check_one(config: Config, given: Collection[str]) -> None:
                         f"networks; give one of them")
 
 
+def _on_cpu(config: Config) -> bool:
+    """Return whether ONNX Runtime would run on the CPU."""
+    return choose_providers(config.device_target) == [PROVIDERS["CPU"]]
+
+
+def _check_precision(config: Config) -> None:
+    """Raise UNetError if ONNX Runtime is to multiply in bfloat16."""
+    if config.backend == "onnx" and config.cpu_precision == "bfloat16" and _on_cpu(config):
+        raise UNetError("backend is onnx and cpu_precision is bfloat16, and ONNX Runtime multiplies in float32; use "
+                        "--cpu_precision=float32, or --backend=openvino")
+
+
 def load_onnx_file(config: Config) -> LoadedNetwork:
     """Load the ONNX file ``file_name``; see ``load_network``."""
     _check_one(config, config.on_command_line)
+    _check_precision(config)
     if config.backend == "mindspore" and "backend" in config.on_command_line:
         raise UNetError(f"backend mindspore runs checkpoints, and file_name {config.file_name} is an ONNX file; use "
                         f"--backend=onnx or openvino")
@@ -76,10 +89,12 @@ def load_onnx_file(config: Config) -> LoadedNetwork:
                         f"file, given with --file_name; eval.py evaluates checkpoints")
     path = Path(with_ending(config.file_name, ".onnx"))
     options = SessionOptions(config.backend, config.device_target, config.cpu_precision)
-    if config.backend == "auto" and path.is_file() and find_spec("openvino") and choose_providers(
-            config.device_target) == [PROVIDERS["CPU"]]:
-        OnnxNetwork(path)       # checks the file before another process reads it
-        options = options._replace(backend=fastest(Measurement(config, path), path))
+    if config.backend == "auto" and path.is_file() and _on_cpu(config):
+        if find_spec("openvino"):
+            OnnxNetwork(path)       # checks the file before another process reads it
+            options = options._replace(backend=fastest(Measurement(config, path), path))
+        if config.cpu_precision == "bfloat16" and options.backend != "openvino":
+            logger.info("ONNX Runtime runs %s in float32; of ONNX files, only OpenVINO multiplies in bfloat16", path)
     network = OnnxNetwork(path, options)
     config = follow(config, network.options, network.path)
     return replace(_onnx_network(config, network.options, [network], str(network.path), options),
@@ -89,6 +104,7 @@ def load_onnx_file(config: Config) -> LoadedNetwork:
 def load_checkpoints(config: Config) -> LoadedNetwork:
     """Load the checkpoints that ``checkpoint_file_path`` names; see ``load_network``."""
     _check_one(config, config.on_command_line)
+    _check_precision(config)
     paths, name = _checkpoints(config), config.checkpoint_file_path
     stored = _common_inputs([_stored_inputs(path) for path in paths], name)
     config = follow(config, stored, name)

@@ -1,12 +1,15 @@
 """ONNX files that export.py did not write: what is guessed is said, and what cannot be right is refused."""
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 
 from src.data import notices
 from src.export.network_file import options_of
 from src.export.onnx_model import OnnxNetwork
+from src.inference import loading
 from src.inference.file_predictor import FilePredictor
-from src.inference.loading import load_network
+from src.inference.loading import load_checkpoints, load_network, load_onnx_file
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
 from src.networks.receptive_field import ReceptiveField, same_field
@@ -109,3 +112,19 @@ def test_whole_numbers_may_have_a_point(tmp_path):
 
 def test_the_guess_is_the_network_that_sees_most():
     assert same_field("bilinear").context == max(same_field(name).context for name in ("deconv", "bilinear", "nearest"))
+
+
+@pytest.mark.parametrize("load", [load_onnx_file, load_checkpoints])
+def test_onnx_runtime_has_no_bfloat16(load):
+    with pytest.raises(UNetError, match="backend is onnx and cpu_precision is bfloat16, and ONNX Runtime multiplies in "
+                                        "float32; use --cpu_precision=float32, or --backend=openvino"):
+        load(parse_options(["--backend=onnx", "--cpu_precision=bfloat16"], ""))
+
+
+@pytest.mark.parametrize("backend", ["onnx", *(["openvino"] if find_spec("openvino") else [])])
+def test_what_auto_makes_of_bfloat16(loaded, monkeypatch, caplog, backend):
+    caplog.set_level("INFO", "unet")
+    monkeypatch.setattr(loading, "find_spec", lambda name: True)
+    monkeypatch.setattr(loading, "fastest", lambda measurement, path: backend)
+    loaded(onnx_file((1, 2, 16, 16)), "--backend=auto", "--cpu_precision=bfloat16", "--device_target=CPU")
+    assert ("x.onnx in float32; of ONNX files, only OpenVINO" in caplog.text) == (backend == "onnx")
