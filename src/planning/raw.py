@@ -2,10 +2,11 @@
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from src.data.image_formats import is_image
 from src.data.preparation.coco_annotations import read_annotations
 from src.data.preparation.prepare import create_tasks
 from src.data.preparation.task_pool import run_tasks
@@ -31,14 +32,22 @@ def prepared_folder(config: Config, layout: Layout, root: Path) -> Path:
     Raises:
         UNetError: a file is gone.
     """
-    root = root.resolve()
-    files = [Path(layout.options[name]) for name in ("anno_json", "val_anno_json") if name in layout.options]
-    if layout.raw == NUCLEI:
-        files += sorted(path for part in ("images", "masks") for path in root.glob(f"*/{part}/*.png"))
-    # Other annotations or masks in files of the same names are other data.
-    found = [(str(path), file.st_size, file.st_mtime_ns) for path, file in zip(files, map(file_status, files))]
-    options = repr((str(root), layout.options, config.coco_classes, config.coco_draw_order, found))
+    # Other files, or changed ones of the same names, are other data.
+    files = [(str(path), status.st_size, status.st_mtime_ns)
+             for path in sorted(_raw_files(config, layout.raw, root.resolve())) for status in [file_status(path)]]
+    options = repr((files, config.coco_classes, config.coco_draw_order))
     return Path(config.save_path or config.output_path, f"prepared_{hashlib.sha256(options.encode()).hexdigest()[:8]}")
+
+
+def _raw_files(config: Config, raw: str, root: Path) -> Iterator[Path]:
+    if raw == NUCLEI:
+        for folder in ("images", "masks"):
+            yield from root.glob(f"*/{folder}/*.png")
+        return
+    sources = [(config.anno_json, config.coco_dir), (config.val_anno_json, config.val_coco_dir)]
+    for annotations, folder in sources[:1 + (config.split == 1.0)]:
+        yield Path(annotations).resolve()
+        yield from filter(is_image, Path(folder).resolve().glob("*"))
 
 
 def coco_classes(layout: Layout, given: Mapping[str, Any]) -> Choice:
@@ -69,7 +78,7 @@ def prepare_raw(config: Config, layout: Layout, root: Path, target: Path, only_s
     """Prepare raw data in ``target``; files that are there already are kept.
 
     Args:
-        config: the options, with coco_classes and num_classes for COCO.
+        config: the options, with those of the layout, and with coco_classes and num_classes for COCO.
         layout: what the raw data are.
         root: their folder.
         target: folder for the results.
@@ -83,8 +92,8 @@ def prepare_raw(config: Config, layout: Layout, root: Path, target: Path, only_s
         UNetError: nothing can be prepared, or files cannot be written.
         Stopped: ``stopped`` returned a true value.
     """
-    options = {**layout.options, "dataset": "Cell_nuclei" if layout.raw == NUCLEI else COCO}
-    tasks = create_tasks(config.replace(**options, data_path=str(root), save_path=str(target)))
+    tasks = create_tasks(config.replace(dataset="Cell_nuclei" if layout.raw == NUCLEI else COCO, data_path=str(root),
+                                        save_path=str(target)))
     without = {PurePosixPath(path).stem for path in layout.without_mask}
     tasks = [task for task in tasks if task.outputs[0].parent.name not in without]
     count = len(tasks)

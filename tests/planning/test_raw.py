@@ -1,4 +1,4 @@
-"""The classes that are chosen for photographs of COCO, and the folder for prepared data."""
+"""Raw data: the classes that are chosen for photographs of COCO, and where prepared data are."""
 import json
 import os
 
@@ -54,3 +54,37 @@ def test_other_raw_data_are_prepared_in_another_folder(tmp_path, option):
     corrected = folder("a")
     (tmp_path / "a/1/masks/y.png").write_bytes(b"1")
     assert len({first, other, corrected, folder("a")}) == 4
+
+
+def edit(path):
+    path.write_bytes(b"edited")
+
+
+@pytest.mark.parametrize("change", [lambda path: path.unlink(), edit])
+@pytest.mark.parametrize("changed", ["n1/images/n1.png", "n1/masks/2.png"])
+def test_changed_nuclei_are_prepared_again(tmp_path, changed, change):
+    raw = tmp_path / "raw"
+    for path in ("n1/images/n1.png", "n1/masks/1.png", "n1/masks/2.png", "notes.txt"):
+        (raw / path).parent.mkdir(parents=True, exist_ok=True)
+        (raw / path).write_bytes(b"x")
+    where = [parse_options([], ""), Layout("", "", {"dataset": "folders"}, 1, NUCLEI), raw]
+    before = prepared_folder(*where)
+    (raw / "out").mkdir()
+    edit(raw / "notes.txt")
+    assert prepared_folder(*where) == before
+    change(raw / changed)
+    assert prepared_folder(*where) != before
+
+
+@pytest.mark.parametrize("changed, split, again", [
+    ("train.json", 0.8, True), ("train/1.jpg", 0.8, True), ("val/2.jpg", 0.8, False), ("val/2.jpg", 1.0, True)])
+def test_changed_photographs_are_prepared_again(tmp_path, changed, split, again):
+    for path in ("train.json", "val.json", "train/1.jpg", "val/2.jpg"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_bytes(b"x")
+    options = [f"--{option}={tmp_path / name}" for option, name in (
+        ("anno_json", "train.json"), ("coco_dir", "train"), ("val_anno_json", "val.json"), ("val_coco_dir", "val"))]
+    where = [parse_options([f"--split={split}", *options], ""), Layout("", "", {}, 1, COCO), tmp_path]
+    before = prepared_folder(*where)
+    edit(tmp_path / changed)
+    assert (prepared_folder(*where) != before) == again
