@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path, PurePosixPath
 
 from src.data.layouts import TRAIN, VAL
@@ -12,12 +12,14 @@ from src.planning.tree import Tree, join
 
 # What names say: images, masks, images without masks, and results of other programs.
 IMAGE, MASK, TEST, RESULT = "image", "mask", "test", "result"
-# Beginnings of words in the names of folders and files.
+# Beginnings of words in the names of folders and files, and whole words: "newborn" and "latest" are no tests.
 _MASK_WORDS = ("mask", "label", "annot", "seg", "gt", "ground", "truth", "target", "manual", "lbl", "matte", "instance",
                "contour")
 _IMAGE_WORDS = ("image", "img", "input", "raw", "photo", "picture", "jpeg", "original", "frame", "volume", "slice")
-_TEST_WORDS = ("test", "unlabel", "new")
 _RESULT_WORDS = ("pred", "result", "overlay", "output")
+_TEST_WORDS = {"test", "tests", "testing", "new", "unlabeled", "unlabelled"}
+_VAL_WORDS = {"val", "valid", "validation", "eval", "minival", "valminusminival"}
+_SEPARATORS = "_-. "
 LEAST_SHARE = 0.5       # of the masks, or of the images, that must find their partners
 TRIED_NAMES = 12        # of each folder, to find what names end with
 MOST_FOLDERS = 12       # beside each other, of which two may be images and masks
@@ -52,17 +54,32 @@ class Pairing:
 
 def is_left_out(name: str) -> bool:
     """Return whether the name of a folder says that it does not train: images for tests, or results."""
-    return _has_word(name, _TEST_WORDS + _RESULT_WORDS)
+    return is_for_tests(name) or _begins(name, _RESULT_WORDS)
+
+
+def is_for_tests(name: str) -> bool:
+    """Return whether a name says: images without masks."""
+    return not _TEST_WORDS.isdisjoint(_words(name))
+
+
+def is_for_validation(name: str) -> bool:
+    """Return whether a name says: images that validate."""
+    return not _VAL_WORDS.isdisjoint(_words(name))
 
 
 def role(name: str) -> str:
     """Return what the name of a folder or file says: IMAGE, MASK, TEST, RESULT, or an empty text."""
-    known = ((RESULT, _RESULT_WORDS), (MASK, _MASK_WORDS), (TEST, _TEST_WORDS), (IMAGE, _IMAGE_WORDS))
-    return next((one for one, beginnings in known if _has_word(name, beginnings)), "")
+    says = {RESULT: _begins(name, _RESULT_WORDS), MASK: _begins(name, _MASK_WORDS), TEST: is_for_tests(name),
+            IMAGE: _begins(name, _IMAGE_WORDS)}
+    return next((one for one, is_said in says.items() if is_said), "")
 
 
-def _has_word(name: str, beginnings: tuple[str, ...]) -> bool:
-    return any(word.lower().startswith(beginnings) for word in re.findall(r"[A-Z]*[a-z]+|[A-Z]+", name))
+def _begins(name: str, beginnings: tuple[str, ...]) -> bool:
+    return any(word.startswith(beginnings) for word in _words(name))
+
+
+def _words(name: str) -> list[str]:
+    return [word.lower() for word in re.findall(r"[A-Z]*[a-z]+|[A-Z]+", name)]
 
 
 def find_pairings(tree: Tree, base: str, is_mask: Callable[[Path], bool]) -> list[Pairing]:
@@ -130,13 +147,27 @@ def _mixed(tree: Tree, base: str) -> list[Pairing]:
     """Find masks that lie beside their images, and whose names say that they are masks."""
     names = tree.images(base)
     stems = [PurePosixPath(name).stem for name in names]
-    masks = {stem for stem in stems if role(stem) == MASK}
-    suffixes = find_suffixes(set(stems) - masks, masks) if 0 < len(masks) < len(names) else None
+    masks = {stem for stem, own in _own_parts(set(stems)).items() if role(own) == MASK}
+    suffixes = find_suffixes(set(stems) - masks, masks)
     if suffixes is None or role(suffixes[1]) != MASK:
         return []
     return _pairing(Pairing(base, ".", ".", *suffixes),
                     [name for name, stem in zip(names, stems) if not stem.endswith(suffixes[1])],
                     [name for name, stem in zip(names, stems) if stem.endswith(suffixes[1])])
+
+
+def _own_parts(stems: set[str]) -> dict[str, str]:
+    """Return of each name the words that it does not share with the name most like it: _mask of seg_1_mask."""
+    ordered = sorted(stems)
+    shared = [0, *(len(os.path.commonprefix(two)) for two in pairwise(ordered)), 0]
+    return {stem: stem[_word_start(stem, max(both)):] for stem, both in zip(ordered, pairwise(shared))}
+
+
+def _word_start(name: str, place: int) -> int:
+    """Return where the word at a place begins, with what separates it from the word before if that is there."""
+    if place == len(name) or name[place] in _SEPARATORS:
+        return place
+    return 1 + max(name.rfind(separator, 0, place) for separator in _SEPARATORS)
 
 
 def _pairing(pairing: Pairing, images: list[str], masks: list[str]) -> list[Pairing]:
@@ -158,13 +189,15 @@ def find_suffixes(images: set[str], masks: set[str]) -> tuple[str, str] | None:
 
     It holds no digits, since these tell one image from another. None if no pair is found.
     """
+    if not images or not masks:
+        return None
     votes: Counter[tuple[str, str]] = Counter()
     votes[("", "")] = len(images & masks)
     for mask in sorted(masks)[:TRIED_NAMES]:
         common = {image: len(os.path.commonprefix([image, mask])) for image in images}
         longest = max(common.values())
         # What separates a name from its suffix belongs to the suffix: 1_img and 1_mask end with _img and _mask.
-        same = len(mask[:longest].rstrip("_-. "))
+        same = len(mask[:longest].rstrip(_SEPARATORS))
         for image in sorted(image for image in images if common[image] == longest)[:TRIED_NAMES]:
             rests = image[same:], mask[same:]
             if rests not in votes and not re.search(r"\d", "".join(rests)) and (longest or len(masks) == 1):

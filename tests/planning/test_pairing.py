@@ -8,7 +8,8 @@ from src.planning.tree import read_tree
 @pytest.mark.parametrize("name, expected", [
     ("images", IMAGE), ("imgs", IMAGE), ("leftImg8bit", IMAGE), ("JPEGImages", IMAGE), ("masks", MASK),
     ("SegmentationClass", MASK), ("gtFine", MASK), ("1st_manual", MASK), ("train-labels", MASK), ("test_imgs", TEST),
-    ("predictions", RESULT), ("masks_pred", RESULT), ("a", ""), ("2018", "")])
+    ("predictions", RESULT), ("masks_pred", RESULT), ("a", ""), ("2018", ""), ("newborn_images", IMAGE),
+    ("new", TEST), ("latest", ""), ("UnlabelledImages", TEST)])
 def test_what_names_say(name, expected):
     assert role(name) == expected
 
@@ -20,7 +21,8 @@ def test_what_names_say(name, expected):
     ({"a1_img", "a2_img"}, {"a1", "a2"}, ("_img", "")),
     ({"volume"}, {"labels"}, ("volume", "labels")),
     ({"img_1", "img_2"}, {"mask_1", "mask_2"}, None),
-    ({"a1", "a2"}, {"b7", "b8"}, None)])
+    ({"a1", "a2"}, {"b7", "b8"}, None),
+    (set(), {"b7"}, None), ({"a1"}, set(), None)])
 def test_suffixes(images, masks, expected):
     assert find_suffixes(images, masks) == expected
 
@@ -58,6 +60,19 @@ def test_one_folder(tmp_path):
     (found,) = pairings(tree_of(tmp_path, "1.jpg", "1_mask.gif", "2.jpg", "2_mask.gif", "3.jpg"))
     assert (found.names, found.images) == ((".", ".", "", "_mask"), 2)
     assert found.without_mask == ["3.jpg"]
+
+
+def test_one_folder_whose_names_all_say_mask(tmp_path):
+    """What a name does not share with its partner's decides."""
+    (found,) = pairings(tree_of(tmp_path, *(f"segment_{number}{end}.png" for number in range(12)
+                                            for end in ("", "_mask")), "segment_12.png", "label.png"))
+    assert (found.names, found.images) == ((".", ".", "", "_mask"), 12)
+    assert "segment_12.png" in found.without_mask
+
+
+def test_masks_that_are_there_twice(tmp_path):
+    names = [f"{number}_mask{ending}" for number in range(3) for ending in (".png", ".tif")]
+    assert pairings(tree_of(tmp_path, *names)) == []
 
 
 def test_parts_below_the_folders(tmp_path):
