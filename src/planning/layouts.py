@@ -7,9 +7,9 @@ from typing import Any
 from src.data.folders import IMAGE_FILE, MASK_FILE
 from src.data.layouts import TRAIN, VAL
 from src.data.stacks import FOLDS, IMAGE_STACK, LABEL_STACK
-from src.model_utils.errors import UNetError
+from src.model_utils.errors import UNetError, first_few
 from src.model_utils.inputs import MOST_ANNOTATIONS, read_json
-from src.planning.pairing import Pairing, find_pairings, is_left_out
+from src.planning.pairing import Pairing, find_pairings, is_for_tests, is_for_validation, is_left_out
 from src.planning.tree import Tree, join
 
 NUCLEI, COCO = "nuclei", "COCO"     # raw data that have to be prepared
@@ -90,7 +90,7 @@ def _folders(tree: Tree, root: str) -> Iterator[Layout]:
         part = TRAIN if parts[TRAIN][0] else ""
         whole, without, others = parts[part]
         yield Layout(title, join(root, part) if part else root, {"dataset": "folders"}, len(whole),
-                     without_mask=without, without_image=others)
+                     without_mask=without, without_image=others, notes=_not_read(tree, root) if part else [])
 
 
 def _image_folders(tree: Tree, folder: str) -> tuple[list[str], list[str], list[str]]:
@@ -124,16 +124,22 @@ def _coco(tree: Tree, root: str) -> Iterator[Layout]:
                 named[join(folder, name)] = names
     found = {path: _folder_of(tree, root, names) for path, names in named.items()}
     usable = {path: folder for path, folder in found.items() if folder is not None}
-    val = [path for path in usable if "val" in path.removeprefix(root).lower()]
-    train = [path for path in usable if path not in val and "test" not in path.removeprefix(root).lower()]
+    val = [path for path in usable if is_for_validation(path.removeprefix(root))]
+    train = [path for path in usable if path not in val and not is_for_tests(path.removeprefix(root))]
+    if not train and len(usable) == 1:
+        train, val = list(usable), []
     for path in train:
         options: dict[str, Any] = {"dataset": "COCO", "anno_json": str(tree.path(path)),
                                    "coco_dir": str(tree.path(usable[path]))}
+        notes = []
         if len(train) == len(val) == 1:
             options |= {"split": 1.0, "val_anno_json": str(tree.path(val[0])),
                         "val_coco_dir": str(tree.path(usable[val[0]]))}
+        elif val:
+            notes = [f"it is not clear which annotations validate ({first_few(val)}): none of them does, unless "
+                     f"--split=1.0 --val_anno_json=FILE --val_coco_dir=FOLDER names one"]
         yield Layout(f"annotations of COCO ({PurePosixPath(path).name}) and photographs", root, options,
-                     len(named[path]), COCO)
+                     len(named[path]), COCO, notes=notes)
 
 
 def _photographs(path: Path) -> list[str]:
@@ -170,9 +176,13 @@ def _sides(tree: Tree, root: str, is_mask: Callable[[Path], bool], leave_out: se
                            pairing.without_mask + other.without_mask, pairing.without_image + other.without_image)
             yield _side(root, both, "image_mask", [f"in {TRAIN}/ and {VAL}/"])
         else:
-            alike = [name for name in tree.folders.get(root, ()) if name != VAL and name.lower().startswith("val")]
-            yield _side(root, pairing, "membrane", [f"in {TRAIN}/"], [
-                f"{tree.path(root, name)} is not read; renamed to {VAL} it would validate" for name in alike])
+            yield _side(root, pairing, "membrane", [f"in {TRAIN}/"], _not_read(tree, root))
+
+
+def _not_read(tree: Tree, root: str) -> list[str]:
+    """Say which folders beside train have a name of images that validate, and are not read."""
+    return [f"{tree.path(root, name)} is not read; called {VAL}, and with folders and files named as in {TRAIN}, it "
+            f"would validate" for name in tree.folders.get(root, ()) if is_for_validation(name)]
 
 
 def _side(root: str, pairing: Pairing, dataset: str, where: list[str], notes: list[str] | None = None) -> Layout:

@@ -78,12 +78,34 @@ def test_folders_with_parts(tmp_path):
     (["imgs", "gt"], {"dataset": "image_mask", "image_dir": "imgs", "mask_dir": "gt"}),
     (["train/image", "train/mask", "val/image", "val/mask"], {"dataset": "image_mask"}),
     (["train/image", "train/label"], {"dataset": "membrane"}),
+    (["newborn_images", "newborn_gt"],
+     {"dataset": "image_mask", "image_dir": "newborn_images", "mask_dir": "newborn_gt"}),
     (["train/x", "train/y"], {"dataset": "membrane", "image_dir": "x", "mask_dir": "y"})])
 def test_side_by_side(tmp_path, folders, options):
     for folder in folders:
         for name in ("1.png", "2.png"):
             (mask if folder.endswith(("mask", "gt", "label", "y")) else image)(tmp_path / folder / name)
-    assert picked(tmp_path).options == options
+    found = picked(tmp_path)
+    assert found.options == options and not found.notes
+
+
+@pytest.mark.parametrize("val", ["val/labels", "valid/masks", "validation/masks"])
+def test_validation_data_that_are_not_read_are_named(tmp_path, val):
+    for folder in ("train/images", "train/masks", f"{val.split('/')[0]}/images", val):
+        for name in ("1.png", "2.png"):
+            (image if folder.endswith("images") else mask)(tmp_path / folder / name)
+    found = picked(tmp_path)
+    assert found.options["dataset"] == "membrane"
+    (note,) = found.notes
+    assert note.startswith(f"{tmp_path / val.split('/')[0]} is not read; called val, and with folders and files named")
+
+
+def test_validation_folders_that_are_not_read_are_named(tmp_path):
+    for name in ("train/a", "train/b", "valid/c"):
+        image(tmp_path / name / "image.png")
+        mask(tmp_path / name / "mask.png")
+    (note,) = picked(tmp_path).notes
+    assert note.startswith(f"{tmp_path / 'valid'} is not read")
 
 
 def test_the_data_set_is_a_folder_inside(tmp_path):
@@ -122,6 +144,33 @@ def test_coco(tmp_path):
         "coco_dir": str(tmp_path / "images" / "train"),
         "val_anno_json": str(tmp_path / "annotations" / "instances_val.json"),
         "val_coco_dir": str(tmp_path / "images" / "val")}
+
+
+def test_coco_with_several_annotations_that_may_validate(tmp_path):
+    image(tmp_path / "photographs" / "a.png")
+    for part in ("train", "val", "minival"):
+        annotations(tmp_path / f"instances_{part}.json", ["a.png"])
+    found = picked(tmp_path)
+    assert found.options["anno_json"] == str(tmp_path / "instances_train.json") and "split" not in found.options
+    (note,) = found.notes
+    assert "instances_minival.json, instances_val.json" in note and "--val_anno_json=FILE" in note
+
+
+@pytest.mark.parametrize("name", ["instances_latest", "validated", "instances_val2017", "test"])
+def test_the_only_annotations_train(tmp_path, name):
+    """Also if their name has another word in it, or says that they are for something else."""
+    image(tmp_path / "photographs" / "a.png")
+    annotations(tmp_path / f"{name}.json", ["a.png"])
+    found = picked(tmp_path)
+    assert found.options["anno_json"] == str(tmp_path / f"{name}.json") and not found.notes
+
+
+def test_words_that_only_begin_like_others_leave_nothing_out(tmp_path):
+    image(tmp_path / "photographs" / "a.png")
+    annotations(tmp_path / "validated.json", ["a.png"])
+    annotations(tmp_path / "instances_val.json", ["a.png"])
+    found = picked(tmp_path).options
+    assert found["anno_json"].endswith("validated.json") and found["val_anno_json"].endswith("instances_val.json")
 
 
 def test_two_layouts_are_both_named_with_what_picks_them(tmp_path):
