@@ -17,7 +17,7 @@ from src.model_utils.errors import UNetError
 VOID = 255              # in masks of class numbers: a pixel that nobody has labelled
 MOST_COLOURS = 32
 MOST_CLASSES = 100
-MOST_FEW = 8            # numbers that may be those of organs, of which each image has one
+MOST_FEW = 8            # numbers that may be those of organs, of which an image has at most one each
 
 
 @dataclass(frozen=True)
@@ -78,21 +78,20 @@ def decide(pixels: Sequence[MaskPixels], ignore: int | str | None = None) -> Cla
                         f"is nothing to learn from them")
     if len(numbers) == 1:
         return Classes({"num_classes": 2}, f"masks hold only {numbers[0]}")
-    if numbers in ([0, 1], [0, VOID], [1, VOID]) or len(numbers) == 2:
+    if len(numbers) == 2:
         return Classes({"num_classes": 2}, f"masks hold {found}")
     if are_objects(masks, seen) and not _same_in_all(masks, numbers):
-        return Classes({"num_classes": 2}, f"masks hold the numbers of objects, up to {numbers[-1]}", has_objects=True)
-    if _has_gray_edges(masks):
+        because, few = f"masks hold the numbers of objects, up to {numbers[-1]}", numbers[-1] <= MOST_FEW
+        if few:
+            because += f"; if they are classes: --num_classes={numbers[-1] + 1}"
+        return Classes({"num_classes": 2}, because, has_objects=True, is_guess=few)
+    if gray_edges(masks):
         return Classes({"num_classes": 2}, f"masks hold gray edges between two values: {found}", is_guess=True)
     return _numbers(numbers, found, masks)
 
 
 def _packed(value: int, mask: ReadableMask) -> int:
     return value if mask.pixels.is_colour or not 0 <= value <= 255 else value * 0x010101
-
-
-def _has_gray_edges(masks: Sequence[ReadableMask]) -> bool:
-    return gray_edges(masks) is not None
 
 
 def _colours(seen: Counter[int], masks: Sequence[ReadableMask]) -> Classes:

@@ -36,6 +36,14 @@ def test_numbers_of_objects_and_of_organs():
     assert not organs.has_objects and organs.options == {"num_classes": 4}
 
 
+def test_few_numbers_are_objects_by_a_guess():
+    """They may be those of organs, not all of which are in each slice."""
+    few = decide(masks([[0, 1, 0, 2, 0, 3, 0]], [[0, 0, 0, 2, 0, 3, 0]]))
+    assert few.has_objects and few.is_guess and few.because.endswith("if they are classes: --num_classes=4")
+    many = decide(masks([[0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7, 0, 8, 0, 9]]))
+    assert many.has_objects and not many.is_guess and "--num_classes" not in many.because
+
+
 def test_colours_have_black_first_and_then_the_most_frequent():
     found = decide(masks([[BLACK, RED, BLUE, BLUE]], is_colour=True))
     assert found.options == {"num_classes": 3, "class_values": ["#000000", "#0000ff", "#ff0000"]}
