@@ -10,7 +10,7 @@ from src.data.boundary import objects_of
 from src.data.class_values import OTHER, parse
 from src.data.dataset_check import LISTS_ALL, raise_faults
 from src.data.layouts import Source
-from src.data.mask_pixels import MaskOptions, MaskPixels
+from src.data.mask_pixels import MaskPixels
 from src.data.page import Page, Window
 from src.data.reader import StoredReader
 from src.model_utils.errors import UNetError
@@ -24,13 +24,9 @@ MEASURED = 24           # images whose objects are measured
 SECONDS = 20            # after which no further image is measured
 MOST_SIDE = 2048        # of the part in the middle of an image that is measured
 WHOLE = 32 * 10**6      # pixels of the largest mask that is read whole
+WHOLE_SIDE = int(WHOLE ** 0.5)
 BRIGHT = 99.0           # percentile
 SMALLEST_OBJECT = 3     # pixels; smaller regions are specks
-
-
-def permissive(masks: MaskOptions) -> MaskOptions:
-    """Return options by which any mask can be read, also those whose palettes differ."""
-    return replace(masks, num_classes=2, values=parse(["#000000", OTHER], 2))
 
 
 def spread(count: int, most: int) -> list[int]:
@@ -44,13 +40,16 @@ def find_classes(source: Source) -> Classes:
     Raises:
         UNetError: the data set cannot be read, or its masks cannot be understood.
     """
-    reader = replace(source, masks=permissive(source.masks)).open()
+    # Any mask can be read as black and others, also those whose palettes differ.
+    masks = replace(source.masks, num_classes=2, values=parse(["#000000", OTHER], 2))
+    reader = replace(source, masks=masks).open()
     found: list[MaskPixels] = []
     faults: list[str] = []
     pixels = 0
     for index in spread(len(reader), MOST_IMAGES):
         try:
-            mask = reader.mask_pixels(index, _window(reader.size(index), 0) if _is_large(reader, index) else None)
+            mask = reader.mask_pixels(index, _window(reader.size(index), WHOLE_SIDE) if _is_large(reader, index)
+                                      else None)
         except UNetError as error:
             faults.append(str(error))
             continue
@@ -100,8 +99,7 @@ def _is_large(reader: StoredReader, index: int) -> bool:
 
 
 def _window(size: tuple[int, int], most: int = MOST_SIDE) -> Window:
-    """Return the middle of an image; ``most`` 0 for the largest part that is read whole."""
-    most = most or int(WHOLE ** 0.5)
+    """Return the middle of an image, of at most so many rows and columns."""
     tops = [max(0, (side - most) // 2) for side in size]
     return slice(tops[0], min(size[0], tops[0] + most)), slice(tops[1], min(size[1], tops[1] + most))
 

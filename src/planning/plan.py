@@ -17,7 +17,7 @@ from src.model_utils.files import CONFIG_YAML
 from src.model_utils.schema import load_schema, read_yaml
 from src.planning.choices import Choice, choose
 from src.planning.facts import DataFacts, Machine
-from src.planning.inspection import find_classes, inspect, permissive
+from src.planning.inspection import find_classes, inspect
 from src.planning.layouts import COCO, Layout, find_layouts
 from src.planning.machine import look
 from src.planning.masks import Classes, is_mask
@@ -159,8 +159,7 @@ def _classes_of(config: FrozenConfig, given: Mapping[str, Any]) -> Classes:
     names = class_values.read_noted(config.data_path)
     if names is not None:
         return Classes({"num_classes": len(names)}, f"{CLASSES_FILE} names them: {first_few(list(names), 4)}")
-    open_source = source_of(config.replace(num_classes=2, class_values=[]))
-    return find_classes(replace(open_source, masks=permissive(open_source.masks)))
+    return find_classes(source_of(config.replace(num_classes=2, class_values=[])))
 
 
 def _say_about_files(layout: Layout, root: Path) -> None:
