@@ -4,7 +4,7 @@ from collections.abc import Callable
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from src.model_utils.errors import UNetError
+from src.networks.registry import check_activation
 
 
 class UnetEval(nn.Cell):
@@ -26,9 +26,7 @@ class UnetEval(nn.Cell):
         super().__init__(auto_prefix=False)
         self.net = net
         self.activate = eval_activate.lower()
-        if (self.activate == "sigmoid") != (getattr(net, "output", "softmax") == "sigmoid"):
-            right = "Softmax or Argmax" if self.activate == "sigmoid" else "Sigmoid"
-            raise UNetError(f"eval_activate {eval_activate} does not fit {type(net).__name__}; set it to {right}")
+        check_activation(getattr(net, "output", "softmax"), eval_activate, type(net).__name__)
 
     def construct(self, x):
         return self.activated(self.net(x))

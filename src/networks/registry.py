@@ -6,6 +6,7 @@ when a network is looked up.
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -106,13 +107,25 @@ def build_network(spec: NetworkSpec, layers: Any = None) -> Any:
     from src.networks.layers import MINDSPORE, initialize
 
     found = entry(spec.model_name)
-    if found.output == "sigmoid" and spec.num_classes != 2:
-        raise UNetError(f"{spec.model_name} has one output channel, for class 1 of two; num_classes is "
-                        f"{spec.num_classes}: set it to 2, or take another network (target boundary adds a class)")
+    check_classes(spec)
     arguments = {name: getattr(spec, field) for name, field in found.arguments.items()}
     network = found.network_class(**arguments, layers=layers or MINDSPORE)
     initialize(network, spec.weight_init)
     return network
+
+
+def check_classes(spec: NetworkSpec) -> None:
+    """Raise UNetError if there are more classes than a network of one output channel can tell apart."""
+    if entry(spec.model_name).output == "sigmoid" and spec.num_classes != 2:
+        raise UNetError(f"{spec.model_name} has one output channel, for class 1 of two; num_classes is "
+                        f"{spec.num_classes}: set it to 2, or take another network (target boundary adds a class)")
+
+
+def check_activation(output: str, eval_activate: str, name: str) -> None:
+    """Raise UNetError if an activation does not fit the ``output`` of an Entry; ``name`` is that of the network."""
+    if (eval_activate.lower() == "sigmoid") != (output == "sigmoid"):
+        right = "Sigmoid" if output == "sigmoid" else "Softmax or Argmax"
+        raise UNetError(f"eval_activate {eval_activate} does not fit {name}; set it to {right}")
 
 
 def output_channels(spec: NetworkSpec) -> int:
@@ -150,6 +163,13 @@ def largest_size(model_name: str, size: tuple[int, int]) -> tuple[int, int]:
     height, width = (_nearest_valid(rule, side)[0] for side in size)
     if height > size[0] or width > size[1]:
         output_size(model_name, size)       # raises
+    return height, width
+
+
+def input_size(model_name: str, label_size: tuple[int, int]) -> tuple[int, int]:
+    """Return the smallest (height, width) that the network can take and makes logits of, at least of ``label_size``."""
+    rule = entry(model_name).network_class.output_size
+    height, width = (next(side for side in count(least) if (rule(side) or 0) >= least) for least in label_size)
     return height, width
 
 
