@@ -1,4 +1,7 @@
-"""From what a data set and the machine are to options, each with its reason. Only arithmetic."""
+"""From what a data set and the machine are to options, each with its reason.
+
+Only arithmetic, unless the user names a network: to look up what it takes loads MindSpore.
+"""
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,6 +11,7 @@ from src.data.window_reader import LARGE
 from src.model_utils.config import BOUNDARY
 from src.model_utils.errors import UNetError
 from src.model_utils.options import NATIVE
+from src.networks.registry import entry, input_size
 from src.planning.facts import DataFacts, Machine
 
 MINUTES = 20            # if nothing says how long
@@ -23,7 +27,7 @@ THIN_GAP, FULL = 16, 0.5
 PIXELS_PER_STEP = 4 * 256 * 256
 MOST_BATCH = 16
 STEPS_PER_EPOCH = 50    # at least
-BRIGHTNESS = 3          # percentile instead of range, if brightness differs by this factor
+CONTRAST = 3            # percentile instead of range, if contrast differs by this factor
 FEW_IMAGES = 100        # that train; below, augmentation has to make more of them
 WARMUP = 50             # steps, or a tenth of the run
 AVERAGE = 0.99          # ema_decay
@@ -58,7 +62,7 @@ def choose(data: DataFacts, machine: Machine, given: Mapping[str, Any]) -> list[
 
     now = take(*_classes(data), *_images(data), *_split(data))
     now = take(*_length(now), _size(data, now))
-    now = take(*_network(machine))
+    now = take(*_network(machine, now))
     now = take(*_loss(data, now))
     now = take(*_augmentation(data, now), *_batch(data, machine, now))
     take(*_rate(data, machine, now), *_evaluation(data, now))
@@ -74,7 +78,7 @@ def _images(data: DataFacts) -> Iterator[Choice]:
         yield Choice({"num_channels": data.channels}, data.because)
     if data.deep:
         yield Choice({"normalize": "percentile"}, f"{data.deep} of {data.looked_at} images have more than 8 bits")
-    elif data.contrast >= BRIGHTNESS:
+    elif data.contrast >= CONTRAST:
         yield Choice({"normalize": "percentile"}, f"the range of numbers differs by a factor of {data.contrast:.1f} "
                                                   f"between images")
     else:
@@ -93,7 +97,6 @@ def _split(data: DataFacts) -> Iterator[Choice]:
 def _length(now: Mapping[str, Any]) -> Iterator[Choice]:
     if not any(now.get(name) for name in ("minutes", "total_steps", "epochs")):
         yield Choice({"minutes": MINUTES}, "neither minutes, epochs nor total_steps is given")
-    yield Choice({"repeat": 1}, "an epoch is one pass over the images")
 
 
 def _middle(data: DataFacts) -> tuple[int, int]:
@@ -115,47 +118,77 @@ def is_membrane(data: DataFacts) -> bool:
 
 def _size(data: DataFacts, now: Mapping[str, Any]) -> Choice:
     if now.get("image_size", NATIVE) != NATIVE:
-        return Choice({"train_crop": 0}, "image_size is given")
+        return Choice({"train_crop": 0, **_crop(now, now["image_size"])}, "image_size is given")
     height, width = _middle(data)
     objects, longest = data.objects, max(height, width)
     fills = objects.typical >= FILLING * min(height, width) and LONG_SIDE < longest <= LARGEST_RESIZED
-    if fills and "image_size" not in now and data.dataset != "ISBI" and not data.has_objects and not is_membrane(data):
+    is_free = "image_size" not in now and not now.get("train_crop")
+    if fills and is_free and data.dataset != "ISBI" and not data.has_objects and not is_membrane(data):
         scale = RESIZED_SIDE / longest
-        size = [_multiple(width * scale), _multiple(height * scale)]
-        return Choice({"image_size": size, "train_crop": 0, "eval_resize": True},
+        size = _input(now, [_multiple(width * scale), _multiple(height * scale)])
+        return Choice({"image_size": size, "train_crop": 0, "eval_resize": True, **_crop(now, size)},
                       f"most of the foreground is in objects {objects.typical:.0f} pixels wide, in images of "
                       f"{width}x{height}: a patch would not show them; scores are of the images' own sizes")
     are_small = objects.count > 0 and max(objects.largest, objects.typical) <= SMALL_OBJECT and not is_membrane(data)
     patch = LARGE_PATCH if objects.median >= LARGE_OBJECT else SMALL_PATCH if are_small else PATCH
     heights, widths = zip(*data.sizes)
-    size = [min(patch, _multiple(max(side), math.ceil)) for side in (heights, widths)]
+    size = _input(now, [min(patch, _multiple(max(side), math.ceil)) for side in (heights, widths)])
     about = f"objects are {objects.smallest:.0f} to {objects.largest:.0f} pixels wide" if objects.count else (
         "the masks show no objects")
-    return Choice({"image_size": NATIVE, "train_crop": size[0] if size[0] == size[1] else size},
+    return Choice({"image_size": NATIVE, "train_crop": size[0] if size[0] == size[1] else size,
+                   **_crop(now, _sides(now.get("train_crop") or size))},
                   f"{about}, images {width}x{height}" + ("" if len(set(data.sizes)) == 1 else " and other sizes"))
+
+
+def _input(now: Mapping[str, Any], label: list[int]) -> list[int]:
+    """Return the size of the network's input for labels of a size: of the network that the user gave, if any."""
+    return list(input_size(now["model_name"], (label[0], label[1]))) if "model_name" in now else label
+
+
+def _crop(now: Mapping[str, Any], size: list[int]) -> dict[str, Any]:
+    """Return the option crop, if the network that the user gave makes smaller logits of inputs of a size."""
+    if "model_name" not in now:
+        return {}
+    rule = entry(now["model_name"]).network_class.output_size
+    result = [rule(side) for side in size]
+    return {} if None in result or result == size else {"crop": result}
+
+
+def _sides(crop: int | list[int]) -> list[int]:
+    return crop if isinstance(crop, list) else [crop, crop]
 
 
 def _multiple(side: float, rounded: Any = round) -> int:
     return max(STEP, STEP * rounded(side / STEP))
 
 
-def _network(machine: Machine) -> Iterator[Choice]:
-    if machine.device == "CPU":
+def _network(machine: Machine, now: Mapping[str, Any]) -> Iterator[Choice]:
+    given = entry(now["model_name"]) if "model_name" in now else None
+    if given:
+        yield Choice({"model_name": now["model_name"], "eval_activate": given.output.capitalize()},
+                     f"what the output of {now['model_name']} means")
+    elif machine.device == "CPU":
         yield Choice({"model_name": "unet_simple"}, f"{machine.cores} processor{'s' * (machine.cores > 1)}, on which "
                                                     f"UNet++ takes more than twice as long for a pixel")
+    else:
+        yield Choice({"model_name": "unet_nested"}, f"an {machine.device} has the speed for UNet++")
+    if machine.device == "CPU":
         if machine.bfloat16:
             yield Choice({"cpu_precision": "bfloat16"}, "the processor multiplies bfloat16 by units of its own (AMX)")
-    else:
-        yield Choice({"model_name": "unet_nested", "use_ds": False}, f"an {machine.device} has the speed for UNet++")
-    yield Choice({"feature_scale": 2}, "half of the paper's channels, the width with which all recipes were measured")
+    elif not given or "use_ds" in given.arguments.values():
+        yield Choice({"use_ds": False}, "the head that predicts is the only one that trains")
+    if not given or "feature_scale" in given.arguments.values():
+        yield Choice({"feature_scale": 2}, "half of the paper's channels, the width with which all recipes were "
+                                           "measured")
     yield Choice({"weight_init": "he_uniform"}, "few steps are enough with it")
 
 
 def _loss(data: DataFacts, now: Mapping[str, Any]) -> Iterator[Choice]:
     if data.has_objects and now["num_classes"] == 2 and _are_whole(data):
-        yield Choice({"target": BOUNDARY, "border_weight": True}, f"the masks tell objects apart, "
-                                                                  f"{data.objects.touching:.0%} of which touch another "
-                                                                  f"one")
+        # A rim is a class of its own, for which a network of one output channel has none.
+        target = {} if now.get("eval_activate") == "Sigmoid" else {"target": BOUNDARY}
+        yield Choice({**target, "border_weight": True}, f"the masks tell objects apart, {data.objects.touching:.0%} of "
+                                                        f"which touch another one")
     if is_membrane(data):
         yield Choice({"loss": "cross_entropy+skeleton_recall", "border_weight": True, "class_weights": ["1", "2"]},
                      f"{data.shares[1]:.0%} foreground, with a background {data.gap:.0f} pixels wide in between: "
@@ -187,18 +220,16 @@ def _augmentation(data: DataFacts, now: Mapping[str, Any]) -> Iterator[Choice]:
                      f"{data.objects.largest:.0f} pixels wide")
 
 
-def _patch_pixels(now: Mapping[str, Any]) -> int:
-    if now["image_size"] != NATIVE:
-        return math.prod(now["image_size"])
-    crop = now["train_crop"]
-    if not crop:
+def _patch_size(now: Mapping[str, Any]) -> list[int]:
+    size = now["train_crop"] or now["image_size"]
+    if size == NATIVE:
         raise UNetError("train_crop is 0, and image_size native trains on patches; give their size, or leave "
                         "train_crop out")
-    return math.prod(crop) if isinstance(crop, list) else crop * crop
+    return _sides(size)
 
 
 def _batch(data: DataFacts, machine: Machine, now: Mapping[str, Any]) -> Iterator[Choice]:
-    pixels = _patch_pixels(now)
+    pixels = math.prod(_patch_size(now))
     wanted = 2 if is_membrane(data) else max(1, min(MOST_BATCH, PIXELS_PER_STEP // pixels))
     batch, parts = wanted, 1
     base, each = COMPILED if machine.fast_operators or machine.device != "CPU" else STOCK
@@ -206,23 +237,24 @@ def _batch(data: DataFacts, machine: Machine, now: Mapping[str, Any]) -> Iterato
     while batch > 1 and machine.memory_gb and base + batch * each > MEMORY_SHARE * machine.memory_gb:
         batch, parts = batch // 2, parts * 2
     if "batch_size" in now:
-        batch, parts = now["batch_size"], now.get("accumulate_steps", 1)
+        batch, parts = now["batch_size"], 1
+    parts = now.get("accumulate_steps", parts)
     about = f"about {base + batch * each:.1f} of {machine.memory_gb:.1f} GB"
     yield Choice({"batch_size": batch, "accumulate_steps": parts},
-                 about + (f", in {parts} parts for a batch of {wanted}" if parts > 1 else ""))
-    yield _patches(data, now, batch * parts, pixels)
+                 about + (f", in {parts} parts for a batch of {batch * parts}" if parts > 1 else ""))
+    yield _patches(data, now, batch * parts)
 
 
-def _patches(data: DataFacts, now: Mapping[str, Any], batch: int, pixels: int) -> Choice:
+def _patches(data: DataFacts, now: Mapping[str, Any], batch: int) -> Choice:
     train = max(1, data.train if data.train and data.valid else data.train + data.valid - 1)
     least = math.ceil(STEPS_PER_EPOCH * batch / train)
     if now["image_size"] != NATIVE:
         return Choice({"repeat": max(1, least)}, f"an epoch has at least {STEPS_PER_EPOCH} steps")
     height, width = _middle(data)
-    covering = math.ceil(height * width / pixels)
+    covering = math.ceil(height * width / math.prod(now.get("crop") or _patch_size(now)))
     share = 1 - data.shares[0]
     foreground = 0.0 if share > FULL / 2 else 0.33 if share > RARE else 0.5
-    return Choice({"patches_per_image": max(covering, least), "foreground_patches": foreground},
+    return Choice({"patches_per_image": max(covering, least), "repeat": 1, "foreground_patches": foreground},
                   f"{covering} cover an image, and an epoch has at least {STEPS_PER_EPOCH} steps; {share:.1%} of the "
                   f"pixels are foreground")
 

@@ -37,7 +37,8 @@ class DataFacts:
         channels: channels that they have; 0 if they differ.
         because: what says so.
         deep: number of them with more than 8 bits.
-        contrast: how far brightness differs between them: the largest over the smallest upper percentile.
+        contrast: how far their contrast differs, which is from the 1st to the 99th percentile: the largest over the
+            smallest.
         classes: what the masks hold.
         shares: share of the pixels of each class.
         has_objects: the masks say which pixels are of one object.

@@ -9,12 +9,16 @@ from typing import Any
 from src.data import class_values
 from src.data.class_values import CLASSES_FILE
 from src.data.data_options import source_of
+from src.data.layouts import LAYOUTS
+from src.data.sample_transforms import Geometry
 from src.data.splits import write_splits
 from src.data.stacks import IMAGE_STACK, LABEL_STACK
+from src.data.training_options import training_options
 from src.model_utils.config import AUTO, Config, FrozenConfig
 from src.model_utils.errors import UNetError, first_few
 from src.model_utils.files import CONFIG_YAML
 from src.model_utils.schema import load_schema, read_yaml
+from src.networks.registry import NetworkSpec, check_activation, check_classes, check_sizes, entry
 from src.planning.choices import Choice, choose
 from src.planning.facts import DataFacts, Machine
 from src.planning.inspection import find_classes, inspect
@@ -90,12 +94,28 @@ def plan(config: FrozenConfig, stopped: Callable[[], object] = lambda: False) ->
     if facts.classes.is_guess:
         logger.warning("WARNING: a guess: %s; --class_values or --num_classes says it without one",
                        facts.classes.because)
+    options = {name: value for choice in choices for name, value in choice.options.items()}
+    if "model_name" in given:
+        _check_network(settle(config, options))
     for line in [*_about(facts, machine), *table(choices, given)]:
         logger.info("  %s", line)
-    options = {name: value for choice in choices for name, value in choice.options.items()}
     if facts.train + facts.valid == 1 and not config.splits and not config.dry_run:
         options["splits"] = str(_write_only_training(config))
     return settle(config, options)
+
+
+def _check_network(config: Config) -> None:
+    """Raise UNetError for options that the network cannot follow, which training would find out after the table."""
+    spec = NetworkSpec.from_config(config)
+    check_classes(spec)
+    if config.run_eval:
+        check_activation(entry(spec.model_name).output, config.eval_activate, spec.model_name)
+    patches = training_options(config).patches
+    if patches:
+        check_sizes(spec.model_name, patches.size, patches.label_size, list(patches.size))
+    else:
+        geometry = Geometry.from_options(config.image_size, config.crop, LAYOUTS[config.dataset].width_first)
+        check_sizes(spec.model_name, geometry.input, geometry.content, config.image_size)
 
 
 def _write_only_training(config: Config) -> Path:
@@ -185,7 +205,6 @@ def table(choices: list[Choice], given: Mapping[str, Any]) -> list[str]:
     for choice in choices:
         for name, value in choice.options.items():
             is_given = name in given and name != "data_path"
-            rows.setdefault(name, (name, str(given[name] if is_given else value),
-                                   "given" if is_given else choice.because))
+            rows[name] = (name, str(given[name] if is_given else value), "given" if is_given else choice.because)
     widths = [min(MOST_WIDTH, max(len(row[column]) for row in rows.values())) for column in range(2)]
     return [f"{name.ljust(widths[0])}  {value.ljust(widths[1])}  {because}" for name, value, because in rows.values()]

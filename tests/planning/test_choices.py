@@ -6,6 +6,7 @@ import pytest
 from src.planning.choices import choose, is_membrane
 from src.planning.facts import DataFacts, Machine, Objects
 from src.planning.masks import Classes
+from src.planning.plan import table
 
 NUCLEI = DataFacts("folders", 536, 134, 64, [(256, 256), (256, 256), (520, 696)], 3, "RGB", 0, 9.0,
                    Classes({"num_classes": 2}, "numbers"), [0.87, 0.13], True, Objects(900, 40, 8, 18, 40, 22, 0.1), 60)
@@ -17,7 +18,13 @@ CPU = Machine("CPU", 2, 16.0, True, False)
 
 
 def options(data, machine=CPU, **given):
-    return {name: value for choice in choose(data, machine, given) for name, value in choice.options.items()}
+    """What is chosen; the table shows these values, or those that the user gave, and each of them once."""
+    choices = choose(data, machine, given)
+    found = {name: value for choice in choices for name, value in choice.options.items()}
+    rows = dict(line.split(maxsplit=1) for line in table(choices, given)[1:])
+    assert rows.keys() == found.keys() and len(rows) == sum(len(choice.options) for choice in choices)
+    assert all(row.startswith(f"{given.get(name, found[name])}  ") for name, row in rows.items())
+    return found
 
 
 def test_nuclei_get_the_recipe_that_was_made_for_them():
@@ -114,3 +121,32 @@ def test_what_the_user_gave_is_considered():
     assert options(PHOTOGRAPHS, image_size="native")["train_crop"] == 256
     assert options(NUCLEI, minutes=20)["augment_scale"] == [0.7, 1.4]
     assert options(replace(NUCLEI, train=40), minutes=20)["augmentation"] == "strong"
+    assert options(NUCLEI, accumulate_steps=4)["patches_per_image"] == 6      # 50 steps of 4 batches of 16
+
+
+def test_a_patch_that_the_user_gave_is_not_resized_away():
+    found = options(PHOTOGRAPHS, train_crop=128)
+    assert found["image_size"] == "native" and found["batch_size"] == 16 and "eval_resize" not in found
+    assert options(NUCLEI, image_size=[512, 512], train_crop=128)["batch_size"] == 16
+
+
+@pytest.mark.parametrize("name, activate", [("unet_keras", "Sigmoid"), ("unet_bilinear", "Sigmoid"),
+                                            ("unet_medical", "Softmax"), ("unet_nested", "Softmax")])
+def test_a_network_that_the_user_gave_is_followed(name, activate):
+    found = options(NUCLEI, model_name=name)
+    assert (found["model_name"], found["eval_activate"]) == (name, activate)
+    assert ("target" in found) == (activate == "Softmax") and found["border_weight"]
+    assert ("feature_scale" in found) == (name == "unet_nested")
+    assert ("use_ds" in options(NUCLEI, Machine("Ascend", 8, 64), model_name=name)) == (name == "unet_nested")
+
+
+def test_patches_are_of_a_size_that_the_given_network_takes():
+    """Those of unet_medical are larger than its labels, which are as large as the patches of other networks."""
+    found = options(NUCLEI, model_name="unet_medical")
+    assert (found["train_crop"], found["crop"], found["patches_per_image"]) == (316, [132, 132], 4)
+    resized = options(PHOTOGRAPHS, model_name="unet_medical")
+    assert (resized["image_size"], resized["crop"]) == ([508, 428], [324, 244])
+    assert options(NUCLEI, model_name="unet_medical", train_crop=572)["crop"] == [388, 388]
+    assert options(NUCLEI, model_name="unet_medical", image_size=[572, 572])["crop"] == [388, 388]
+    assert "crop" not in options(NUCLEI, model_name="unet_medical", train_crop=128)       # which plan() refuses
+    assert "crop" not in options(NUCLEI, model_name="unet_keras") and "crop" not in options(NUCLEI)
