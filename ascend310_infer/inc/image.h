@@ -30,8 +30,9 @@ class ImageReader {
   ImageReader();
   ~ImageReader();
 
-  // Reads a picture as the network's input, (C, H, W): resized bilinearly unless the network is native,
-  // with the channels in the order blue, green, red (or gray for one channel), scaled to the range. Throws InputError, also if the program was built without OpenCV.
+  // Reads a picture as the network's input, (C, H, W): resized bilinearly unless the network is native, with the channels
+  // in the order blue, green, red (or gray for one channel), scaled to the range. Throws InputError, also if the program
+  // was built without OpenCV.
   void read(const Input& input, const ImageShape& shape, float* destination);
 
  private:
