@@ -8,6 +8,9 @@
 
 namespace unet {
 
+// Returns the ending of the name in lower case, with its dot; microscopes write A.TIF.
+std::string ending(const std::filesystem::path& path);
+
 // Orders names with their numbers as numbers: "2" comes before "10".
 bool numeric_less(const std::string& left, const std::string& right);
 

@@ -21,6 +21,7 @@ namespace fs = std::filesystem;
 namespace unet {
 namespace {
 
+constexpr size_t kMostEndings = 5;  // in a message
 constexpr std::uintmax_t kMostBytes = (1ull << 31) - 1;  // of a picture or a sidecar; OpenCV counts no further
 
 bool is_digit(char letter) { return std::isdigit(static_cast<unsigned char>(letter)) != 0; }
@@ -99,6 +100,12 @@ size_t read_up_to(const Descriptor& file, const fs::path& path, char* destinatio
 
 }  // namespace
 
+std::string ending(const fs::path& path) {
+  std::string text = path.extension().string();
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char letter) { return std::tolower(letter); });
+  return text;
+}
+
 bool numeric_less(const std::string& left, const std::string& right) {
   size_t i = 0;
   size_t j = 0;
@@ -130,20 +137,27 @@ std::vector<Input> list_inputs(const fs::path& folder, bool with_images) {
   }
   std::vector<fs::path> files;
   size_t images = 0;
+  std::set<std::string> others;
   fs::directory_iterator entries(folder, error);
   for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
     const fs::path& path = entries->path();
     std::error_code unreadable;
     if (path.filename().string()[0] == '.' || !fs::is_regular_file(path, unreadable)) continue;
     images += is_image(path);
-    if (path.extension() == ".bin" || (with_images && is_image(path))) files.push_back(path);
+    if (ending(path) == ".bin" || (with_images && is_image(path))) {
+      files.push_back(path);
+    } else if (others.size() < kMostEndings) {
+      others.insert(path.has_extension() ? ending(path) : "none");
+    }
   }
   if (error) {
     throw InputError("cannot read " + folder.string() + ": " + error.message());
   }
   if (files.empty()) {
-    throw InputError(folder.string() + ": no .bin file in it" +
-                     (images > 0 ? ", but " + std::to_string(images) + " pictures; --need_preprocess=y takes those" : "") +
+    std::string found;
+    for (const std::string& other : others) found += (found.empty() ? ", only files with other endings: " : ", ") + other;
+    if (images > 0) found = ", but " + std::to_string(images) + " pictures; --need_preprocess=y takes those";
+    throw InputError(folder.string() + ": no .bin" + (with_images ? ", .png, .tif or .tiff" : "") + " file in it" + found +
                      "; preprocess.py writes .bin files (for image folders with --result_format=bin)");
   }
   std::sort(files.begin(), files.end(), [](const fs::path& left, const fs::path& right) {

@@ -18,11 +18,11 @@ namespace fs = std::filesystem;
 namespace unet {
 namespace {
 
-bool is_tiff(const fs::path& path) { return path.extension() == ".tif" || path.extension() == ".tiff"; }
+bool is_tiff(const fs::path& path) { return ending(path) == ".tif" || ending(path) == ".tiff"; }
 
 }  // namespace
 
-bool is_image(const fs::path& path) { return path.extension() == ".png" || is_tiff(path); }
+bool is_image(const fs::path& path) { return ending(path) == ".png" || is_tiff(path); }
 
 size_t count_pages(const fs::path& path) {
   return is_tiff(path) ? find_tiff_pages(path, read_whole_file(path)).size() : 1;

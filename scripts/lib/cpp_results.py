@@ -29,9 +29,9 @@ class Names:
     def __init__(self, inputs, with_images):
         endings = (".bin", ".png", ".tif", ".tiff") if with_images else (".bin",)
         found = [path for path in (inputs.iterdir() if inputs.is_dir() else ())
-                 if path.suffix in endings and not path.name.startswith(".") and path.is_file()]
+                 if path.suffix.lower() in endings and not path.name.startswith(".") and path.is_file()]
         self.single = {f"{path.stem}_0.bin" for path in found}
-        self.stacks = {path.stem for path in found if path.suffix in (".tif", ".tiff")}
+        self.stacks = {path.stem for path in found if path.suffix.lower() in (".tif", ".tiff")}
 
     def __contains__(self, name):
         page = re.fullmatch(r"(.+)_[0-9]+_0\.bin", name, re.DOTALL)

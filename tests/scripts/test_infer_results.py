@@ -23,7 +23,7 @@ for path in "$inputs"/*; do
   if [ "$name" = "${FAIL_AT:-}" ]; then echo "half" >"$results/.x_0.unet-0123456789abcdef.bin"; exit 3; fi
   case "$name" in
     *.bin) echo new >"$results/${name%.*}_0.bin" ;;
-    *.tif) [ "$pictures" = n ] || echo new | tee "$results/${name%.*}_0_0.bin" >"$results/${name%.*}_1_0.bin" ;;
+    *.tif | *.TIF) [ "$pictures" = n ] || echo new | tee "$results/${name%.*}_0_0.bin" >"$results/${name%.*}_1_0.bin" ;;
   esac
 done
 """
@@ -94,9 +94,11 @@ def test_what_was_written_is_listed_and_removed(inference):
     assert (inference.folder / "x.mindir").is_file()
 
 
-@pytest.mark.parametrize("name, need_preprocess", [("a_0.bin", "n"), ("c_0.bin", "y"), ("c_1_0.bin", "y")])
+@pytest.mark.parametrize("name, need_preprocess", [("a_0.bin", "n"), ("c_0.bin", "y"), ("c_1_0.bin", "y"),
+                                                   ("e_0.bin", "y"), ("e_1_0.bin", "y")])
 def test_files_of_others_with_names_of_results(inference, name, need_preprocess):
     """Refused before the program runs, also at a second call."""
+    inference.put("e.TIF")
     path = inference.results / name
     path.write_text("mine")
     for _ in range(2):
