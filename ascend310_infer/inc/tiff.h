@@ -7,12 +7,18 @@
 
 namespace unet {
 
-// Returns where the header of each page of a TIFF file begins. Throws InputError, which names the file `path`, if it is
-// damaged or has too many pages.
-std::vector<uint64_t> find_tiff_pages(const std::filesystem::path& path, const std::vector<char>& file);
+// Where the header of a page begins in the file, and where the kind of its alpha channel is, 0 without one.
+struct TiffPage {
+  uint64_t header = 0;
+  uint64_t alpha = 0;
+};
 
-// Makes the page whose header begins at `header` the first one of the file.
-void put_first(uint64_t header, std::vector<char>* file);
+// Returns the pages of a TIFF file. Throws InputError, which names the file `path`, if it is damaged, has too many pages,
+// or has one that OpenCV would not decode as the Python programs do.
+std::vector<TiffPage> find_tiff_pages(const std::filesystem::path& path, const std::vector<char>& file);
+
+// Makes the page the first one of the file, and its colours such that OpenCV does not multiply them by alpha.
+void put_first(const TiffPage& page, std::vector<char>* file);
 
 }  // namespace unet
 

@@ -33,7 +33,7 @@ size_t count_pages(const fs::path& path) {
 struct ImageReader::Last {
   fs::path path;
   std::vector<char> bytes;
-  std::vector<uint64_t> headers;
+  std::vector<TiffPage> pages;
 };
 
 ImageReader::ImageReader() : last_(std::make_unique<Last>()) {}
@@ -47,11 +47,11 @@ void ImageReader::read(const Input& input, const ImageShape& shape, float* desti
   std::vector<char>& file = last_->bytes;
   if (last_->path != path) {
     *last_ = {path, read_whole_file(path), {}};
-    if (is_tiff(path)) last_->headers = find_tiff_pages(path, file);
+    if (is_tiff(path)) last_->pages = find_tiff_pages(path, file);
   }
   if (is_tiff(path)) {
-    if (input.page >= last_->headers.size()) throw InputError(path.string() + ": changed while it was being read");
-    put_first(last_->headers[input.page], &file);  // OpenCV decodes the first page only
+    if (input.page >= last_->pages.size()) throw InputError(path.string() + ": changed while it was being read");
+    put_first(last_->pages[input.page], &file);  // OpenCV decodes the first page only
   }
   // OpenCV takes whatever its decoders know, by the first bytes, whatever the name is.
   static const char kPng[] = {'\x89', 'P', 'N', 'G', '\r', '\n', '\x1a', '\n'};
@@ -67,7 +67,9 @@ void ImageReader::read(const Input& input, const ImageShape& shape, float* desti
   }
   if (page.empty()) {
     throw InputError(path.string() + (input.pages > 1 ? ", page " + std::to_string(input.page) + " from 0" : "") +
-                     ": cannot be read as an image, damaged or truncated");
+                     ": cannot be read as an image, damaged or truncated" +
+                     (is_tiff(path) ? "; or OpenCV lacks its compression, or does not take the size of its tiles: make "
+                                      ".bin files (preprocess.py --result_format=bin)" : ""));
   }
   if (page.depth() != CV_8U) {
     throw InputError(path.string() + ": its numbers do not have 8 bits, and this program knows no normalization of " +

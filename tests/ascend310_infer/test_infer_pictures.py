@@ -10,6 +10,8 @@ import pytest
 import tifffile
 from PIL import Image
 
+from src.data.channels import Channels
+from src.data.image_reader import count_pages, read_image
 from src.data.transforms import to_unit_range
 from tests.support.lite import MODELS, assert_refused, write_images
 
@@ -60,9 +62,93 @@ def test_pages_of_tiff_files(infer, tmp_path, form):
     assert result.returncode == 0, result.stderr
     assert sorted(os.listdir(tmp_path / "out")) == sorted(f"{name}_0.bin" for name in names)
     assert [(tmp_path / "out" / f"{name}_0.bin").read_bytes() for name in names] == from_bin
-    tifffile.imwrite(tmp_path / "tif" / "u.tif", pixels[0].astype(np.uint16), photometric="rgb", metadata=None)
+
+
+RGBA = np.random.default_rng(4).integers(0, 256, (16, 32, 4), dtype=np.uint8)
+COLOUR, GRAY = {"photometric": "rgb"}, {"photometric": "minisblack"}
+ALPHA = {**COLOUR, "extrasamples": ["unassalpha"]}
+TURNED = {"extratags": [(274, 3, 1, 3, True)]}
+
+
+def test_tiff_files_are_decoded_as_in_python(infer, tmp_path):
+    """Colours are not multiplied by alpha; the endings may be capital letters."""
+    (tmp_path / "tif").mkdir()
+    for name, data, form in (
+            ("alpha.TIF", RGBA, ALPHA), ("deflated.Tiff", RGBA, {**ALPHA, "compression": "zlib", "predictor": True}),
+            ("big.tif", RGBA, {**ALPHA, "bigtiff": True, "byteorder": ">"}),
+            ("motorola.tif", RGBA, {**ALPHA, "byteorder": ">"}), ("stack.tif", np.stack([RGBA, RGBA[::-1]]), ALPHA),
+            ("planes.tif", RGBA.transpose(2, 0, 1), {**ALPHA, "planarconfig": "separate"}),
+            ("jpeg.tif", RGBA[..., :3], {**COLOUR, "compression": "jpeg"}),
+            ("white.tif", RGBA[..., 0], {"photometric": "miniswhite", "compression": "lzw", **TURNED}),
+            ("palette.tif", RGBA[..., 0], {"photometric": "palette", "compression": "packbits",
+                                           "colormap": np.arange(768, dtype=np.uint16).reshape(3, 256) * 85})):
+        tifffile.imwrite(tmp_path / "tif" / name, data, metadata=None, **form)
+    Image.fromarray(RGBA).save(tmp_path / "tif" / "b.PNG")
+    (tmp_path / "bin").mkdir()
+    for path in (tmp_path / "tif").iterdir():
+        pages = count_pages(path)
+        for page in range(pages):
+            pixels = read_image(path, Channels(3), page).pixels
+            name = f"{path.stem}_{page}" if pages > 1 else path.stem
+            to_unit_range(pixels).transpose(2, 0, 1).tofile(tmp_path / "bin" / f"{name}.bin")
+    assert infer(model=MODELS / "nested.mindir", inputs="bin").returncode == 0
+    from_bin = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    shutil.rmtree(tmp_path / "out")
     result = infer("--need_preprocess=y", model=MODELS / "nested.mindir", inputs="tif")
-    assert result.returncode == 2 and "u.tif: its numbers do not have 8 bits" in result.stderr
+    if "without OpenCV" in result.stderr:
+        pytest.skip("the program was built without OpenCV")
+    assert result.returncode == 0, result.stderr
+    found = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert len(found) == 11 and sorted(found) == sorted(from_bin)
+    assert [name for name in found if found[name] != from_bin[name]] == []
+
+
+@pytest.mark.parametrize("data, form, part", [
+    (RGBA[..., :3], {**COLOUR, "compression": "jpeg2000"}, "compression number 34712"),
+    (RGBA[..., 0], {**GRAY, "compression": "jpegxl"}, "compression number 50002"),
+    (RGBA, {**GRAY, "planarconfig": "contig"}, "4 bands of gray"),
+    (RGBA.transpose(2, 0, 1)[:2], {**GRAY, "planarconfig": "separate"}, "2 bands of gray"),
+    (np.concatenate([RGBA, RGBA], axis=2), COLOUR, "8 bands in colour"),
+    (RGBA[..., :3].astype(np.uint16), COLOUR, "numbers of 16 bits"),
+    (RGBA[..., 0].astype(np.uint32), GRAY, "numbers of 32 bits"),
+    (RGBA[..., 0].astype(np.float16), GRAY, "signed or floating-point numbers"),
+    (RGBA[..., :3].astype(np.float64), COLOUR, "signed or floating-point numbers"),
+    (RGBA[..., :3], {"photometric": "cielab"}, "photometric interpretation number 8"),
+    (RGBA[..., :3], {**COLOUR, **TURNED, "tile": (32, 32)}, "tiles, and an orientation"),
+    (np.stack([RGBA[..., 0]] * 2), {**GRAY, "volumetric": True}, "several images in one page"),
+    (RGBA[..., 0], {**GRAY, "subfiletype": 1}, "smaller copies of its images, or masks of them"),
+], ids=lambda value: value.replace(" ", "_") if isinstance(value, str) else "")
+def test_tiff_files_that_are_not_decoded(infer, tmp_path, data, form, part):
+    """Before the first image runs, also if only a later page is of such a kind; with and without OpenCV."""
+    (tmp_path / "tif").mkdir()
+    path = tmp_path / "tif" / "s.tif"
+    for place in ("", ", page 1 from 0"):
+        with tifffile.TiffWriter(path) as file:
+            if place:
+                file.write(RGBA[..., 0], metadata=None, **GRAY)
+            file.write(data, metadata=None, **form)
+        assert_refused(infer("--need_preprocess=y", model=MODELS / "nested.mindir", inputs="tif"), tmp_path, 2,
+                       f"tif/s.tif{place}: TIFF with {part}, which this program does not read; make .bin files")
+
+
+def test_a_tiff_file_that_opencv_does_not_take(infer, tmp_path):
+    """It is not called damaged."""
+    (tmp_path / "tif").mkdir()
+    tifffile.imwrite(tmp_path / "tif" / "s.tif", RGBA[..., :3], tile=(16, 16), metadata=None, **COLOUR)
+    result = infer("--need_preprocess=y", model=MODELS / "nested.mindir", inputs="tif")
+    if "without OpenCV" in result.stderr or result.returncode == 0:
+        pytest.skip("the program was built without OpenCV, or with one that takes such tiles")
+    assert result.returncode == 2 and "or does not take the size of its tiles: make .bin files" in result.stderr
+
+
+def test_a_folder_with_other_endings(infer, tmp_path):
+    (tmp_path / "other").mkdir()
+    for name in ("a.JPG", "b.jpg", "c.czi", "d"):
+        (tmp_path / "other" / name).write_bytes(b"")
+    assert_refused(infer("--need_preprocess=y", inputs="other"), tmp_path, 2,
+                   "other: no .bin, .png, .tif or .tiff file in it, only files with other endings: .czi, .jpg, none;")
+    (tmp_path / "other" / "e.TIF").write_bytes(b"")
+    assert_refused(infer(inputs="other"), tmp_path, 2, "no .bin file in it, but 1 pictures; --need_preprocess=y")
 
 
 def test_damaged_tiff_files(infer, tmp_path):
