@@ -32,8 +32,9 @@ esac
 [[ "$device_type" =~ ^(Ascend|GPU|CPU)$ ]] || fail 2 "DEVICE_TYPE: expected Ascend, GPU or CPU, found '$device_type'"
 [[ "$device_id" =~ ^[0-9]+$ ]] || fail 2 "DEVICE_ID: expected a number, found '$device_id'"
 
+variables=(DATA_PATH OUTPUT_PATH IMAGE_SIZE CROP SPLIT CROSS_VALID_IND EVAL_ACTIVATE RESULT_PATH RST_PATH RESULT_FORMAT)
 options=("--config_path=$config" --result_format=bin "--file_name=$mindir")
-for name in DATA_PATH OUTPUT_PATH IMAGE_SIZE CROP SPLIT CROSS_VALID_IND EVAL_ACTIVATE RESULT_PATH RST_PATH RESULT_FORMAT; do
+for name in "${variables[@]}"; do
   # The lists of files have one a line.
   if [[ "${!name:-}" == *$'\n'* ]]; then fail 2 "$name has a line break: $(printf %q "${!name}")"; fi
   if [ -n "${!name:-}" ]; then options+=("--${name,,}=${!name}"); fi
@@ -41,14 +42,18 @@ done
 
 # step NAME COMMAND...: runs a command. If it fails, shows the last lines of NAME.log and exits with its status.
 step() {
-  local name=$1 status=0
+  local name=$1 status=0 last variable advice=""
   shift
   # Where others can put a link in its place, only a file that is made here is written.
   rm -f "$name.log"
   (set -o noclobber && "$@" >"$name.log" 2>&1) || status=$?
   if [ "$status" -ne 0 ]; then
-    tail -n 5 "$name.log" | printable >&2
-    fail "$status" "step $name failed with status $status; its log is $PWD/$name.log"
+    last=$(tail -n 5 "$name.log" | printable)
+    echo "$last" >&2
+    for variable in "${variables[@]}"; do
+      if [[ "$last" == *"--${variable,,}"* ]]; then advice="$advice; --${variable,,} is here the variable $variable"; fi
+    done
+    fail "$status" "step $name failed with status $status; its log is $PWD/$name.log$advice"
   fi
 }
 

@@ -95,8 +95,8 @@ def write_inputs(folder: str | Path, samples: ValidationSamples, input_stem: str
 
 def _geometry(samples: ValidationSamples) -> Geometry:
     if samples.transform.geometry is None:
-        raise UNetError("image_size is native, and the files for other runtimes have one size; give it with "
-                        "--image_size")
+        raise UNetError("image_size is native, and the files for other runtimes have one size; give that of the "
+                        "exported file, such as --image_size=[256,256]")
     return samples.transform.geometry
 
 

@@ -153,6 +153,16 @@ def test_logs_are_not_written_through_links(inference):
     assert victim.read_text() == "mine"
 
 
+def test_options_that_a_step_asks_for(inference):
+    """The launcher takes none, but variables of the environment."""
+    (inference.project / "preprocess.py").write_text(
+        "import sys\nif '--image_size' not in str(sys.argv): sys.exit('error: give it with --image_size=[256,256]')")
+    result = inference.run()
+    assert result.returncode == 1 and result.stderr.endswith(
+        "preprocess.log; --image_size is here the variable IMAGE_SIZE\n"), result.stderr
+    assert inference.run(IMAGE_SIZE="[256,256]").returncode == 0
+
+
 def test_a_list_that_cannot_be_read(inference):
     (inference.results / LIST).write_text("{")
     assert_one_line_error(inference.run(), LIST, "what run_infer_cpp.sh wrote, cannot be read; remove it")
