@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Builds build/unet_infer beside this file, and only what has changed since the last build.
 # Usage: bash build.sh    MS_LITE_HOME names the folder of MindSpore Lite; the default is ../.mindspore_lite
+#                         UNET_INFER_BUILD names the folder of what is built; the default is build/
 set -euo pipefail
 unset CDPATH     # with it, cd may print a path, and take one of another folder
 
 if [ $# -ne 0 ]; then
-  echo "Usage: bash build.sh    (MS_LITE_HOME=DIR names the folder of MindSpore Lite)" >&2
+  echo "Usage: bash build.sh    (MS_LITE_HOME=DIR names the folder of MindSpore Lite, UNET_INFER_BUILD=DIR that of the" \
+    "program)" >&2
   exit 2
 fi
 for tool in cmake c++; do
@@ -22,5 +24,10 @@ if [ ! -d "$home" ]; then
   exit 2
 fi
 home=$(cd "$home" && pwd)
-cmake -S "$folder" -B "$folder/build" -DMS_LITE_HOME="$home"
-cmake --build "$folder/build" --parallel 2
+build=${UNET_INFER_BUILD:-$folder/build}
+if ! mkdir -p -- "$build" 2>/dev/null || [ ! -w "$build" ]; then
+  echo "error: cannot write into $build; name another folder with UNET_INFER_BUILD" >&2
+  exit 2
+fi
+cmake -S "$folder" -B "$build" -DMS_LITE_HOME="$home"
+cmake --build "$build" --parallel 2

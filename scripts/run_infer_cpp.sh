@@ -12,7 +12,7 @@ USAGE="Usage: bash scripts/run_infer_cpp.sh NETWORK MINDIR_PATH NEED_PREPROCESS 
   DEVICE_ID        number of the card; the default is 0
 Environment variables: DATA_PATH, OUTPUT_PATH, IMAGE_SIZE, CROP, SPLIT, CROSS_VALID_IND, EVAL_ACTIVATE, RESULT_PATH,
 RST_PATH and RESULT_FORMAT (here bin) replace the values of the YAML file; THREADS of the CPU; MS_LITE_HOME (default:
-.mindspore_lite); PYTHON.
+.mindspore_lite); UNET_INFER_BUILD, the folder of the program that is built (default: ascend310_infer/build); PYTHON.
 In the current folder preprocess.log, build.log, infer.log and acc.log are written anew, whoever made them."
 if [ $# -lt 4 ] || [ $# -gt 5 ]; then show_usage "$USAGE" "$@"; fi
 network=$1
@@ -82,8 +82,9 @@ list_results begin
 trap 'list_results end || true' EXIT
 # What is said beside the model holds.
 if [ -f "$mindir.json" ]; then input_range=; fi
-step infer "$PROJECT_DIR/ascend310_infer/build/unet_infer" --mindir_path="$mindir" --dataset_path="$inputs" \
-  --result_path="$results" --device_type="$device_type" --device_id="$device_id" --need_preprocess="$need_preprocess" \
+program="${UNET_INFER_BUILD:-$PROJECT_DIR/ascend310_infer/build}/unet_infer"
+step infer "$program" --mindir_path="$mindir" --dataset_path="$inputs" --result_path="$results" \
+  --device_type="$device_type" --device_id="$device_id" --need_preprocess="$need_preprocess" \
   ${input_range:+--input_range="$input_range"} ${THREADS:+--threads="$THREADS"}
 step acc "$PYTHON" "$PROJECT_DIR/postprocess.py" "${options[@]}"
 

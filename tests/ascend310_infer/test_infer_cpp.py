@@ -11,23 +11,27 @@ import pytest
 from src.export.export import LARGEST_DIFFERENCE, largest_difference
 from tests.support.lite import MODELS, as_release, assert_refused, write_images
 from tests.support.owners import foreign_link
-from tests.support.scripts import PROJECT, bash, call
+from tests.support.scripts import PROJECT, assert_one_line_error, bash, call
 
 pytestmark = pytest.mark.slow
 
 
 def test_build_from_nothing_and_again(lite, tmp_path):
-    """In the layout of a release package; ``program`` is built in that of the wheel."""
+    """In the layout of a release package, in a folder elsewhere; ``program`` is built in that of the wheel."""
     folder = tmp_path / "a folder"
     shutil.copytree(PROJECT / "ascend310_infer", folder, ignore=shutil.ignore_patterns("build"))
-    environment = {"MS_LITE_HOME": str(as_release(lite, tmp_path / "release 2.0").resolve()), "cwd": tmp_path}
+    environment = {"MS_LITE_HOME": str(as_release(lite, tmp_path / "release 2.0").resolve()), "cwd": tmp_path,
+                   "UNET_INFER_BUILD": "built here"}
     first = bash(folder / "build.sh", **environment)
     assert first.returncode == 0 and "Building CXX" in first.stdout, first.stderr
     assert re.search("MindSpore Lite: .*/runtime/lib/libmindspore-lite.so", first.stdout)
     assert "warning" not in first.stdout + first.stderr
     second = bash(folder / "build.sh", **environment)
     assert second.returncode == 0 and "Building CXX" not in second.stdout
-    assert call(folder / "build" / "unet_infer", "--help").stdout.startswith("Runs a U-Net in MINDIR format")
+    assert call(tmp_path / "built here" / "unet_infer", "--help").stdout.startswith("Runs a U-Net in MINDIR format")
+    assert not (folder / "build").exists()
+    result = bash(folder / "build.sh", **{**environment, "UNET_INFER_BUILD": "built here/unet_infer/x"})
+    assert_one_line_error(result, "cannot write into built here/unet_infer/x; name another", "with UNET_INFER_BUILD")
 
 
 def test_softmax(infer, expected, tmp_path):

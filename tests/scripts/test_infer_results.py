@@ -163,6 +163,15 @@ def test_options_that_a_step_asks_for(inference):
     assert inference.run(IMAGE_SIZE="[256,256]").returncode == 0
 
 
+def test_a_program_that_is_built_elsewhere(inference):
+    build = inference.project / "ascend310_infer" / "build"
+    build.rename(inference.folder / "built here")
+    (build.parent / "build.sh").write_text('ls "$UNET_INFER_BUILD"')
+    result = inference.run(UNET_INFER_BUILD="built here")
+    assert result.returncode == 0 and inference.found() == ALL, result.stderr
+    assert not build.exists()
+
+
 def test_a_list_that_cannot_be_read(inference):
     (inference.results / LIST).write_text("{")
     assert_one_line_error(inference.run(), LIST, "what run_infer_cpp.sh wrote, cannot be read; remove it")
