@@ -62,7 +62,7 @@ def choose(data: DataFacts, machine: Machine, given: Mapping[str, Any]) -> list[
 
     now = take(*_classes(data), *_images(data), *_split(data))
     now = take(*_length(now), _size(data, now))
-    now = take(*_network(machine, now))
+    now = take(*_network(data, machine, now))
     now = take(*_loss(data, now))
     now = take(*_augmentation(data, now), *_batch(data, machine, now))
     take(*_rate(data, machine, now), *_evaluation(data, now))
@@ -162,7 +162,7 @@ def _multiple(side: float, rounded: Any = round) -> int:
     return max(STEP, STEP * rounded(side / STEP))
 
 
-def _network(machine: Machine, now: Mapping[str, Any]) -> Iterator[Choice]:
+def _network(data: DataFacts, machine: Machine, now: Mapping[str, Any]) -> Iterator[Choice]:
     given = entry(now["model_name"]) if "model_name" in now else None
     if given:
         yield Choice({"model_name": now["model_name"], "eval_activate": given.output.capitalize()},
@@ -178,8 +178,9 @@ def _network(machine: Machine, now: Mapping[str, Any]) -> Iterator[Choice]:
     elif not given or "use_ds" in given.arguments.values():
         yield Choice({"use_ds": False}, "the head that predicts is the only one that trains")
     if not given or "feature_scale" in given.arguments.values():
-        yield Choice({"feature_scale": 2}, "half of the paper's channels, the width with which all recipes were "
-                                           "measured")
+        scale, share = (4, "a quarter") if machine.device == "CPU" and is_membrane(data) else (2, "half")
+        yield Choice({"feature_scale": scale}, f"{share} of the paper's channels, the width with which such data were "
+                                               f"measured")
     yield Choice({"weight_init": "he_uniform"}, "few steps are enough with it")
 
 

@@ -47,7 +47,7 @@ def test_membranes():
     assert (found["loss"], found["border_weight"], found["class_weights"]) == (
         "cross_entropy+skeleton_recall", True, ["1", "2"])
     assert (found["lr"], found["batch_size"], found["augment_elastic"]) == (0.002, 2, True)
-    assert "target" not in found and found["warmup_steps"] == 0
+    assert "target" not in found and found["warmup_steps"] == 0 and found["feature_scale"] == 4
     assert found["patches_per_image"] == 5      # 50 steps of 2 from 24 images
 
 
