@@ -7,7 +7,7 @@ def main(arguments):
     """Return the exit status."""
     from src.model_utils.script import run_script
 
-    # A value may be a word of its own.
+    # A value may be the next word.
     count = next((place for place, argument in enumerate(arguments) if argument.startswith("-")), len(arguments))
     names, options = arguments[:count], arguments[count:]
     sys.stdout.reconfigure(errors="surrogateescape")        # paths may hold any bytes

@@ -14,6 +14,7 @@ from src.inference.tta import with_tta
 from src.model_utils.config import Config
 from src.model_utils.errors import UNetError
 from src.model_utils.options import NATIVE
+from src.networks.registry import check_activation
 from src.tiling.predictor import Windows, in_windows
 
 
@@ -78,9 +79,7 @@ class LoadedNetwork:
         """
         wanted, is_native = self.config.eval_activate, self.config.image_size == NATIVE
         predict = self.averaged(is_native)
-        if (wanted == "Sigmoid") != (self.activate == "Sigmoid"):
-            raise UNetError(f"eval_activate {wanted} does not fit {self.config.model_name}; set it to "
-                            f"{'Sigmoid' if self.activate == 'Sigmoid' else 'Softmax or Argmax'}")
+        check_activation(self.activate.lower(), wanted, self.config.model_name)
         if is_native:
             in_bands = in_windows(predict, self.windows, input_min(self.config.input_range))
             if wanted != "Argmax":

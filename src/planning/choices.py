@@ -186,7 +186,7 @@ def _network(data: DataFacts, machine: Machine, now: Mapping[str, Any]) -> Itera
 
 def _loss(data: DataFacts, now: Mapping[str, Any]) -> Iterator[Choice]:
     if data.has_objects and now["num_classes"] == 2 and _are_whole(data):
-        # A rim is a class of its own, for which a network of one output channel has none.
+        # The rim is a third class, which a network of one output channel cannot tell apart.
         target = {} if now.get("eval_activate") == "Sigmoid" else {"target": BOUNDARY}
         yield Choice({**target, "border_weight": True}, f"the masks tell objects apart, {data.objects.touching:.0%} of "
                                                         f"which touch another one")

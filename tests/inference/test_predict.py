@@ -6,13 +6,11 @@ import pytest
 import tifffile
 from PIL import Image
 
-from src.data.image_files import list_image_files
 from src.export.export import export
 from src.inference.loading import load_network
-from src.inference.predict import _share, predict
+from src.inference.predict import predict
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
-from src.model_utils.ranks import Ranks
 from src.tiling.predictor import on_pixels
 from src.tiling.windows import predict_rows
 from src.training import checkpoint
@@ -20,30 +18,6 @@ from tests.support.networks import network_of
 from tests.support.owners import foreign_link
 from tests.support.predictions import NETWORKS, SMALL, probabilities
 from tests.support.scripts import assert_one_line_error, run_here
-
-
-class Rank(Ranks):
-    """One of two ranks that come one after the other; ``told`` is what they have told each other until then."""
-
-    def __init__(self, rank, told):
-        super().__init__()
-        self.rank, self.size, self.told = rank, 2, told
-
-    def values(self, value):
-        self.told.append(value)
-        return np.array(self.told)
-
-
-def test_ranks_share_by_sizes_that_they_have_compared(tmp_path):
-    """Otherwise a file that grows meanwhile might be predicted by no rank."""
-    for number in range(5):
-        (tmp_path / f"{number}.png").write_bytes(bytes(10 - number))
-    files, told = list_image_files(tmp_path), []
-    shares = [_share(files, Rank(rank, told)) for rank in range(2)]
-    assert [[file.name for file in share] for share in shares] == [["0", "2", "4"], ["1", "3"]]
-    (tmp_path / "4.png").write_bytes(bytes(20))
-    with pytest.raises(UNetError, match=r"files of different sizes; .* call it again when the images are complete"):
-        _share(files, Rank(1, told[:1]))
 
 
 @pytest.mark.slow

@@ -8,12 +8,12 @@ import pytest
 import tifffile
 from PIL import Image
 
-from src.data.image_files import ImageFile
+from src.data.image_files import ImageFile, list_image_files
 from src.inference import file_predictor
 from src.inference import predict as module
 from src.inference.file_predictor import FilePredictor
 from src.inference.loading import LoadedNetwork
-from src.inference.predict import predict
+from src.inference.predict import _share, predict
 from src.inference.records import FOLDER, Records
 from src.model_utils.config import parse_options
 from src.model_utils.errors import UNetError
@@ -221,3 +221,27 @@ def test_two_ranks_write_the_files_of_one_process(narrow_networks, exports_here,
     assert results(tmp_path / "one") == results(tmp_path / "two")
     assert pages_of(tmp_path / "one") == pages_of(tmp_path / "two") and "3.png" in pages_of(tmp_path / "two")
     assert "8 images of 7 files in " in log and "1 of 8 files could not be predicted" in log
+
+
+class Rank(Ranks):
+    """One of two ranks that come one after the other; ``told`` is what they have told each other until then."""
+
+    def __init__(self, rank, told):
+        super().__init__()
+        self.rank, self.size, self.told = rank, 2, told
+
+    def values(self, value):
+        self.told.append(value)
+        return np.array(self.told)
+
+
+def test_ranks_share_by_sizes_that_they_have_compared(tmp_path):
+    """Otherwise a file that grows meanwhile might be predicted by no rank."""
+    for number in range(5):
+        (tmp_path / f"{number}.png").write_bytes(bytes(10 - number))
+    found, told = list_image_files(tmp_path), []
+    shares = [_share(found, Rank(rank, told)) for rank in range(2)]
+    assert [[file.name for file in share] for share in shares] == [["0", "2", "4"], ["1", "3"]]
+    (tmp_path / "4.png").write_bytes(bytes(20))
+    with pytest.raises(UNetError, match=r"files of different sizes; .* call it again when the images are complete"):
+        _share(found, Rank(1, told[:1]))
